@@ -1,0 +1,58 @@
+# Needs Python 3.11, 3.12 or 3.13; everything else goes into .venv.
+# `make PYTHON=...` names the Python that makes .venv.
+
+PYTHON ?=
+CANDIDATES = $(or $(PYTHON),python3.13 python3.12 python3.11 python3 python)
+VENV = .venv
+RUN = $(VENV)/bin/python
+READY = $(VENV)/.ready
+
+.PHONY: help run test publish notebooks clean
+
+help:
+	@echo 'make run        execute the notebooks into build/ and show the results'
+	@echo '                (PROFILE=quick or PROFILE=smoke trains less)'
+	@echo 'make test       run the tests'
+	@echo 'make publish    execute on the real data, then replace the notebooks, models and report'
+	@echo 'make notebooks  bring the prose of the notebooks up to date with notebooks/'
+	@echo 'make clean      delete build/'
+
+run: $(READY)
+	@$(RUN) -m tools.run
+
+test: $(READY)
+	@$(RUN) -m pytest -q tests
+
+publish: $(READY)
+	@$(RUN) -m tools.publish
+
+notebooks: $(READY)
+	@$(RUN) -m tools.notebooks
+
+clean:
+	rm -rf build
+
+# The stamp comes last, so an installation that was interrupted is made again.
+$(READY): requirements.txt
+	@fits='import sys; assert (3, 11) <= sys.version_info < (3, 14)'; fit=; found=; \
+	if ! $(RUN) -c "$$fits; import pip" >/dev/null 2>&1; then \
+	    for python in $(CANDIDATES); do \
+	        "$$python" -c "$$fits" >/dev/null 2>&1 || continue; \
+	        fit=$$python; \
+	        "$$python" -c 'import ensurepip, venv' >/dev/null 2>&1 && found=$$python && break; \
+	    done; \
+	    if [ -z "$$fit" ]; then \
+	        echo 'No Python 3.11, 3.12 or 3.13 among: $(CANDIDATES).' >&2; \
+	        echo 'Install one, or name it: make PYTHON=/path/to/python' >&2; \
+	        exit 1; \
+	    elif [ -z "$$found" ]; then \
+	        echo "$$fit cannot make a virtual environment: its modules venv or ensurepip are missing." >&2; \
+	        echo 'On Debian and Ubuntu: sudo apt install python3-venv' >&2; \
+	        exit 1; \
+	    fi; \
+	    echo "Making $(VENV) with $$found"; \
+	    "$$found" -m venv --clear $(VENV) || exit 1; \
+	fi
+	@echo 'Installing requirements.txt into $(VENV): about 3 GB, it takes some minutes'
+	@$(RUN) -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch $(READY)

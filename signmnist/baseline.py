@@ -1,0 +1,119 @@
+"""The two baseline networks and how they are trained."""
+
+import math
+
+from signmnist.runtime import use_keras_2
+from signmnist.training import predict, train
+
+use_keras_2()
+import tensorflow as tf
+layers = tf.keras.layers
+
+ACCURATE = {"blocks": ((16, 16), (32, 32), (64, 64)), "dropout": 0.3}
+COMPACT = {"blocks": ((4, 8), (12,)), "shrink": 2}
+BATCH_SIZE = 128
+
+
+def build_cnn(blocks, shrink=1, dropout=0.0):
+    """A plain CNN: blocks of 3x3 convolutions, max-pooling between blocks.
+
+    blocks: for each block the widths of its convolutions, such as ((16, 16), (32, 32)).
+    Each convolution is followed by batch normalization and ReLU. shrink: the factor by
+    which the image is averaged down first. dropout: rate before the dense layer.
+    Takes (n, 28, 28, 1) in [0, 1] and gives (n, 24) logits.
+    """
+    inputs = x = layers.Input((28, 28, 1), name="pixels")
+    if shrink > 1:
+        x = layers.AveragePooling2D(shrink)(x)
+    for i, widths in enumerate(blocks):
+        if i:
+            x = layers.MaxPooling2D()(x)
+        for width in widths:
+            x = layers.Conv2D(width, 3, padding="same", use_bias=False)(x)
+            x = layers.BatchNormalization()(x)
+            x = layers.ReLU()(x)
+    x = layers.GlobalAveragePooling2D()(x)
+    if dropout:
+        x = layers.Dropout(dropout)(x)
+    return tf.keras.Model(inputs, layers.Dense(24, name="letters")(x))
+
+
+def augment(images, seed, rotation=0.03, shift=0.1, zoom=0.12, contrast=0.2, brightness=0.1):
+    """Turns, shifts, zooms and relights each image at random, the same for the same seed.
+
+    images: float32 (n, 28, 28, 1) in [0, 1], returned in the same form. seed: int32 (2,).
+    Each strength is the largest change either way: rotation in turns, shift and zoom as
+    shares of the image, contrast as a factor around the mean, brightness in units of
+    the pixel range. One affine map an image, so that it is resampled only once.
+    """
+    u = tf.random.stateless_uniform((6, tf.shape(images)[0]), seed, -1, 1)
+    angle, scale = u[0] * rotation * 2 * math.pi, 1 + u[1] * zoom
+    a, b = scale * tf.cos(angle), scale * tf.sin(angle)
+    centre, zero = 13.5, tf.zeros_like(a)
+    dx = centre - centre * (a - b) + u[2] * shift * 28
+    dy = centre - centre * (a + b) + u[3] * shift * 28
+    images = tf.raw_ops.ImageProjectiveTransformV3(
+        images=images,
+        transforms=tf.stack([a, -b, dx, b, a, dy, zero, zero], axis=1),
+        output_shape=(28, 28),
+        fill_value=0.0,
+        interpolation="BILINEAR",
+        fill_mode="REFLECT",
+    )
+    factor, offset = (tf.reshape(v, (-1, 1, 1, 1)) for v in (u[4] * contrast, u[5] * brightness))
+    mean = tf.reduce_mean(images, axis=(1, 2, 3), keepdims=True)
+    return tf.clip_by_value(images + (images - mean) * factor + offset, 0, 1)
+
+
+def compile_cnn(model, images, epochs, learning_rate=2e-3, loss=None):
+    """Compiles for training with Adam, cosine decay to zero and cross-entropy.
+
+    images: how many the model will see in each of the `epochs`. loss: takes the place of
+    the cross-entropy with integer labels. Returns the model.
+    """
+    steps = max(1, images // BATCH_SIZE) * epochs
+    schedule = tf.keras.optimizers.schedules.CosineDecay(learning_rate, steps)
+    labels = tf.keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    metrics = [] if loss else ["accuracy"]
+    model.compile(tf.keras.optimizers.Adam(schedule), loss or labels, metrics=metrics)
+    return model
+
+
+def train_accurate(x, y, epochs, seed=0, name="accurate", validation=None):
+    """Trains the accurate baseline under augmentation. Returns (model, history).
+
+    x: float32 (n, 28, 28, 1). y: int (n,). validation: see `train`.
+    """
+    tf.keras.utils.set_random_seed(seed)
+    model = compile_cnn(build_cnn(**ACCURATE), len(x), epochs)
+    settings = {"seed": seed, "batch_size": BATCH_SIZE, "augment": augment}
+    return model, train(model, x, y, epochs=epochs, name=name, validation=validation, **settings)
+
+
+def distillation_loss(temperature):
+    """The loss of distillation (Hinton, Vinyals and Dean, 2015) as a Keras loss.
+
+    Cross-entropy between the scores of teacher and student, both softened by
+    `temperature`, times its square, which keeps the size of the gradients.
+    """
+
+    def loss(teacher_logits, logits):
+        targets = tf.nn.softmax(teacher_logits / temperature)
+        entropy = tf.nn.softmax_cross_entropy_with_logits(targets, logits / temperature)
+        return temperature**2 * entropy
+
+    return loss
+
+
+def train_compact(x, teacher, epochs, seed=0, name="compact"):
+    """Distils the compact baseline from `teacher`, a Keras model. Returns (model, history).
+
+    x: float32 (n, 28, 28, 1), not augmented: so small a network underfits as it is.
+    """
+    tf.keras.utils.set_random_seed(seed)
+    model = build_cnn(**COMPACT)
+    compile_cnn(model, len(x), epochs, learning_rate=1e-2, loss=distillation_loss(2.0))
+    targets = predict(teacher, x)
+    return model, train(
+        model, x, targets, epochs=epochs, name=name, seed=seed, batch_size=BATCH_SIZE
+    )

@@ -1,0 +1,61 @@
+"""Prepares Python for the notebooks: missing packages, Keras 2, quiet logs."""
+
+import importlib.metadata
+import logging
+import os
+import subprocess
+import sys
+
+from packaging.requirements import Requirement
+
+
+def install_missing(*requirements):
+    """Installs with pip those of `requirements` that are absent, as on Colab.
+
+    `requirements`: strings such as "qkeras==0.9.0", markers allowed. An installed
+    package is left alone whatever its version. Raises RuntimeError when pip fails.
+    """
+    missing = []
+    for text in requirements:
+        requirement = Requirement(text)
+        if requirement.marker and not requirement.marker.evaluate():
+            continue
+        try:
+            importlib.metadata.version(requirement.name)
+        except importlib.metadata.PackageNotFoundError:
+            missing.append(text)
+    if not missing:
+        return
+    print("installing", ", ".join(missing))
+    done = subprocess.run(
+        [sys.executable, "-m", "pip", "install", "--quiet", *missing],
+        capture_output=True,
+        text=True,
+    )
+    if done.returncode:
+        raise RuntimeError(
+            f"pip could not install {', '.join(missing)}: check the network, then run this "
+            f"cell again.\n{done.stderr.strip()[-1500:]}"
+        )
+
+
+def use_keras_2():
+    """Puts Keras 2 behind `tf.keras`; to be called before `import tensorflow`.
+
+    tfmot and QKeras are written for Keras 2; under Keras 3 `cluster_weights`
+    returns None without a word. Raises RuntimeError when Keras 3 is in charge
+    already: the choice is made once, when TensorFlow is first imported.
+    """
+    os.environ["TF_USE_LEGACY_KERAS"] = "1"
+    # Level 3 drops the C++ side's notes on CUDA, oneDNN and the converter; what
+    # goes wrong there still reaches Python as an exception.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    import tensorflow as tf
+
+    if not tf.keras.Model.__module__.startswith("tf_keras"):
+        raise RuntimeError(
+            "Keras 3 is in charge, but this needs Keras 2: TensorFlow was imported before "
+            "TF_USE_LEGACY_KERAS=1 was set. Restart the runtime (Runtime > Restart session) "
+            "and run all cells from the top."
+        )
+    tf.get_logger().setLevel(logging.ERROR)

@@ -1,0 +1,212 @@
+"""Running and measuring .tflite files: scores, latency, bytes, TFLite Micro."""
+
+import contextlib
+import dataclasses
+import gzip
+import io
+import os
+import re
+import sys
+import tempfile
+import time
+import warnings
+import zipfile
+from pathlib import Path
+
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+from ai_edge_litert.interpreter import Interpreter
+
+from signmnist.data import replacing
+
+
+# Notes of the converter and of LiteRT that no setting silences
+NOISE = re.compile(
+    r"All log messages before absl|tf_tfl_flatbuffer_helpers|mlir_graph_optimization_pass"
+    r"|MLIR V1 optimization pass|^fully_quantize: |^INFO: |^I0000 |^\s*$"
+)
+
+
+class ModelError(Exception):
+    """A .tflite file that cannot be used; the message names it and says why."""
+
+
+@contextlib.contextmanager
+def captured_stderr():
+    """Yields a StringIO that holds, after the block, what C code wrote to stderr."""
+    text = io.StringIO()
+    saved = os.dup(2)
+    with tempfile.TemporaryFile() as file:
+        os.dup2(file.fileno(), 2)
+        try:
+            yield text
+        finally:
+            os.dup2(saved, 2)
+            os.close(saved)
+            file.seek(0)
+            text.write(file.read().decode(errors="replace"))
+
+
+@contextlib.contextmanager
+def quiet():
+    """Drops the NOISE that C code writes to stderr in the block and passes on the rest."""
+    try:
+        with captured_stderr() as text, warnings.catch_warnings():
+            # the converter expects, for integer types, statistics that calibration replaces
+            warnings.filterwarnings("ignore", "Statistics for quantized inputs were expected")
+            yield
+    finally:
+        for line in text.getvalue().splitlines():
+            if not NOISE.search(line):
+                print(line, file=sys.stderr)
+
+
+def save_tflite(converter, path):
+    """Runs a configured tf.lite.TFLiteConverter, writes the file and returns its path."""
+    with quiet():
+        model = converter.convert()
+    with replacing(path) as temporary:
+        temporary.write_bytes(model)
+    return Path(path)
+
+
+def open_tflite(path, threads=None):
+    """A LiteRT interpreter for a .tflite file. Raises ModelError if it does not load."""
+    try:
+        with quiet():
+            interpreter = Interpreter(model_path=str(path), num_threads=threads)
+            interpreter.allocate_tensors()
+        return interpreter
+    except (ValueError, RuntimeError) as error:
+        raise ModelError(
+            f"{path}: LiteRT cannot load it ({str(error).strip()[:200]}). "
+            "Convert the model again, or restore the file."
+        ) from error
+
+
+def constants(path):
+    """The weights and biases stored in a .tflite file: a list of arrays in their own dtypes."""
+    types = schema.TensorType
+    dtypes = {
+        types.FLOAT32: np.float32,
+        types.FLOAT16: np.float16,
+        types.INT8: np.int8,
+        types.INT16: np.int16,
+        types.INT32: np.int32,
+        types.INT64: np.int64,
+    }
+    model = schema.ModelT.InitFromPackedBuf(Path(path).read_bytes(), 0)
+    arrays = []
+    for tensor in model.subgraphs[0].tensors:
+        content = model.buffers[tensor.buffer].data
+        if content is not None and len(content):
+            arrays.append(np.frombuffer(bytes(content), dtypes[tensor.type]).reshape(tensor.shape))
+    return arrays
+
+
+def quantize_input(images, detail):
+    """Images in [0, 1] as the model's input tensor wants them.
+
+    Integer inputs take round(x / scale) + zero_point, clipped to their type; float inputs
+    the images as they are. detail: an entry of `get_input_details()`.
+    """
+    if detail["dtype"] == np.float32:
+        return images
+    scale, zero_point = detail["quantization"]
+    limits = np.iinfo(detail["dtype"])
+    steps = np.round(images / scale) + zero_point
+    return np.clip(steps, limits.min, limits.max).astype(detail["dtype"])
+
+
+def predict_tflite(path, images):
+    """Scores of a .tflite model for all images in one batch: (n, 24), in its output type."""
+    interpreter = open_tflite(path, threads=os.cpu_count())
+    interpreter.resize_tensor_input(interpreter.get_input_details()[0]["index"], images.shape)
+    interpreter.allocate_tensors()
+    detail = interpreter.get_input_details()[0]
+    interpreter.set_tensor(detail["index"], quantize_input(images, detail))
+    interpreter.invoke()
+    return interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
+
+
+def count_correct(scores, labels):
+    """How many rows of `scores` (n, 24) have their largest value at the label (n,)."""
+    scores, labels = np.asarray(scores), np.asarray(labels)
+    if scores.ndim != 2 or labels.shape != scores.shape[:1]:
+        # argmax of a scalar label is always 0: it would count how often A is predicted
+        raise ValueError(
+            f"need scores (n, classes) and integer labels (n,), got {scores.shape} and {labels.shape}"
+        )
+    return int(np.sum(scores.argmax(axis=1) == labels))
+
+
+def latency(path, images, runs=200, warmup=20):
+    """Microseconds (mean, standard deviation) of one single-image invocation, one thread."""
+    interpreter = open_tflite(path, threads=1)
+    detail = interpreter.get_input_details()[0]
+    inputs = quantize_input(images[: runs + warmup], detail)
+    seconds = []
+    for i in range(runs + warmup):
+        interpreter.set_tensor(detail["index"], inputs[i % len(inputs)][None])
+        start = time.perf_counter()
+        interpreter.invoke()
+        seconds.append(time.perf_counter() - start)
+    micros = np.array(seconds[warmup:]) * 1e6
+    return float(micros.mean()), float(micros.std())
+
+
+def sizes(path):
+    """Bytes of a file: raw, in a ZIP (the course's measure), after `gzip -9`.
+
+    The ZIP stores the bare file name and a fixed date, so that neither the folder nor the
+    clock changes the figure; gzip likewise (mtime 0).
+    """
+    content = Path(path).read_bytes()
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as file:
+        file.writestr(zipfile.ZipInfo(Path(path).name), content, zipfile.ZIP_DEFLATED)
+    return {
+        "bytes": len(content),
+        "bytes_zip": len(archive.getvalue()),
+        "bytes_gzip": len(gzip.compress(content, 9, mtime=0)),
+    }
+
+
+@dataclasses.dataclass(frozen=True)
+class MicroRun:
+    """What TFLite Micro made of a model: its scores (n, 24) and the bytes of its arena,
+    or, where it refuses the model, neither and its `reason`."""
+
+    scores: np.ndarray | None = None
+    arena_bytes: int | None = None
+    reason: str = ""
+
+
+def run_micro(path, images):
+    """Runs a .tflite model image by image on TFLite Micro. Returns a MicroRun."""
+    try:
+        from tflite_micro.python.tflite_micro import runtime
+    except ImportError:
+        return MicroRun(reason="TFLite Micro is not installed: it has no package for this machine")
+    with captured_stderr() as log:
+        try:
+            interpreter = runtime.Interpreter.from_file(str(path), arena_size=8_000_000)
+            detail = interpreter.get_input_details(0)
+            parameters = detail["quantization_parameters"]
+            if detail["dtype"] != np.float32:
+                detail["quantization"] = parameters["scales"][0], parameters["zero_points"][0]
+            scores = []
+            for image in quantize_input(images, detail):
+                interpreter.set_input(image[None], 0)
+                interpreter.invoke()
+                scores.append(interpreter.get_output(0)[0])
+            interpreter.print_allocations()
+        except RuntimeError as error:
+            failure = str(error)
+        else:
+            failure = None
+    text = log.getvalue()
+    if failure is not None:
+        lines = text.strip().splitlines() or [failure]
+        return MicroRun(reason=re.sub(r"^tensorflow/\S+ ", "", lines[0]))
+    return MicroRun(np.array(scores), int(re.search(r"Arena allocation total (\d+)", text)[1]))

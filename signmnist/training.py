@@ -1,0 +1,98 @@
+"""The training loop's trimmings: seeded batches, one line of progress, resuming."""
+
+import hashlib
+import json
+import shutil
+import time
+from pathlib import Path
+
+import numpy as np
+
+from signmnist.data import replacing
+from signmnist.runtime import use_keras_2
+
+use_keras_2()
+import tensorflow as tf
+
+
+def batches(x, y, batch_size, seed, augment=None):
+    """One epoch as a tf.data.Dataset of shuffled (images, targets) batches.
+
+    x: float32 (n, 28, 28, 1). y: (n,) labels or (n, k) targets. augment, if given, maps
+    (images, seed) to images, `seed` being two int32. The same `seed`, a list of
+    integers, gives the same batches. The last, incomplete batch is left out.
+    """
+    batch_size = min(batch_size, len(x))
+    order = np.random.default_rng(seed).permutation(len(x))
+    order = order[: len(x) // batch_size * batch_size].reshape(-1, batch_size)
+    seeds = np.random.default_rng(seed).integers(2**31, size=(len(order), 2), dtype=np.int32)
+    x, y = tf.constant(x), tf.constant(y)
+
+    def pick(rows, seed):
+        images = tf.gather(x, rows)
+        return augment(images, seed) if augment else images, tf.gather(y, rows)
+
+    steps = tf.data.Dataset.from_tensor_slices((order, seeds))
+    return steps.map(pick, num_parallel_calls=2, deterministic=True).prefetch(4)
+
+
+def train(
+    model, x, y, *, epochs, name, seed=0, batch_size=128, augment=None, validation=None, callbacks=()
+):
+    """Fits a compiled model and returns its history: a list per metric, one value an epoch.
+
+    The history has `seconds`, the time of each epoch, beside Keras's metrics.
+
+    x, y, batch_size, augment: see `batches`. validation: dict of (x, y) pairs, scored after
+    each epoch as `<key>_accuracy`. After each epoch the state is saved under
+    checkpoints/, so that a training that was interrupted, run again with the same
+    weights' shapes, data and settings, goes on where it stopped; a finished one leaves
+    nothing there.
+    """
+    shapes = [tuple(weight.shape) for weight in model.weights]
+    recipe = [shapes, str(model.optimizer.get_config()), epochs, seed, batch_size]
+    digest = hashlib.sha256(repr(recipe).encode() + x.tobytes() + y.tobytes()).hexdigest()[:12]
+    folder = Path("checkpoints", f"{name}-{digest}")
+    checkpoint = tf.train.Checkpoint(model=model, optimizer=model.optimizer)
+    manager = tf.train.CheckpointManager(checkpoint, str(folder), max_to_keep=1)
+    history = {}
+    done = 0
+    if manager.latest_checkpoint:
+        checkpoint.restore(manager.latest_checkpoint)
+        done = int(manager.latest_checkpoint.rsplit("-", 1)[1])
+        saved = json.loads((folder / "history.json").read_text())
+        history = {metric: values[:done] for metric, values in saved.items()}
+        print(f"resuming {name} after epoch {done} (delete {folder} to start over)")
+    for epoch in range(done, epochs):
+        start = time.perf_counter()
+        logs = model.fit(
+            batches(x, y, batch_size, [seed, epoch], augment),
+            initial_epoch=epoch,
+            epochs=epoch + 1,
+            callbacks=list(callbacks),
+            verbose=0,
+        ).history
+        for key, (images, labels) in (validation or {}).items():
+            logs[f"{key}_accuracy"] = [accuracy(model, images, labels)]
+        logs["seconds"] = [time.perf_counter() - start]
+        for metric, values in logs.items():
+            history.setdefault(metric, []).append(float(values[-1]))
+        with replacing(folder / "history.json") as temporary:
+            temporary.write_text(json.dumps(history))
+        manager.save(checkpoint_number=epoch + 1)
+        figures = "  ".join(f"{m} {v[-1]:.4f}" for m, v in logs.items() if m != "seconds")
+        total = sum(history["seconds"])
+        print(f"\r{name}: epoch {epoch + 1}/{epochs}  {figures}  {total:.0f} s", end="", flush=True)
+    print()
+    shutil.rmtree(folder, ignore_errors=True)
+    return history
+
+
+def predict(model, x):
+    """Scores of a Keras model: float32 (n, 24) for images float32 (n, 28, 28, 1)."""
+    return model.predict(x, batch_size=512, verbose=0)
+
+
+def accuracy(model, x, y):
+    """Share of the images that a Keras model reads right; y: int (n,)."""
+    return float(np.mean(predict(model, x).argmax(axis=1) == y))

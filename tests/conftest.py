@@ -1,0 +1,37 @@
+import os
+
+os.environ.setdefault("MPLBACKEND", "Agg")
+
+import pytest
+
+from signmnist.data import DataError, load_sign_mnist
+from tools.sample import write_sample
+
+
+@pytest.fixture(scope="session")
+def sample_folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("sample")
+    write_sample(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def sample(sample_folder):
+    """The drawn sample as a SignMnist."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SIGN_MNIST_DIR", str(sample_folder))
+        return load_sign_mnist()
+
+
+@pytest.fixture(scope="session")
+def real():
+    """Sign Language MNIST itself; tests that need it are skipped where it is absent."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("signmnist.data.download", lambda folder: None)
+        try:
+            data = load_sign_mnist()
+        except DataError as error:
+            pytest.skip(f"needs the real data: {error}")
+    if not data.canonical:
+        pytest.skip("needs the real data, and these are not canonical")
+    return data

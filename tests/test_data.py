@@ -1,0 +1,176 @@
+import subprocess
+import zipfile
+
+import numpy as np
+import pytest
+
+from signmnist import data
+from signmnist.data import DataError, find_csvs, load_sign_mnist, read_csv, replacing
+
+HEADER = ",".join(data.COLUMNS)
+
+
+def row(label=0, pixel=7, pixels=784):
+    return ",".join([str(label)] + [str(pixel)] * pixels)
+
+
+def write(path, *lines):
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """An empty working directory without SIGN_MNIST_DIR and without Kaggle."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("SIGN_MNIST_DIR", raising=False)
+
+    def no_network(*_, **__):
+        return subprocess.CompletedProcess([], 1, "", "no route to host")
+
+    monkeypatch.setattr(data.subprocess, "run", no_network)
+    return tmp_path
+
+
+def both(folder, *lines):
+    folder.mkdir(exist_ok=True)
+    return [write(folder / name, *lines) for name in (data.TRAIN_CSV, data.TEST_CSV)]
+
+
+def test_pixels_and_labels_are_read_as_they_stand(tmp_path):
+    pixels, labels = read_csv(write(tmp_path / "x.csv", HEADER, row(24, 255), row(3, 0)))
+    assert labels.tolist() == [24, 3]
+    assert pixels.shape == (2, 784) and pixels.dtype == np.uint8
+    assert (pixels[0] == 255).all() and (pixels[1] == 0).all()
+
+
+def test_a_file_in_windows_style_is_read(tmp_path):
+    path = tmp_path / "x.csv"
+    path.write_bytes(b"\xef\xbb\xbf" + f"{HEADER}\r\n{row(2)}\r\n".encode())
+    assert read_csv(path)[1].tolist() == [2]
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        ([], "empty file"),
+        ([HEADER], "no rows"),
+        ([HEADER.replace("label,", "")], "column label is missing"),
+        ([HEADER.replace("pixel17,", "pixel_17,"), row()], "column pixel17 is missing"),
+        ([HEADER.replace("pixel1,pixel2,", "pixel2,pixel1,"), row()], "out of order"),
+        ([HEADER, row(), row(pixels=700)], "line 3: 701 values instead of 785"),
+        ([HEADER, row(), row() + ",1"], "line 3: 786 values"),
+        ([HEADER, row(), row(pixel="x")], "line 3: pixel1 is 'x'"),
+        ([HEADER, row(pixel="-1")], "line 2: pixel1 is '-1'"),
+        ([HEADER, row(pixel="256")], "line 2: pixel1 is '256'"),
+        ([HEADER, row(pixel="1.5")], "line 2: pixel1 is '1.5'"),
+        ([HEADER, row(pixel="")], "line 2: pixel1 is ''"),
+        ([HEADER, row(8), row(9)], "line 3: label 9"),
+        ([HEADER, row(25)], "line 2: label 25"),
+        (["PK\x03\x04 rest of an archive"], "a ZIP archive, not a CSV"),
+    ],
+)
+def test_a_damaged_csv_is_named_with_the_fault_and_the_remedy(tmp_path, lines, message):
+    path = tmp_path / "damaged.csv"
+    path.write_text("".join(line + "\n" for line in lines))
+    with pytest.raises(DataError) as error:
+        read_csv(path)
+    assert message in str(error.value)
+    assert "damaged.csv" in str(error.value)
+    assert "Download" in str(error.value) or "Rename" in str(error.value)
+
+
+def test_a_csv_cut_in_the_middle_of_a_row_is_refused(tmp_path):
+    path = write(tmp_path / "cut.csv", HEADER, row(), row())
+    path.write_bytes(path.read_bytes()[:-700])
+    with pytest.raises(DataError, match="line 3: .* truncated"):
+        read_csv(path)
+
+
+def test_images_are_scaled_and_labels_follow_the_letters(folder):
+    both(folder / "data", HEADER, row(8, 255), row(10, 0), row(24, 51))
+    loaded = load_sign_mnist()
+    assert loaded.x_train.shape == (3, 28, 28, 1) and loaded.x_train.dtype == np.float32
+    assert loaded.x_train[:, 0, 0, 0].tolist() == [1, 0, np.float32(0.2)]
+    assert [data.LETTERS[i] for i in loaded.y_train] == ["I", "K", "Y"]
+
+
+def test_data_that_are_not_canonical_work_under_a_banner(folder, capsys):
+    both(folder / "data", HEADER, row())
+    loaded = load_sign_mnist()
+    assert not loaded.canonical
+    assert "NOT Sign Language MNIST" in loaded.banner
+    assert loaded.banner in capsys.readouterr().out
+
+
+def test_the_real_data_are_canonical_and_carry_no_banner(real):
+    assert real.canonical and real.banner == ""
+    assert real.x_train.shape == (27455, 28, 28, 1) and real.x_test.shape == (7172, 28, 28, 1)
+    assert set(real.y_train) == set(real.y_test) == set(range(24))
+
+
+def test_the_named_folder_comes_before_data(folder, monkeypatch):
+    both(folder / "data", HEADER, row(1))
+    both(folder / "elsewhere", HEADER, row(2))
+    monkeypatch.setenv("SIGN_MNIST_DIR", "elsewhere")
+    assert find_csvs()[0].parent.name == "elsewhere"
+    monkeypatch.delenv("SIGN_MNIST_DIR")
+    assert find_csvs()[0].parent.name == "data"
+
+
+def test_no_data_and_no_network_says_what_to_do(folder):
+    with pytest.raises(DataError, match="no route to host.*Download the data set"):
+        find_csvs()
+    assert list(folder.rglob("*")) == []
+
+
+def test_a_named_folder_without_the_files_is_an_error_not_a_download(folder, monkeypatch):
+    monkeypatch.setenv("SIGN_MNIST_DIR", "nowhere")
+    with pytest.raises(DataError, match="SIGN_MNIST_DIR=nowhere: sign_mnist_train.csv and"):
+        find_csvs()
+
+
+def test_a_kaggle_archive_is_unpacked_in_place(folder):
+    (folder / "data").mkdir()
+    with zipfile.ZipFile(folder / "data" / "archive.zip", "w") as archive:
+        archive.writestr("sign_mnist_train/sign_mnist_train.csv", f"{HEADER}\n{row(1)}\n")
+        archive.writestr("../sign_mnist_test.csv", f"{HEADER}\n{row(2)}\n")
+        archive.writestr("../../evil.py", "print('no')")
+    assert load_sign_mnist().y_test.tolist() == [2]
+    assert sorted(path.name for path in folder.rglob("*.*")) == [
+        "archive.zip",
+        "sign_mnist_test.csv",
+        "sign_mnist_train.csv",
+    ]
+
+
+def test_a_damaged_archive_is_named_and_leaves_nothing(folder):
+    (folder / "data").mkdir()
+    path = folder / "data" / "archive.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in (data.TRAIN_CSV, data.TEST_CSV):
+            archive.writestr(name, f"{HEADER}\n" + f"{row(1)}\n" * 50)
+    content = bytearray(path.read_bytes())
+    content[200:220] = bytes(20)
+    path.write_bytes(content)
+    with pytest.raises(DataError, match="archive.zip: damaged archive"):
+        find_csvs()
+    assert [p.name for p in (folder / "data").iterdir()] == ["archive.zip"]
+
+
+def test_an_archive_that_would_unpack_to_too_much_is_refused(folder, monkeypatch):
+    (folder / "data").mkdir()
+    monkeypatch.setattr(data, "MAX_CSV_BYTES", 1000)
+    with zipfile.ZipFile(folder / "data" / "archive.zip", "w") as archive:
+        archive.writestr(data.TRAIN_CSV, "0" * 1001)
+    with pytest.raises(DataError, match="would unpack to over"):
+        find_csvs()
+
+
+def test_a_write_that_fails_leaves_the_old_file_and_no_other(tmp_path):
+    path = write(tmp_path / "kept", "old")
+    with pytest.raises(KeyError), replacing(path) as temporary:
+        temporary.write_text("half")
+        raise KeyError
+    assert path.read_text() == "old\n"
+    assert list(tmp_path.iterdir()) == [path]

@@ -1,0 +1,218 @@
+"""Scripts become self-contained notebooks, and the committed ones equal their scripts."""
+
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbformat.v4 import new_output
+
+from tools.names import clashes
+from tools.notebooks import (
+    SourceError,
+    build,
+    main,
+    read_notebook,
+    same_code,
+    same_text,
+    sources,
+    write_notebook,
+)
+
+ROOT = Path(__file__).parent.parent
+
+SCRIPT = """\
+# ---
+# jupyter:
+#   kernelspec:
+#     display_name: Something else
+#     name: something-else
+# ---
+
+# %% [markdown]
+# # A question
+
+# %%
+import math
+
+from signmnist.shapes import (
+    area,
+    ring,  # a comment
+)
+
+radius = 2
+
+# %%
+from signmnist.numbers import TWO
+
+# %%
+# !pip is only mentioned here
+print(area(radius), TWO)
+"""
+SHAPES = '''\
+"""Areas."""
+
+import math
+
+from signmnist.numbers import TWO
+
+
+def area(radius):
+    return math.pi * radius**TWO
+
+
+ring = area
+'''
+
+
+@pytest.fixture
+def project(tmp_path):
+    (tmp_path / "notebooks").mkdir()
+    (tmp_path / "signmnist").mkdir()
+    (tmp_path / "notebooks" / "q1.py").write_text(SCRIPT)
+    (tmp_path / "signmnist" / "shapes.py").write_text(SHAPES)
+    (tmp_path / "signmnist" / "numbers.py").write_text('"""Numbers."""\n\nTWO = 2\n')
+    return tmp_path
+
+
+def executed(notebook):
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.execution_count = 1
+            cell.outputs = [new_output("stream", text="12.6")]
+    notebook.metadata["signmnist"] = {"profile": "full"}
+    return notebook
+
+
+def test_imports_become_folded_cells_dependencies_first(project):
+    notebook = build(project / "notebooks" / "q1.py")
+    nbformat.validate(notebook)
+    assert [cell.id for cell in notebook.cells] == [
+        "cell-1", "helpers-numbers", "helpers-shapes", "cell-2", "cell-4"
+    ]  # fmt: skip
+    numbers, shapes = notebook.cells[1:3]
+    assert numbers.source == (
+        '#@title Helpers: numbers { display-mode: "form" }\n"""Numbers."""\n\nTWO = 2'
+    )
+    title, docstring = shapes.source.splitlines()[:2]
+    assert title == '#@title Helpers: shapes { display-mode: "form" }'
+    assert docstring == '"""Areas."""'
+    assert shapes.metadata == {"cellView": "form", "jupyter": {"source_hidden": True}}
+
+
+def test_a_built_notebook_needs_no_other_file(project):
+    notebook = build(project / "notebooks" / "q1.py")
+    assert not any("signmnist" in cell.source for cell in notebook.cells)
+    namespace = {}
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            exec(cell.source, namespace)
+    assert namespace["ring"](1) == namespace["math"].pi
+
+
+def test_the_rest_of_a_cell_stays_as_it_was_written(project):
+    cells = build(project / "notebooks" / "q1.py").cells
+    assert cells[3].source == "import math\n\nradius = 2"
+    assert cells[4].source == "# !pip is only mentioned here\nprint(area(radius), TWO)"
+
+
+def test_the_metadata_are_those_that_jupyter_and_colab_need(project):
+    notebook = build(project / "notebooks" / "q1.py")
+    assert set(notebook.metadata) == {"colab", "kernelspec", "language_info"}
+    assert notebook.metadata.kernelspec.name == "python3"
+
+
+def test_a_rebuild_makes_no_diff(project):
+    source = project / "notebooks" / "q1.py"
+    assert nbformat.writes(build(source)) == nbformat.writes(build(source))
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "import signmnist.shapes",
+        "import signmnist.shapes as shapes",
+        "from signmnist import shapes",
+        "from signmnist.shapes import area as surface",
+        "from signmnist.shapes import *",
+        "from signmnist.shapes import area; area(1)",
+        "if True:\n    from signmnist.shapes import area",
+        "from .shapes import area",
+        "from . import shapes",
+        "area =",
+    ],
+)
+def test_an_import_that_cannot_be_unfolded_is_told_with_its_line(project, statement):
+    source = project / "notebooks" / "q1.py"
+    source.write_text(f"# %%\nx = 1\n\n# %%\n{statement}\n")
+    line = 6 if statement.startswith("if") else 5
+    with pytest.raises(SourceError, match=rf"q1\.py:{line}: "):
+        build(source)
+
+
+def test_a_bad_import_in_a_module_is_told_with_its_line(project):
+    (project / "signmnist" / "numbers.py").write_text("import signmnist.shapes\n")
+    with pytest.raises(SourceError, match=r"numbers\.py:1: "):
+        build(project / "notebooks" / "q1.py")
+
+
+def test_new_prose_is_taken_over_and_outputs_are_kept(project, capsys):
+    source, path = project / "notebooks" / "q1.py", project / "q1.ipynb"
+    write_notebook(executed(build(source)), path)
+    source.write_text(SCRIPT.replace("A question", "The first question"))
+    assert main(project) == 0
+    notebook = read_notebook(path)
+    assert notebook.cells[0].source == "# The first question"
+    assert notebook.cells[-1].outputs[0].text == "12.6"
+    assert notebook.metadata["signmnist"] == {"profile": "full"}
+    before = path.read_bytes()
+    assert main(project) == 0
+    assert path.read_bytes() == before
+    assert "up to date" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("changed", ["notebooks/q1.py", "signmnist/numbers.py"])
+def test_changed_code_leaves_the_notebook_alone_and_names_the_remedy(project, capsys, changed):
+    path = project / "q1.ipynb"
+    write_notebook(executed(build(project / "notebooks" / "q1.py")), path)
+    before = path.read_bytes()
+    with open(project / changed, "a") as file:
+        file.write("\nthree = 3\n")
+    assert main(project) == 1
+    assert path.read_bytes() == before
+    assert "make publish" in capsys.readouterr().out
+
+
+def test_a_notebook_that_was_never_executed_is_not_written(project, capsys):
+    assert main(project) == 1
+    assert not (project / "q1.ipynb").exists()
+    assert "make publish" in capsys.readouterr().out
+
+
+def test_a_name_may_mean_one_thing_only(project):
+    assert clashes(project) == []
+    module, script = project / "signmnist" / "numbers.py", project / "notebooks" / "q1.py"
+    module.write_text(module.read_text() + "\n\ndef area():\n    return 0\n")
+    script.write_text(SCRIPT + "\nfor TWO in range(3):\n    pass\n")
+    assert clashes(project) == [
+        "numbers.py and shapes.py both define `area`",
+        "numbers.py and q1.py both define `TWO`",
+    ]
+
+
+def test_an_imported_name_may_not_be_assigned(project):
+    script = project / "notebooks" / "q1.py"
+    script.write_text("# %%\nmath = 5\nnames = [area for area in 'ab']\n")
+    assert clashes(project) == ["shapes.py and q1.py both define `math`"]
+
+
+def test_no_names_clash_in_this_project():
+    assert clashes(ROOT) == []
+
+
+@pytest.mark.parametrize("source", sources(ROOT), ids=lambda source: source.stem)
+def test_the_committed_notebook_equals_its_source(source):
+    path = ROOT / f"{source.stem}.ipynb"
+    assert path.exists(), f"{path.name} is missing: run `make publish`"
+    committed, built = read_notebook(path), build(source)
+    assert same_code(built, committed), f"{path.name} has other code: run `make publish`"
+    assert same_text(built, committed), f"{path.name} has other prose: run `make notebooks`"

@@ -1,0 +1,118 @@
+"""`make publish` replaces the committed files by a full run on the real data, or nothing."""
+
+import json
+
+import pytest
+from nbformat.v4 import new_output
+
+import tools.publish
+from signmnist.data import CANONICAL_SHA256, TEST_CSV, TRAIN_CSV, file_sha256
+from tools.notebooks import build, read_notebook, write_notebook
+from tools.publish import main, problems, publish
+from tools.run import RunError
+
+RECORD = {
+    "id": "int8",
+    "notebook": "q1",
+    "file": "int8.tflite",
+    "canonical": True,
+    "profile": "full",
+}
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """A project with a run in build/ that can be published; its data count as the real ones."""
+    root, target = tmp_path, tmp_path / "build"
+    for folder in ("notebooks", "models", "data", "build/models"):
+        (root / folder).mkdir(parents=True)
+    (root / "notebooks" / "q1.py").write_text("# %%\nprint('base.keras')\n")
+    (root / "models" / "old.tflite").write_text("old")
+    (root / "q1.ipynb").write_text("old")
+    paths = [root / "data" / TRAIN_CSV, root / "data" / TEST_CSV]
+    for path in paths:
+        path.write_text(path.name)
+        monkeypatch.setitem(CANONICAL_SHA256, path.name, file_sha256(path))
+    (target / "models" / "results.json").write_text(json.dumps([RECORD]))
+    (target / "models" / "int8.tflite").write_text("new")
+    (target / "models" / "base.keras").write_text("new")
+    (target / "models" / "unnamed.tflite").write_text("left over")
+    (target / "report.md").write_text("the report")
+    notebook = build(root / "notebooks" / "q1.py")
+    notebook.cells[0].execution_count = 1
+    notebook.metadata["signmnist"] = {"profile": "full", "canonical": True}
+    write_notebook(notebook, target / "q1.ipynb")
+    calls = []
+    monkeypatch.setattr(tools.publish, "run", lambda *arguments: calls.append(arguments))
+    monkeypatch.setattr(tools.publish, "refresh_readme", lambda root: None)
+    return root, target, paths, calls
+
+
+def test_a_good_run_replaces_notebooks_models_and_report(project):
+    root, target, paths, calls = project
+    publish(root, target, paths)
+    assert calls == [(root, target, "full", paths)]
+    assert (root / "q1.ipynb").read_bytes() == (target / "q1.ipynb").read_bytes()
+    assert (root / "report.md").read_text() == "the report"
+    models = {path.name for path in (root / "models").iterdir()}
+    assert models == {"base.keras", "int8.tflite", "results.json"}
+
+
+def test_other_data_are_refused_before_anything_is_done(project):
+    root, target, paths, calls = project
+    paths[1].write_text("a sample")
+    with pytest.raises(RunError, match=TEST_CSV):
+        publish(root, target, paths)
+    assert not calls
+    assert (root / "q1.ipynb").read_text() == "old"
+
+
+def test_other_profiles_are_refused(monkeypatch):
+    monkeypatch.setenv("PROFILE", "smoke")
+    with pytest.raises(RunError, match="PROFILE=smoke"):
+        main()
+
+
+def spoil_record(target, **changes):
+    (target / "models" / "results.json").write_text(json.dumps([RECORD | changes]))
+
+
+def spoil_notebook(target, change):
+    notebook = read_notebook(target / "q1.ipynb")
+    change(notebook)
+    write_notebook(notebook, target / "q1.ipynb")
+
+
+@pytest.mark.parametrize(
+    "spoil, complaint",
+    [
+        (lambda nb: nb.metadata.signmnist.update(canonical=False), "full run on the real data"),
+        (lambda nb: nb.metadata.signmnist.update(profile="quick"), "full run on the real data"),
+        (lambda nb: nb.cells[0].update(execution_count=None), "not executed"),
+        (lambda nb: nb.cells[0].update(source="print(2)"), "other cells"),
+        (
+            lambda nb: nb.cells[0].outputs.append(new_output("error", ename="E", evalue="")),
+            "failed",
+        ),
+        (
+            lambda nb: nb.cells[0].outputs.append(new_output("stream", text="x" * 2_000_000)),
+            "larger than 2,000,000 bytes",
+        ),
+    ],
+)
+def test_a_notebook_that_is_not_fit_is_not_published(project, spoil, complaint):
+    root, target, paths, _ = project
+    spoil_notebook(target, spoil)
+    with pytest.raises(RunError, match=complaint):
+        publish(root, target, paths)
+    assert (root / "q1.ipynb").read_text() == "old"
+    assert (root / "models" / "old.tflite").exists()
+
+
+def test_a_record_that_is_not_fit_is_a_problem(project):
+    root, target, _, _ = project
+    assert problems(root, target) == []
+    spoil_record(target, canonical=False)
+    assert problems(root, target) == ["int8 is not from a full run on the real data"]
+    spoil_record(target, file="gone.tflite")
+    assert problems(root, target) == ["int8: models/gone.tflite is missing"]

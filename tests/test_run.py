@@ -1,0 +1,246 @@
+"""`make run` executes notebooks into build/, each once, and leaves nothing half-done."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+
+import tools.run
+from signmnist.data import TEST_CSV, TRAIN_CSV, DataError, file_sha256
+from tools.notebooks import read_notebook, write_notebook
+from tools.progress import Progress, minutes
+from tools.run import RunError, exit_status, find_data, forget_results, read_profile, run
+from tools.sample import write_sample
+
+SCRIPT = """\
+# %% [markdown]
+# # A question
+
+# %%
+import os
+from pathlib import Path
+
+print(Path.cwd().name, os.environ["PROFILE"], os.environ["SIGN_MNIST_DIR"])
+
+# %% [markdown]
+# ## The end
+
+# %%
+with open("models/runs.txt", "a") as file:
+    file.write("run\\n")
+"""
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """A project of one notebook; its root, its build folder and its data."""
+    monkeypatch.setattr(tools.run, "write_report", lambda target: "the table")
+    root, data = tmp_path / "project", tmp_path / "data"
+    (root / "notebooks").mkdir(parents=True)
+    (root / "notebooks" / "q1.py").write_text(SCRIPT)
+    data.mkdir()
+    paths = [data / TRAIN_CSV, data / TEST_CSV]
+    for path in paths:
+        path.write_text(path.name)
+    return root, root / "build", paths
+
+
+def runs(build):
+    return len((build / "models" / "runs.txt").read_text().splitlines())
+
+
+def test_a_notebook_is_executed_into_build_once(project, capsys):
+    root, build, paths = project
+    run(root, build, "smoke", paths)
+    notebook = read_notebook(build / "q1.ipynb")
+    assert notebook.cells[1].outputs[0].text == f"build smoke {paths[0].parent}\n"
+    stamp = notebook.metadata["signmnist"]
+    assert stamp["profile"] == "smoke" and stamp["canonical"] is False
+    assert stamp["data_sha256"] == {path.name: file_sha256(path) for path in paths}
+    assert set(notebook.metadata.language_info) == {"name"}
+    assert {path.name for path in root.iterdir()} == {"notebooks", "build"}
+    told = capsys.readouterr().out
+    assert "A question" in told and "The end" in told and "the table" in told
+
+    source = root / "notebooks" / "q1.py"
+    source.write_text(SCRIPT.replace("The end", "Fin"))
+    run(root, build, "smoke", paths)
+    assert runs(build) == 1
+    assert "q1  up to date" in capsys.readouterr().out
+    refreshed = read_notebook(build / "q1.ipynb")
+    assert refreshed.cells[2].source == "## Fin"
+    assert refreshed.cells[1].outputs == notebook.cells[1].outputs
+
+    run(root, build, "quick", paths)
+    assert runs(build) == 2
+
+
+def test_a_failing_cell_is_shown_and_spoils_nothing(project):
+    root, build, paths = project
+    write_notebook(new_notebook(), build / "q1.ipynb")
+    before = (build / "q1.ipynb").read_bytes()
+    (root / "notebooks" / "q1.py").write_text(SCRIPT + "raise ValueError('no hands')\n")
+    with pytest.raises(RunError) as error:
+        run(root, build, "smoke", paths)
+    message = str(error.value)
+    assert message.startswith("q1 failed in: The end\n")
+    assert "ValueError: no hands" in message and "\x1b" not in message
+    failed = read_notebook(build / "q1.failed.ipynb")
+    assert failed.cells[-1].outputs[-1].output_type == "error"
+    assert (build / "q1.ipynb").read_bytes() == before
+
+
+def test_a_kernel_that_dies_is_an_error(project):
+    root, build, paths = project
+    (root / "notebooks" / "q1.py").write_text("# %%\nimport os\n\nos._exit(9)\n")
+    with pytest.raises(RunError, match="q1 failed"):
+        run(root, build, "smoke", paths)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_takes_its_kernel_with_it(project, number):
+    root, build, paths = project
+    (root / "notebooks" / "q1.py").write_text(
+        "# %%\nimport os, time\n\n"
+        "with open('models/pid', 'w') as file:\n    file.write(str(os.getpid()))\n"
+        "time.sleep(60)\n"
+    )
+    program = (
+        "from pathlib import Path\nfrom tools.run import exit_status, run\n"
+        f"paths = [Path(path) for path in {[str(path) for path in paths]}]\n"
+        f"raise SystemExit(exit_status(lambda: run({str(root)!r}, {str(build)!r}, 'smoke', paths)))"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", program],
+        cwd=Path(__file__).parent.parent,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    pid = build / "models" / "pid"
+    deadline = time.monotonic() + 60
+    while not (pid.exists() and pid.read_text()) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    process.send_signal(number)
+    _, errors = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert errors == "\ninterrupted; notebooks that were through are kept in build/\n"
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(pid.read_text()), 0)
+    assert [path.name for path in build.iterdir()] == ["models"]
+
+
+def test_records_of_other_circumstances_are_forgotten(tmp_path):
+    here = {"profile": "full", "data_sha256": {"a.csv": "1"}}
+    records = [
+        {"id": "own", "notebook": "q1", **here},
+        {"id": "other notebook", "notebook": "q2", **here},
+        {"id": "other profile", "notebook": "q2", **here, "profile": "smoke"},
+        {"id": "other data", "notebook": "q2", **here, "data_sha256": {"a.csv": "2"}},
+    ]
+    path = tmp_path / "results.json"
+    forget_results(path, "q1", here)
+    assert not path.exists()
+    path.write_text(json.dumps(records))
+    forget_results(path, "q1", here)
+    assert [record["id"] for record in json.loads(path.read_text())] == ["other notebook"]
+
+
+def test_profiles_are_full_quick_and_smoke(monkeypatch):
+    monkeypatch.delenv("PROFILE", raising=False)
+    assert read_profile() == "full"
+    monkeypatch.setenv("PROFILE", "quick")
+    assert read_profile() == "quick"
+    monkeypatch.setenv("PROFILE", "fast")
+    with pytest.raises(RunError, match="PROFILE=fast.*full, quick, smoke"):
+        read_profile()
+
+
+def unreachable():
+    raise DataError("Kaggle did not answer")
+
+
+def test_without_data_and_network_the_sample_is_drawn_and_announced(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("SIGN_MNIST_DIR", raising=False)
+    monkeypatch.setattr(tools.run, "find_csvs", unreachable)
+    train, test = find_data(tmp_path / "sample")
+    assert train == tmp_path / "sample" / TRAIN_CSV and test.exists()
+    told = capsys.readouterr().out
+    assert "Kaggle did not answer" in told and "DRAWN SAMPLE" in told
+
+
+def test_a_folder_that_was_named_is_never_replaced_by_the_sample(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SIGN_MNIST_DIR", str(tmp_path / "nowhere"))
+    with pytest.raises(DataError, match="nowhere"):
+        find_data(tmp_path / "sample")
+    assert not (tmp_path / "sample").exists()
+
+
+def test_a_damaged_archive_in_data_is_never_replaced_by_the_sample(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("SIGN_MNIST_DIR", raising=False)
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "archive.zip").write_text("half a download")
+    with pytest.raises(DataError, match="archive.zip"):
+        find_data(tmp_path / "sample")
+
+
+def test_damaged_data_stop_the_run_before_it_starts(tmp_path, monkeypatch):
+    paths = write_sample(tmp_path)
+    paths[1].write_bytes(paths[1].read_bytes()[:-1000])
+    monkeypatch.setenv("SIGN_MNIST_DIR", str(tmp_path))
+    with pytest.raises(DataError, match=TEST_CSV):
+        find_data(tmp_path / "sample")
+
+
+def test_an_error_is_told_without_a_traceback(capsys):
+    def fail():
+        raise RunError("q1 failed")
+
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        assert exit_status(fail) == 1
+        assert exit_status(lambda: None) == 0
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+    assert capsys.readouterr().err == "q1 failed\n"
+
+
+class Terminal:
+    """A stream that says it is a terminal and keeps what is written."""
+
+    text = ""
+
+    def write(self, text):
+        self.text += text
+
+    def flush(self):
+        pass
+
+    def isatty(self):
+        return True
+
+
+def test_on_a_terminal_progress_is_one_line_that_vanishes():
+    heading = new_markdown_cell("## Train\n\n```\n# not a heading\n```")
+    terminal = Terminal()
+    with Progress("q1", new_notebook(cells=[heading, new_code_cell("1")]), terminal) as progress:
+        progress.at(1)
+        assert re.fullmatch(r"q1  cell 1/1  00:0\d  Train", progress.line())
+    assert "\n" not in terminal.text
+    assert terminal.text.endswith("\r\x1b[K")
+
+
+def test_durations_are_in_minutes_and_seconds():
+    assert minutes(5) == "00:05"
+    assert minutes(3725) == "62:05"

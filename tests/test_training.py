@@ -1,0 +1,104 @@
+import numpy as np
+import pytest
+
+from signmnist.baseline import ACCURATE, COMPACT, augment, build_cnn, compile_cnn
+from signmnist.runtime import use_keras_2
+from signmnist.training import batches, train
+
+use_keras_2()
+import tensorflow as tf
+
+X = np.random.default_rng(0).random((64, 28, 28, 1), np.float32)
+Y = np.arange(64) % 24
+
+
+def tiny():
+    tf.keras.utils.set_random_seed(0)
+    return compile_cnn(build_cnn(((2,),), shrink=4), len(X), 3)
+
+
+def fit(model, name="tiny", **settings):
+    return train(model, X, Y, epochs=3, name=name, batch_size=16, augment=augment, **settings)
+
+
+def test_the_same_seed_gives_the_same_batches_and_another_seed_others():
+    def images(seed):
+        return np.concatenate([x for x, _ in batches(X, Y, 16, seed, augment)])
+
+    assert (images([0, 1]) == images([0, 1])).all()
+    assert (images([0, 1]) != images([0, 2])).any()
+
+
+def test_an_epoch_sees_each_image_once_with_its_target():
+    seen = [(x.numpy(), y.numpy()) for x, y in batches(X, Y, 16, [0])]
+    x, y = (np.concatenate(part) for part in zip(*seen, strict=True))
+    order = [int(np.flatnonzero((X == image).all(axis=(1, 2, 3)))[0]) for image in x]
+    assert sorted(order) == list(range(64))
+    assert (Y[order] == y).all()
+
+
+def test_augmentation_of_no_strength_changes_nothing_and_any_stays_in_range():
+    none = augment(X, [0, 0], rotation=0, shift=0, zoom=0, contrast=0, brightness=0)
+    np.testing.assert_allclose(none, X, atol=1e-6)
+    strong = augment(X, [0, 0], brightness=0.9).numpy()
+    assert strong.min() >= 0 and strong.max() <= 1 and strong.shape == X.shape
+
+
+def test_augmentation_shifts_by_at_most_the_given_share():
+    dot = np.zeros((50, 28, 28, 1), np.float32)
+    dot[:, 14, 14] = 1
+    moved = augment(dot, [3, 4], rotation=0, shift=0.1, zoom=0, contrast=0, brightness=0).numpy()
+    rows, columns = np.divmod(moved.reshape(50, -1).argmax(axis=1), 28)
+    assert np.abs(rows - 14).max() <= 3 and np.abs(columns - 14).max() <= 3
+    assert len(set(zip(rows, columns, strict=True))) > 5
+
+
+def test_an_interrupted_training_resumes_and_ends_like_an_uninterrupted_one(
+    tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    whole = tiny()
+    expected = fit(whole)
+
+    class Stop(tf.keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            if epoch == 2:
+                raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fit(tiny(), callbacks=[Stop()])
+    resumed = tiny()
+    history = fit(resumed)
+    assert "resuming tiny after epoch 2" in capsys.readouterr().out
+    np.testing.assert_allclose(history["loss"], expected["loss"], rtol=1e-4)
+    for ours, theirs in zip(resumed.get_weights(), whole.get_weights(), strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=1e-4)
+    assert list((tmp_path / "checkpoints").iterdir()) == []
+
+
+def test_a_training_with_other_settings_does_not_resume(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+
+    class Stop(tf.keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            if epoch == 1:
+                raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fit(tiny(), callbacks=[Stop()])
+    fit(tiny(), seed=7)
+    assert "resuming" not in capsys.readouterr().out
+
+
+def test_the_accurate_baseline_has_at_most_100_000_parameters_and_the_compact_2_500():
+    assert build_cnn(**ACCURATE).count_params() <= 100_000
+    assert build_cnn(**COMPACT).count_params() <= 2_500
+
+
+@pytest.mark.parametrize("architecture", [ACCURATE, COMPACT])
+def test_batch_normalization_stands_only_directly_before_an_activation(architecture):
+    layers = build_cnn(**architecture).layers
+    for layer, following in zip(layers, layers[1:], strict=False):
+        if isinstance(layer, tf.keras.layers.BatchNormalization):
+            assert isinstance(following, tf.keras.layers.ReLU)
+        assert type(layer).__module__.startswith("tf_keras.")

@@ -1,0 +1,63 @@
+"""Finds names that would collide once the modules are unfolded into a notebook."""
+
+import ast
+from pathlib import Path
+
+from tools.notebooks import PACKAGE, sources
+
+OWN_SCOPE = (ast.Lambda, ast.GeneratorExp, ast.ListComp, ast.SetComp, ast.DictComp)
+
+
+def clashes(root):
+    """Names that two sources use for different things, a list of one message each.
+
+    In a notebook its own code and all the helpers share one namespace, so a name must
+    mean the same thing in every module, and in each script what it means in the modules.
+    """
+    modules = {path: meanings(path) for path in sorted(Path(root, PACKAGE).glob("*.py"))}
+    scripts = {path: meanings(path) for path in sources(root)}
+    everything = [*modules.items(), *scripts.items()]
+    return [
+        f"{path.name} and {other.name} both define `{name}`"
+        for i, (path, names) in enumerate(modules.items())
+        for other, others in everything[i + 1 :]
+        for name in sorted(names.keys() & others.keys())
+        if names[name] != others[name]
+    ]
+
+
+def meanings(path):
+    """The names that a source binds at top level, each with the set of its meanings.
+
+    What is imported means what it is called where it comes from; what is assigned
+    means its expression; a function, a class or a loop variable means itself. Imports
+    from the package bind nothing: they vanish when the modules are unfolded.
+    """
+    owner = f"{PACKAGE}.{path.stem}"
+    names = {}
+
+    def add(name, meaning):
+        names.setdefault(name, set()).add(meaning)
+
+    def visit(node):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            add(node.name, f"{owner}.{node.name}")
+        elif isinstance(node, ast.Import):
+            for alias in node.names:
+                full = alias.name if alias.asname else alias.name.split(".")[0]
+                add(alias.asname or full, full)
+        elif isinstance(node, ast.ImportFrom):
+            if not node.module.startswith(f"{PACKAGE}."):
+                for alias in node.names:
+                    add(alias.asname or alias.name, f"{node.module}.{alias.name}")
+        elif isinstance(node, ast.Assign) and all(isinstance(t, ast.Name) for t in node.targets):
+            for target in node.targets:
+                add(target.id, ast.unparse(node.value))
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            add(node.id, f"{owner}.{node.id}")
+        elif not isinstance(node, OWN_SCOPE):
+            for child in ast.iter_child_nodes(node):
+                visit(child)
+
+    visit(ast.parse(path.read_text(encoding="utf-8")))
+    return names

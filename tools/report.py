@@ -1,0 +1,87 @@
+"""Writes report.md and the README's table from models/results.json.
+
+The prose stands in report.md.j2, written by hand; every figure in it is looked up in the
+records when the report is built.
+"""
+
+import json
+import re
+from pathlib import Path
+
+import jinja2
+import pandas as pd
+
+from signmnist.data import replacing
+from signmnist.results import load_records, results_table
+
+ROOT = Path(__file__).parent.parent
+TABLE = re.compile(r"(<!-- results -->\n).*?(\n<!-- /results -->)", re.DOTALL)
+
+
+def render(records, figures):
+    """The report as Markdown. figures: name -> content of benchmarks/<name>.json."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters |= {
+        "percent": lambda share, digits=2: f"{share:.{digits}%}",
+        "comma": "{:,.0f}".format,
+        "table": markdown_table,
+    }
+    return environment.get_template("report.md.j2").render(
+        models={record["id"]: record for record in records},
+        canonical=all(record["canonical"] for record in records),
+        table=markdown_table(results_table(records)),
+        **figures,
+    )
+
+
+def markdown_table(table):
+    """A DataFrame of text as a Markdown table."""
+    return table.to_markdown(disable_numparse=True)
+
+
+def seeds_table(seeds):
+    """benchmarks/seeds.json as a DataFrame, one row a seed, the mean last."""
+    rows = {
+        seed: {
+            "accurate: errors": f"{f['accurate']['total'] - f['accurate']['correct']}",
+            "accurate: test accuracy": f"{f['accurate']['accuracy']:.3%}",
+            "compact: test accuracy": f"{f['compact']['accuracy']:.2%}",
+        }
+        for seed, f in seeds.items()
+    }
+    means = {
+        part: sum(f[part]["accuracy"] for f in seeds.values()) / len(seeds)
+        for part in ("accurate", "compact")
+    }
+    rows["mean"] = {
+        "accurate: errors": "",
+        "accurate: test accuracy": f"{means['accurate']:.3%}",
+        "compact: test accuracy": f"{means['compact']:.2%}",
+    }
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("seed")
+
+
+def write_report(folder):
+    """Writes folder/report.md from folder/models/results.json; returns the table as text."""
+    records = load_records(Path(folder, "models", "results.json"))
+    benchmarks = ROOT / "benchmarks"
+    figures = {path.stem: json.loads(path.read_text()) for path in benchmarks.glob("*.json")}
+    figures["seeds"] = seeds_table(figures["seeds"])
+    with replacing(Path(folder, "report.md")) as temporary:
+        temporary.write_text(render(records, figures))
+    return results_table(records).to_string()
+
+
+def refresh_readme(root):
+    """Puts the current results between the table marks of root/README.md."""
+    path = Path(root, "README.md")
+    table = markdown_table(results_table(load_records(Path(root, "models", "results.json"))))
+    text = TABLE.sub(lambda match: match[1] + table + match[2], path.read_text())
+    with replacing(path) as temporary:
+        temporary.write_text(text)

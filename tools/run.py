@@ -1,0 +1,188 @@
+"""Executes the notebooks into build/ and reports their results; the root stays as it is."""
+
+import json
+import os
+import re
+import signal
+import sys
+import time
+from pathlib import Path
+
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError, DeadKernelError
+
+from signmnist.data import (
+    CANONICAL_SHA256,
+    DataError,
+    file_sha256,
+    find_csvs,
+    read_csv,
+    replacing,
+)
+from signmnist.results import load_records
+from tools.notebooks import (
+    METADATA,
+    SourceError,
+    build,
+    code_sha256,
+    read_notebook,
+    same_text,
+    sources,
+    with_outputs,
+    write_notebook,
+)
+from tools.progress import Progress, minutes
+from tools.report import write_report
+from tools.sample import write_sample
+
+PROFILES = ("full", "quick", "smoke")
+BUILD = Path("build")
+
+
+class RunError(Exception):
+    """A run that cannot go on; the message is all that its user needs to see."""
+
+
+def read_profile():
+    """The profile that the environment variable PROFILE asks for, "full" by default."""
+    profile = os.environ.get("PROFILE") or "full"
+    if profile not in PROFILES:
+        raise RunError(f"PROFILE={profile}: there is no such profile, only {', '.join(PROFILES)}")
+    return profile
+
+
+def find_data(folder):
+    """Paths (train, test) of readable CSVs: the data set, or a sample drawn into `folder`.
+
+    The sample is for machines that cannot reach the data set. Data that somebody put in
+    place, but that are not usable, raise DataError instead.
+    """
+    placed = [*Path("data").glob("*.csv"), *Path("data").glob("*.zip")]
+    try:
+        paths = find_csvs()
+    except DataError as error:
+        if os.environ.get("SIGN_MNIST_DIR") or placed:
+            raise
+        print(error)
+        print("\n*** DRAWN SAMPLE: its figures say nothing about Sign Language MNIST ***\n")
+        paths = write_sample(folder)
+    for path in paths:
+        read_csv(path)
+    return tuple(Path(path).resolve() for path in paths)
+
+
+def run(root, target, profile, paths):
+    """Executes the notebooks of `root` into the folder `target` and writes the report.
+
+    A notebook that was executed there before, with the same code, profile and data, is
+    not executed again. paths: the two CSVs, in one folder. Raises RunError when a cell
+    fails.
+    """
+    start = time.monotonic()
+    target = Path(target).resolve()
+    (target / "models").mkdir(parents=True, exist_ok=True)
+    sha256 = {path.name: file_sha256(path) for path in paths}
+    circumstances = {"profile": profile, "data_sha256": sha256}
+    env = {**os.environ, "PROFILE": profile, "SIGN_MNIST_DIR": str(paths[0].parent)}
+    for source in sources(root):
+        notebook = build(source)
+        path = target / f"{source.stem}.ipynb"
+        stamp = {**circumstances, "code_sha256": code_sha256(notebook)}
+        if is_up_to_date(path, stamp):
+            executed = read_notebook(path)
+            if not same_text(notebook, executed):
+                write_notebook(with_outputs(notebook, executed), path)
+            print(f"{source.stem}  up to date (delete {target.name}/ to run it again)")
+            continue
+        forget_results(target / "models" / "results.json", source.stem, circumstances)
+        seconds = execute(notebook, source.stem, target, env)
+        stamp |= {"canonical": sha256 == CANONICAL_SHA256, "seconds": round(seconds)}
+        notebook.metadata = {**METADATA, "signmnist": stamp}
+        write_notebook(notebook, path)
+        print(f"{source.stem}  done in {minutes(seconds)}")
+    print(f"\n{write_report(target)}\n")
+    print(f"{minutes(time.monotonic() - start)} in all; notebooks, models and report.md: {target}")
+
+
+def is_up_to_date(path, stamp):
+    """Whether the notebook at `path` was executed with this code, profile and data."""
+    if not path.exists():
+        return False
+    made = read_notebook(path).metadata.get("signmnist", {})
+    return all(made.get(key) == value for key, value in stamp.items())
+
+
+def forget_results(path, notebook, circumstances):
+    """Drops the records that the run of `notebook` will replace, or that don't go with it.
+
+    The former are its own, the latter those of another profile or of other data.
+    """
+    records = load_records(path)
+    kept = [
+        record
+        for record in records
+        if record["notebook"] != notebook
+        and all(record[key] == value for key, value in circumstances.items())
+    ]
+    if kept != records:
+        with replacing(path) as temporary:
+            temporary.write_text(json.dumps(kept, indent=1) + "\n")
+
+
+def execute(notebook, name, folder, env):
+    """Executes a notebook in place, in a kernel of its own that runs in `folder`.
+
+    Returns the seconds it took. Raises RunError for a cell that fails, after saving what
+    there is as <name>.failed.ipynb.
+    """
+    failed = folder / f"{name}.failed.ipynb"
+    failed.unlink(missing_ok=True)
+    client = NotebookClient(
+        notebook,
+        timeout=None,
+        kernel_name="python3",
+        record_timing=False,
+        coalesce_streams=True,
+        shutdown_kernel="immediate",
+        extra_arguments=["--IPKernelApp.log_level=ERROR"],
+        resources={"metadata": {"path": str(folder)}},
+    )
+    with Progress(name, notebook) as progress:
+        try:
+            with client.setup_kernel(env=env):
+                for index, cell in enumerate(notebook.cells):
+                    progress.at(index)
+                    client.execute_cell(cell, index, client.code_cells_executed + 1)
+        except (CellExecutionError, DeadKernelError) as error:
+            write_notebook(notebook, failed)
+            message = getattr(error, "traceback", "") or f"{error} (out of memory?)"
+            lines = re.sub(r"\x1b\[[0-9;]*m", "", message).strip().splitlines()
+            raise RunError(
+                "\n".join([f"{name} failed in: {progress.section}", *lines[-15:], f"See {failed}"])
+            ) from error
+        return progress.seconds
+
+
+def exit_status(work):
+    """Calls work() and returns the exit status of the program; errors are told in a line."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
+    try:
+        work()
+    except (DataError, RunError, SourceError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\ninterrupted; notebooks that were through are kept in build/", file=sys.stderr)
+        return 130
+    return 0
+
+
+def main():
+    """Runs all notebooks of the project in the working directory."""
+    profile = read_profile()
+    run(Path(), BUILD, profile, find_data(BUILD / "sample"))
+
+
+if __name__ == "__main__":
+    sys.exit(exit_status(main))
