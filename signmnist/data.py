@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -145,7 +146,7 @@ def unpack(archive, folder):
                 with replacing(target) as temporary:
                     with file.open(member) as source, open(temporary, "wb") as copy:
                         shutil.copyfileobj(source, copy)
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
         raise DataError(f"{archive}: damaged archive ({error}). {REMEDY}") from error
     except PermissionError as error:
         raise DataError(f"{archive}: cannot unpack into {folder} ({error}).") from error

@@ -98,7 +98,7 @@ def test_one_batch_gives_what_single_images_give(files):
 
 def test_integer_input_is_rounded_to_the_grid_and_clipped():
     detail = {"dtype": np.int8, "quantization": (1 / 255, -128)}
-    values = np.array([0, 1 / 255, 0.5, 1, 1.2, -0.3], np.float32)
+    values = np.array([0, 1 / 255, 128 / 255, 1, 1.2, -0.3], np.float32)
     assert quantize_input(values, detail).tolist() == [-128, -127, 0, 127, 127, -128]
 
 
