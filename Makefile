@@ -21,7 +21,8 @@ run: $(READY)
 	@$(RUN) -m tools.run
 
 test: $(READY)
-	@$(RUN) -m pytest -q tests
+	@$(RUN) -m ruff check --quiet . && $(RUN) -m ruff format --check --quiet .
+	@$(RUN) -m pytest -q
 
 publish: $(READY)
 	@$(RUN) -m tools.publish

@@ -165,9 +165,17 @@ print(f"fit {len(fit_rows):,}, random {len(random_rows):,}, group-aware {len(gro
 # pipeline: the model takes plain pixels / 255 and gives 24 logits.
 
 # %%
+from signmnist.baseline import (
+    ACCURATE,
+    BATCH_SIZE,
+    COMPACT,
+    augment,
+    build_cnn,
+    compile_cnn,
+    train_accurate,
+    train_compact,
+)
 from signmnist.training import accuracy, predict, train
-from signmnist.baseline import ACCURATE, COMPACT, BATCH_SIZE
-from signmnist.baseline import augment, build_cnn, compile_cnn, train_accurate, train_compact
 
 # %%
 build_cnn(**ACCURATE).summary(line_length=80)
@@ -206,7 +214,9 @@ leak = {
     "group-aware split": val_accuracy,
     "test file": accuracy(candidate, data.x_test, data.y_test),
 }
-fig, ax = figure("The leak: one model, three estimates of its errors", size=(9, 2.6), banner=data.banner)
+fig, ax = figure(
+    "The leak: one model, three estimates of its errors", size=(9, 2.6), banner=data.banner
+)
 errors = [100 * (1 - value) for value in leak.values()]
 bars = ax.barh(list(leak), errors, color=[RED, BLUE, ORANGE])
 ax.bar_label(bars, [f" {value:.2f} %" for value in errors])
@@ -253,7 +263,8 @@ test_scores = predict(baseline, data.x_test)
 predictions = test_scores.argmax(axis=1)
 wrong = np.flatnonzero(predictions != data.y_test)
 print(f"training file {train_accuracy:.4%}")
-print(f"test file     {1 - len(wrong) / len(predictions):.4%}, {len(wrong)} errors of {len(predictions):,}")
+test_accuracy = 1 - len(wrong) / len(predictions)
+print(f"test file     {test_accuracy:.4%}, {len(wrong)} errors of {len(predictions):,}")
 
 # %% [markdown]
 # The confusion matrix (correct answers in gray) and every test image that it reads wrongly.
@@ -330,7 +341,7 @@ save_tflite(converter, "models/sign_mnist_quant_dyn.tflite")
 
 # %% [markdown]
 # Static schemes must know the range of every activation beforehand. They learn it by running the
-# network on a **representative data set**: some images of the training file, never of the test file.
+# network on a **representative data set**: some training images, never test images.
 
 # %%
 calibration_rows = np.random.default_rng(SEED).choice(len(data.x_train), 300, replace=False)
@@ -470,6 +481,7 @@ display(pd.DataFrame({"TFLite Micro": {name: r["micro"] for name, r in records.i
 # A float32 weight takes 32 bits, an int8 weight 8. How much of that is information? The entropy of
 # the values says how many bits an ideal compressor would need for each.
 
+
 # %%
 def entropy_bits(values):
     """Entropy in bits of the values' distribution (Shannon, 1948)."""
@@ -498,9 +510,9 @@ display(
         f"weight instead of four, plus scales and the graph, which do not shrink. gzip takes "
         f"{1 - plain['bytes_gzip'] / plain['bytes']:.0%} off the float file and "
         f"{1 - small['bytes_gzip'] / small['bytes']:.0%} off the int8 file. The reason is in the "
-        f"histogram: with a scale for each channel the weights fill the range, and their entropy is "
-        f"{weight_entropy:.2f} bits of 8, so even an ideal compressor of single values saves only "
-        f"{1 - weight_entropy / 8:.0%}. To compress further, the weights themselves must become "
+        "histogram: with a scale for each channel the weights fill the range, and their entropy "
+        f"is {weight_entropy:.2f} bits of 8, so even an ideal compressor of single values saves "
+        f"only {1 - weight_entropy / 8:.0%}. To compress further, the weights themselves must become "
         "more alike: shared values (question 2) or zeros (question 3)."
     )
 )
@@ -535,12 +547,12 @@ wide = records["int16x8"]
 display(
     Markdown(
         f"int16x8 makes {wide['total'] - wide['correct']} errors, float "
-        f"{plain['total'] - plain['correct']}, int8 {small['total'] - small['correct']}: with 65,536 "
-        "steps for the activations, rounding them all but disappears, and only the 8-bit weights "
-        f"differ from float. But one image takes {wide['latency_us_mean']:,.0f} µs, "
-        f"{wide['latency_us_mean'] / small['latency_us_mean']:.0f} times as long as int8. The format "
-        "is not slow, its kernels are: float and int8 run on XNNPACK's vectorised code, while "
-        "LiteRT has only the portable reference loops for 16-bit activations."
+        f"{plain['total'] - plain['correct']}, int8 {small['total'] - small['correct']}: with "
+        "65,536 steps for the activations, rounding them all but disappears, and only the 8-bit "
+        f"weights differ from float. But one image takes {wide['latency_us_mean']:,.0f} µs, "
+        f"{wide['latency_us_mean'] / small['latency_us_mean']:.0f} times as long as int8. The "
+        "format is not slow, its kernels are: float and int8 run on XNNPACK's vectorised code, "
+        "while LiteRT has only the portable reference loops for 16-bit activations."
     )
 )
 

@@ -9,6 +9,7 @@ from signmnist.training import predict, train
 
 use_keras_2()
 import tensorflow as tf
+
 layers = tf.keras.layers
 
 ACCURATE = {"blocks": ((16, 16), (32, 32), (64, 64)), "dropout": 0.3}

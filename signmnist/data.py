@@ -143,9 +143,12 @@ def unpack(archive, folder):
                     continue
                 if member.file_size > MAX_CSV_BYTES:
                     raise DataError(f"{archive}: {name} would unpack to over 500 MB. {REMEDY}")
-                with replacing(target) as temporary:
-                    with file.open(member) as source, open(temporary, "wb") as copy:
-                        shutil.copyfileobj(source, copy)
+                with (
+                    file.open(member) as source,
+                    replacing(target) as temporary,
+                    open(temporary, "wb") as copy,
+                ):
+                    shutil.copyfileobj(source, copy)
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
         raise DataError(f"{archive}: damaged archive ({error}). {REMEDY}") from error
     except PermissionError as error:

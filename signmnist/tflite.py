@@ -19,7 +19,6 @@ from ai_edge_litert.interpreter import Interpreter
 
 from signmnist.data import replacing
 
-
 # Notes of the converter and of LiteRT that no setting silences
 NOISE = re.compile(
     r"All log messages before absl|tf_tfl_flatbuffer_helpers|mlir_graph_optimization_pass"
@@ -135,7 +134,7 @@ def count_correct(scores, labels):
     if scores.ndim != 2 or labels.shape != scores.shape[:1]:
         # argmax of a scalar label is always 0: it would count how often A is predicted
         raise ValueError(
-            f"need scores (n, classes) and integer labels (n,), got {scores.shape} and {labels.shape}"
+            f"need scores (n, classes) and labels (n,), got {scores.shape} and {labels.shape}"
         )
     return int(np.sum(scores.argmax(axis=1) == labels))
 

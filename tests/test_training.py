@@ -32,7 +32,7 @@ def test_the_same_seed_gives_the_same_batches_and_another_seed_others():
 def test_an_epoch_sees_each_image_once_with_its_target():
     seen = [(x.numpy(), y.numpy()) for x, y in batches(X, Y, 16, [0])]
     x, y = (np.concatenate(part) for part in zip(*seen, strict=True))
-    order = [int(np.flatnonzero((X == image).all(axis=(1, 2, 3)))[0]) for image in x]
+    order = [int(np.flatnonzero((image == X).all(axis=(1, 2, 3)))[0]) for image in x]
     assert sorted(order) == list(range(64))
     assert (Y[order] == y).all()
 
