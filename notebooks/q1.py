@@ -419,7 +419,7 @@ save_tflite(converter, "models/sign_mnist_compact.tflite")
 # %% [markdown]
 # ## 4. Evaluation
 #
-# Each file is run by the LiteRT interpreter on the whole test file in one batch. Latency is the
+# Each file is run by the LiteRT interpreter on the whole test file, in batches. Latency is the
 # time of one image on one thread, over 200 runs after warm-up. TFLite Micro, the interpreter for
 # microcontrollers, is tried on 100 test images, and its answers are compared with LiteRT's.
 
@@ -512,8 +512,8 @@ display(
         f"{1 - small['bytes_gzip'] / small['bytes']:.0%} off the int8 file. The reason is in the "
         "histogram: with a scale for each channel the weights fill the range, and their entropy "
         f"is {weight_entropy:.2f} bits of 8, so even an ideal compressor of single values saves "
-        f"only {1 - weight_entropy / 8:.0%}. To compress further, the weights themselves must become "
-        "more alike: shared values (question 2) or zeros (question 3)."
+        f"only {1 - weight_entropy / 8:.0%}. To compress further, the weights themselves must "
+        "become more alike: shared values (question 2) or zeros (question 3)."
     )
 )
 

@@ -21,7 +21,7 @@ MICRO_SAMPLE = 100
 def measure(path, data):
     """Everything about a .tflite file that its record holds, measured on a SignMnist.
 
-    Accuracy on the whole test file in one batch; latency of single images in
+    Accuracy on the whole test file; latency of single images in
     microseconds; bytes; the arena of TFLite Micro, with `micro` saying how many of
     MICRO_SAMPLE test images it reads as LiteRT does, or why it refuses the model.
     """

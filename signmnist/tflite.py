@@ -11,6 +11,7 @@ import tempfile
 import time
 import warnings
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -117,15 +118,32 @@ def quantize_input(images, detail):
     return np.clip(steps, limits.min, limits.max).astype(detail["dtype"])
 
 
-def predict_tflite(path, images):
-    """Scores of a .tflite model for all images in one batch: (n, 24), in its output type."""
-    interpreter = open_tflite(path, threads=os.cpu_count())
-    interpreter.resize_tensor_input(interpreter.get_input_details()[0]["index"], images.shape)
-    interpreter.allocate_tensors()
+def predict_tflite(path, images, batch_size=64):
+    """Scores of a .tflite model for images (n, 28, 28, 1): (n, 24), in its output type.
+
+    One interpreter a processor core, each on its share of the images in batches that
+    stay in the cache.
+    """
+    shares = np.array_split(images, min(os.cpu_count() or 1, len(images)))
+    interpreters = [open_tflite(path, threads=1) for _ in shares]
+    with ThreadPoolExecutor() as pool:
+        scores = pool.map(lambda *work: _score(*work, batch_size), interpreters, shares)
+        return np.concatenate(list(scores))
+
+
+def _score(interpreter, images, batch_size):
     detail = interpreter.get_input_details()[0]
-    interpreter.set_tensor(detail["index"], quantize_input(images, detail))
-    interpreter.invoke()
-    return interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
+    output = interpreter.get_output_details()[0]["index"]
+    inputs = quantize_input(images, detail)
+    scores = []
+    for start in range(0, len(inputs), batch_size):
+        batch = inputs[start : start + batch_size]
+        interpreter.resize_tensor_input(detail["index"], batch.shape)
+        interpreter.allocate_tensors()
+        interpreter.set_tensor(detail["index"], batch)
+        interpreter.invoke()
+        scores.append(interpreter.get_tensor(output))
+    return np.concatenate(scores)
 
 
 def count_correct(scores, labels):
