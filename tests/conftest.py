@@ -1,7 +1,3 @@
-import os
-
-os.environ.setdefault("MPLBACKEND", "Agg")
-
 import pytest
 
 from signmnist.data import DataError, load_sign_mnist

@@ -83,7 +83,12 @@ def run(root, target, profile, paths):
     (target / "models").mkdir(parents=True, exist_ok=True)
     sha256 = {path.name: file_sha256(path) for path in paths}
     circumstances = {"profile": profile, "data_sha256": sha256}
-    env = {**os.environ, "PROFILE": profile, "SIGN_MNIST_DIR": str(paths[0].parent)}
+    env = {
+        **os.environ,
+        "PROFILE": profile,
+        "SIGN_MNIST_DIR": str(paths[0].parent),
+        "MPLBACKEND": "module://matplotlib_inline.backend_inline",
+    }
     for source in sources(root):
         notebook = build(source)
         path = target / f"{source.stem}.ipynb"
