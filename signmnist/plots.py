@@ -2,6 +2,7 @@
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.ticker import MaxNLocator
 from sklearn.metrics import confusion_matrix
 
 from signmnist.data import LETTERS
@@ -43,7 +44,7 @@ def figure(title, rows=1, columns=1, size=(9, 4), banner=""):
 def show_images(title, images, captions, columns=12, banner=""):
     """A grid of images (n, 28, 28, 1) with a caption under the top of each."""
     rows = max(1, -(-len(images) // columns))
-    fig, axes = figure(title, rows, columns, size=(9, 0.5 + 0.98 * rows), banner=banner)
+    _, axes = figure(title, rows, columns, size=(9, 0.5 + 0.98 * rows), banner=banner)
     for ax in np.ravel(axes):
         ax.axis("off")
     for ax, image, caption in zip(np.ravel(axes), images, captions, strict=False):
@@ -52,22 +53,17 @@ def show_images(title, images, captions, columns=12, banner=""):
     plt.show()
 
 
-def show_lines(title, lines, xlabel, ylabel, banner="", logy=False, ylim=None):
-    """Curves with their names written at their right ends. lines: name -> y values from 1."""
-    fig, ax = figure(title, banner=banner)
-    for name, values in lines.items():
-        (line,) = ax.plot(np.arange(1, len(values) + 1), values)
-        ax.annotate(
-            f" {name}",
-            (len(values), values[-1]),
-            color=line.get_color(),
-            va="center",
-            annotation_clip=False,
-        )
-    ax.set(xlabel=xlabel, ylabel=ylabel, ylim=ylim)
-    if logy:
-        ax.set_yscale("log")
-    ax.margins(x=0.02)
+def show_errors(title, accuracies, banner=""):
+    """Errors by epoch on a log scale, named at the right. accuracies: name -> shares from 1."""
+    _, ax = figure(title, banner=banner)
+    for name, values in accuracies.items():
+        errors = 100 * (1 - np.array(values))
+        (line,) = ax.plot(np.arange(1, len(errors) + 1), errors, marker="o", markersize=4)
+        end = (len(errors), errors[-1])
+        ax.annotate(f"  {name}", end, color=line.get_color(), va="center", annotation_clip=False)
+    ax.set(xlabel="epoch", ylabel="images read wrongly, % (log scale)", yscale="log")
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.yaxis.set_major_formatter("{x:g}")
     plt.show()
 
 
@@ -75,8 +71,8 @@ def show_confusion(title, labels, predictions, banner=""):
     """The confusion matrix: counts, the diagonal greyed so that the errors stand out."""
     matrix = confusion_matrix(labels, predictions, labels=range(len(LETTERS)))
     errors = matrix - np.diag(np.diag(matrix))
-    fig, ax = figure(title, size=(7.5, 7), banner=banner)
-    ax.imshow(errors, cmap="Oranges", vmin=0, vmax=max(1, errors.max()))
+    _, ax = figure(title, size=(7.5, 7), banner=banner)
+    ax.imshow(np.ma.masked_equal(errors, 0), cmap="Oranges", vmin=0, vmax=max(1, errors.max()))
     for (row, column), count in np.ndenumerate(matrix):
         if count:
             colour = "0.55" if row == column else "black"
@@ -91,20 +87,29 @@ def show_confusion(title, labels, predictions, banner=""):
 
 def show_accuracy_against_bytes(title, records, banner=""):
     """Test accuracy against gzip bytes (log scale), each record a point with its name."""
-    fig, ax = figure(title, size=(9, 5), banner=banner)
-    for i, record in enumerate(sorted(records, key=lambda r: r["bytes_gzip"])):
+    _, ax = figure(title, size=(9, 5), banner=banner)
+    near, heights = [], {}
+    for record in sorted(records, key=lambda record: record["bytes_gzip"]):
+        # labels of points that nearly coincide go down and up in turn, ever further out
+        x = record["bytes_gzip"]
+        near = [other for other in near if x < 1.5 * other] + [x]
+        heights[record["id"]] = (-1) ** len(near) * (24 + 34 * ((len(near) - 1) // 2))
+    for record in sorted(records, key=lambda record: -abs(heights[record["id"]])):
         x, y = record["bytes_gzip"], 100 * record["accuracy"]
         ax.plot(x, y, "o", color=BLUE, markersize=7)
         ax.annotate(
             f"{record['technique']}\n{x:,} bytes",
             (x, y),
-            xytext=(0, 12 if i % 2 else -12),
+            xytext=(0, heights[record["id"]]),
             textcoords="offset points",
             ha="center",
-            va="bottom" if i % 2 else "top",
+            va="center",
             fontsize=9,
+            bbox={"facecolor": "white", "edgecolor": "none", "pad": 1},
+            arrowprops={"arrowstyle": "-", "color": "0.7", "shrinkB": 4},
         )
     ax.set_xscale("log")
-    ax.margins(0.15, 0.35)
+    ax.margins(0.12, 0.4)
+    ax.set_yticks([tick for tick in ax.get_yticks() if tick <= 100])
     ax.set(xlabel="bytes after gzip -9 (log scale)", ylabel="test accuracy, %")
     plt.show()

@@ -62,12 +62,12 @@ def quiet():
 
 
 def save_tflite(converter, path):
-    """Runs a configured tf.lite.TFLiteConverter, writes the file and returns its path."""
+    """Runs a configured tf.lite.TFLiteConverter, writes the file and prints its size."""
     with quiet():
         model = converter.convert()
     with replacing(path) as temporary:
         temporary.write_bytes(model)
-    return Path(path)
+    print(f"{Path(path).name}  {len(model):,} bytes")
 
 
 def open_tflite(path, threads=None):

@@ -26,7 +26,7 @@ def batches(x, y, batch_size, seed, augment=None):
     order = np.random.default_rng(seed).permutation(len(x))
     order = order[: len(x) // batch_size * batch_size].reshape(-1, batch_size)
     seeds = np.random.default_rng(seed).integers(2**31, size=(len(order), 2), dtype=np.int32)
-    x, y = tf.constant(x), tf.constant(y)
+    x, y = tf.convert_to_tensor(x), tf.convert_to_tensor(y)
 
     def pick(rows, seed):
         images = tf.gather(x, rows)
@@ -61,8 +61,10 @@ def train(
     """
     shapes = [tuple(weight.shape) for weight in model.weights]
     recipe = [shapes, str(model.optimizer.get_config()), epochs, seed, batch_size]
-    digest = hashlib.sha256(repr(recipe).encode() + x.tobytes() + y.tobytes()).hexdigest()[:12]
-    folder = Path("checkpoints", f"{name}-{digest}")
+    digest = hashlib.sha256(repr(recipe).encode())
+    for array in (x, y):
+        digest.update(np.ascontiguousarray(array))
+    folder = Path("checkpoints", f"{name}-{digest.hexdigest()[:12]}")
     checkpoint = tf.train.Checkpoint(model=model, optimizer=model.optimizer)
     manager = tf.train.CheckpointManager(checkpoint, str(folder), max_to_keep=1)
     history = {}
@@ -73,6 +75,7 @@ def train(
         saved = json.loads((folder / "history.json").read_text())
         history = {metric: values[:done] for metric, values in saved.items()}
         print(f"resuming {name} after epoch {done} (delete {folder} to start over)")
+    x, y = tf.constant(x), tf.constant(y)  # once, not at every epoch
     for epoch in range(done, epochs):
         start = time.perf_counter()
         logs = model.fit(

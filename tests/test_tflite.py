@@ -56,10 +56,10 @@ def files(model, tmp_path_factory):
     converters["int16x8"].target_spec.supported_ops = [
         tf.lite.OpsSet.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8
     ]
-    return {
-        name: save_tflite(converter, folder / f"{name}.tflite")
-        for name, converter in converters.items()
-    }
+    paths = {name: folder / f"{name}.tflite" for name in converters}
+    for name, converter in converters.items():
+        save_tflite(converter, paths[name])
+    return paths
 
 
 def test_correct_answers_are_counted_by_label_and_not_by_letter_a():
@@ -151,8 +151,9 @@ def test_a_file_that_is_no_model_is_named(tmp_path):
         open_tflite(tmp_path / "absent.tflite")
 
 
-def test_converting_makes_no_noise(files, model, tmp_path, capfd):
+def test_converting_prints_the_size_and_makes_no_noise(files, model, tmp_path, capfd):
     save_tflite(tf.lite.TFLiteConverter.from_keras_model(model), tmp_path / "m.tflite")
     predict_tflite(tmp_path / "m.tflite", IMAGES)
     captured = capfd.readouterr()
-    assert captured.err == "" and captured.out == ""
+    assert captured.err == ""
+    assert captured.out == f"m.tflite  {(tmp_path / 'm.tflite').stat().st_size:,} bytes\n"
