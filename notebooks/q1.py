@@ -62,8 +62,8 @@ from IPython.display import Markdown, display
 PROFILE = os.environ.get("PROFILE", "full")
 SEED = 0
 
-EPOCHS = {"full": 20, "quick": 4, "smoke": 1}[PROFILE]
-COMPACT_EPOCHS = {"full": 10, "quick": 3, "smoke": 1}[PROFILE]
+EPOCHS = {"full": 20, "quick": 3, "smoke": 1}[PROFILE]
+COMPACT_EPOCHS = {"full": 10, "quick": 2, "smoke": 1}[PROFILE]
 QAT_EPOCHS = {"full": 2, "quick": 1, "smoke": 1}[PROFILE]
 
 tf.keras.utils.set_random_seed(SEED)
