@@ -7,7 +7,7 @@ VENV = .venv
 RUN = $(VENV)/bin/python
 READY = $(VENV)/.ready
 
-.PHONY: help run test publish notebooks clean
+.PHONY: help run test publish notebooks report clean
 
 help:
 	@echo 'make run        execute the notebooks into build/ and show the results'
@@ -15,6 +15,7 @@ help:
 	@echo 'make test       run the tests'
 	@echo 'make publish    execute on the real data, then replace the notebooks, models and report'
 	@echo 'make notebooks  bring the prose of the notebooks up to date with notebooks/'
+	@echo 'make report     rewrite report.md and the README table from models/results.json'
 	@echo 'make clean      delete build/'
 
 run: $(READY)
@@ -29,6 +30,9 @@ publish: $(READY)
 
 notebooks: $(READY)
 	@$(RUN) -m tools.notebooks
+
+report: $(READY)
+	@$(RUN) -m tools.report
 
 clean:
 	rm -rf build

@@ -283,6 +283,9 @@ captions = [f"{LETTERS[data.y_test[i]]} or {LETTERS[others[i].argmax()]}" for i 
 title = f"The hardest test images: {len(wrong)} read wrongly, then the closest calls"
 show_images(title, data.x_test[hardest], captions, banner=data.banner)
 
+# %% [markdown]
+# Saved for the other questions.
+
 # %%
 Path("models").mkdir(exist_ok=True)
 with replacing("models/sign_mnist_baseline.keras") as temporary:

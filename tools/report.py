@@ -15,7 +15,7 @@ from signmnist.data import replacing
 from signmnist.results import load_records, results_table
 
 ROOT = Path(__file__).parent.parent
-TABLE = re.compile(r"(<!-- results -->\n).*?(\n<!-- /results -->)", re.DOTALL)
+TABLE = re.compile(r"(<!-- results -->\n).*?(<!-- /results -->)", re.DOTALL)
 
 
 def render(records, figures):
@@ -82,6 +82,11 @@ def refresh_readme(root):
     """Puts the current results between the table marks of root/README.md."""
     path = Path(root, "README.md")
     table = markdown_table(results_table(load_records(Path(root, "models", "results.json"))))
-    text = TABLE.sub(lambda match: match[1] + table + match[2], path.read_text())
+    text = TABLE.sub(lambda match: f"{match[1]}{table}\n{match[2]}", path.read_text())
     with replacing(path) as temporary:
         temporary.write_text(text)
+
+
+if __name__ == "__main__":
+    print(write_report(ROOT))
+    refresh_readme(ROOT)

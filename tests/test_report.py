@@ -1,0 +1,54 @@
+"""report.md and the README show what models/results.json says."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from signmnist.results import load_records, save_record
+from tools.report import refresh_readme, write_report
+
+ROOT = Path(__file__).parent.parent
+RECORDS = load_records(ROOT / "models" / "results.json")
+
+
+@pytest.fixture
+def project(tmp_path):
+    (tmp_path / "models").mkdir()
+    shutil.copy(ROOT / "models" / "results.json", tmp_path / "models")
+    shutil.copy(ROOT / "README.md", tmp_path)
+    return tmp_path
+
+
+def test_the_committed_report_is_the_one_that_the_results_give(project):
+    write_report(project)
+    assert (project / "report.md").read_text() == (ROOT / "report.md").read_text(), "make report"
+
+
+def test_the_committed_readme_has_the_table_that_the_results_give(project):
+    refresh_readme(project)
+    assert (project / "README.md").read_text() == (ROOT / "README.md").read_text(), "make report"
+
+
+@pytest.mark.parametrize("record", RECORDS, ids=lambda record: record["id"])
+def test_a_models_figures_stand_in_report_and_readme(record):
+    for name in ("report.md", "README.md"):
+        rows = [line for line in (ROOT / name).read_text().splitlines() if line.startswith("| ")]
+        row = next(row for row in rows if row.startswith(f"| {record['technique']} "))
+        assert f"{record['accuracy']:.2%}" in row
+        assert f" {record['bytes_gzip']:,} " in row
+
+
+def test_another_figure_changes_the_report(project):
+    write_report(project)
+    before = (project / "report.md").read_text()
+    save_record(RECORDS[0] | {"bytes_gzip": 123_456}, project / "models" / "results.json")
+    table = write_report(project)
+    assert "123,456" in table and "123,456" in (project / "report.md").read_text()
+    assert "123,456" not in before
+
+
+def test_figures_of_other_data_are_marked(project):
+    save_record(RECORDS[0] | {"canonical": False}, project / "models" / "results.json")
+    write_report(project)
+    assert "NOT Sign Language MNIST" in (project / "report.md").read_text()
