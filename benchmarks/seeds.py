@@ -16,7 +16,7 @@ from signmnist.tflite import count_correct
 from signmnist.training import predict
 
 FIGURES = Path(__file__).with_suffix(".json")
-EPOCHS, COMPACT_EPOCHS = 20, 10
+EPOCHS, COMPACT_EPOCHS = 20, 9
 
 
 def score(model, history, data):

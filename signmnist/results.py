@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from signmnist.data import replacing
-from signmnist.tflite import count_correct, latency, predict_tflite, run_micro, sizes
+from signmnist.tflite import count_correct, latency, run_micro, sizes
 
 RESULTS = Path("models", "results.json")
 FIELDS = (
@@ -18,14 +18,13 @@ FIELDS = (
 MICRO_SAMPLE = 100
 
 
-def measure(path, data):
+def measure(path, scores, data):
     """Everything about a .tflite file that its record holds, measured on a SignMnist.
 
-    Accuracy on the whole test file; latency of single images in
-    microseconds; bytes; the arena of TFLite Micro, with `micro` saying how many of
-    MICRO_SAMPLE test images it reads as LiteRT does, or why it refuses the model.
+    scores: (n, 24), the model's scores of the whole test file. Accuracy; bytes; latency of
+    single images in microseconds; the arena of TFLite Micro, with `micro` saying how many
+    of MICRO_SAMPLE test images it reads as LiteRT does, or why it refuses the model.
     """
-    scores = predict_tflite(path, data.x_test)
     correct = count_correct(scores, data.y_test)
     mean, std = latency(path, data.x_test)
     micro = run_micro(path, data.x_test[:MICRO_SAMPLE])
