@@ -25,11 +25,11 @@ def correlation(sample):
     return pixels @ pixels.T
 
 
-def test_there_are_1152_training_and_384_test_images_in_equal_shares(sample):
+def test_there_are_3456_training_and_1152_test_images_in_equal_shares(sample):
     _, labels, training = sample
-    assert training == 1152
-    assert (np.bincount(labels[:training])[LABELS] == 48).all()
-    assert (np.bincount(labels[training:])[LABELS] == 16).all()
+    assert training == 3456
+    assert (np.bincount(labels[:training])[LABELS] == 144).all()
+    assert (np.bincount(labels[training:])[LABELS] == 48).all()
 
 
 def test_the_images_use_the_range_of_gray_values(sample):

@@ -15,11 +15,12 @@ from signmnist.data import replacing
 from signmnist.results import load_records, results_table
 
 ROOT = Path(__file__).parent.parent
+OTHER_DATA = "NOT Sign Language MNIST: figures from other data"
 TABLE = re.compile(r"(<!-- results -->\n).*?(<!-- /results -->)", re.DOTALL)
 
 
 def render(records, figures):
-    """The report as Markdown. figures: name -> content of benchmarks/<name>.json."""
+    """The report as Markdown. figures: name -> what to show of benchmarks/<name>.json."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
         undefined=jinja2.StrictUndefined,
@@ -34,10 +35,15 @@ def render(records, figures):
     }
     return environment.get_template("report.md.j2").render(
         models={record["id"]: record for record in records},
-        canonical=all(record["canonical"] for record in records),
+        banner=banner(records),
         table=markdown_table(results_table(records)),
         **figures,
     )
+
+
+def banner(records):
+    """What must stand above the records' figures if they are not from the real data, or ""."""
+    return "" if all(record["canonical"] for record in records) else OTHER_DATA
 
 
 def markdown_table(table):
@@ -68,14 +74,18 @@ def seeds_table(seeds):
 
 
 def write_report(folder):
-    """Writes folder/report.md from folder/models/results.json; returns the table as text."""
+    """Writes folder/report.md from folder/models/results.json; returns the table as text.
+
+    The figures of benchmarks/, all from the real data, are shown beside such only.
+    """
     records = load_records(Path(folder, "models", "results.json"))
-    benchmarks = ROOT / "benchmarks"
-    figures = {path.stem: json.loads(path.read_text()) for path in benchmarks.glob("*.json")}
-    figures["seeds"] = seeds_table(figures["seeds"])
+    paths = [] if banner(records) else (ROOT / "benchmarks").glob("*.json")
+    figures = {path.stem: json.loads(path.read_text()) for path in paths}
+    if "seeds" in figures:
+        figures["seeds"] = seeds_table(figures["seeds"])
     with replacing(Path(folder, "report.md")) as temporary:
         temporary.write_text(render(records, figures))
-    return results_table(records).to_string()
+    return "\n".join([banner(records), results_table(records).to_string()]).strip()
 
 
 def refresh_readme(root):

@@ -11,7 +11,7 @@ import numpy as np
 from signmnist.data import COLUMNS, LABELS, LETTERS, TEST_CSV, TRAIN_CSV, replacing
 
 SIZE = 28
-VARIANTS = 4
+VARIANTS = 12
 TRAIN_PHOTOS, TEST_PHOTOS = 12, 4  # for each letter
 
 # The unit square, x to the right and y down: the arm and the palm of an upright right
@@ -56,11 +56,11 @@ POSES = {
 }
 
 
-def write_sample(folder, seed=0):
+def write_sample(folder, seed=2):
     """Draws the sample into `folder` and returns the paths of its CSVs (train, test).
 
-    24 letters, 12 photos each to train and 4 others to test, 4 variants of each photo.
-    The same seed draws the same files.
+    24 letters, 12 photos each to train and 4 others to test, 12 variants of each photo.
+    The same seed draws the same files; with the default no two photos correlate above 0.95.
     """
     rng = np.random.default_rng(seed)
     paths = Path(folder, TRAIN_CSV), Path(folder, TEST_CSV)
