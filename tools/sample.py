@@ -60,7 +60,8 @@ def write_sample(folder, seed=2):
     """Draws the sample into `folder` and returns the paths of its CSVs (train, test).
 
     24 letters, 12 photos each to train and 4 others to test, 12 variants of each photo.
-    The same seed draws the same files; with the default no two photos correlate above 0.95.
+    The same seed draws the same files; with the default, no photo correlates above 0.95
+    with one of another letter or of the other file.
     """
     rng = np.random.default_rng(seed)
     paths = Path(folder, TRAIN_CSV), Path(folder, TEST_CSV)
