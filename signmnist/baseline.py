@@ -1,9 +1,11 @@
 """The two baseline networks and how they are trained."""
 
 import math
+from pathlib import Path
 
 import numpy as np
 
+from signmnist.data import replacing
 from signmnist.runtime import use_keras_2
 from signmnist.training import predict, train
 
@@ -13,7 +15,7 @@ import tensorflow as tf
 layers = tf.keras.layers
 
 ACCURATE = {"blocks": ((16, 16), (32, 32), (64, 64)), "dropout": 0.3}
-COMPACT = {"blocks": ((6, 8), (16,)), "shrink": 2}
+COMPACT = {"blocks": ((6, 6), (8,), (12,)), "shrink": 2}
 BATCH_SIZE = 128
 
 
@@ -108,16 +110,37 @@ def distillation_loss(temperature):
     return loss
 
 
-def train_compact(x, teacher, epochs, seed=0, name="compact", copies=4):
-    """Distils the compact baseline from `teacher`, a Keras model. Returns (model, history).
+def distil(model, x, teacher, epochs, learning_rate, seed=0, name="student", copies=4):
+    """Trains a Keras model to give the scores of `teacher`, another one. Returns the history.
 
     x: float32 (n, 28, 28, 1). Each epoch sees every image in the same `copies` mild
     augmentations, which the teacher scores once, beforehand.
     """
-    tf.keras.utils.set_random_seed(seed)
-    model = build_cnn(**COMPACT)
     mild = {"rotation": 0.015, "shift": 0.05, "zoom": 0.06, "contrast": 0.1, "brightness": 0.05}
     x = np.concatenate([augment(x, [seed, copy], **mild) for copy in range(copies)])
-    compile_cnn(model, len(x), epochs, learning_rate=3e-2, loss=distillation_loss(2.0))
+    compile_cnn(model, len(x), epochs, learning_rate, loss=distillation_loss(2.0))
     settings = {"seed": seed, "batch_size": BATCH_SIZE}
-    return model, train(model, x, predict(teacher, x), epochs=epochs, name=name, **settings)
+    return train(model, x, predict(teacher, x), epochs=epochs, name=name, **settings)
+
+
+def train_compact(x, teacher, epochs, seed=0, name="compact"):
+    """Distils the compact baseline from `teacher`. Returns (model, history); see `distil`."""
+    tf.keras.utils.set_random_seed(seed)
+    model = build_cnn(**COMPACT)
+    return model, distil(model, x, teacher, epochs, 3e-2, seed, name)
+
+
+def load_or_train(path, train_it):
+    """The Keras model saved at `path` or, where there is none, what `train_it` returns, saved.
+
+    train_it: a function without arguments that returns (model, history).
+    """
+    if Path(path).exists():
+        print(f"{path}: as question 1 saved it")
+        return tf.keras.models.load_model(path, compile=False)
+    print(f"{path}: not here, so it is trained first")
+    model, _ = train_it()
+    Path(path).parent.mkdir(exist_ok=True)
+    with replacing(path) as temporary:
+        model.save(temporary)
+    return model

@@ -85,9 +85,105 @@ def show_confusion(title, labels, predictions, banner=""):
     plt.show()
 
 
-def show_accuracy_against_bytes(title, records, banner=""):
-    """Test accuracy against gzip bytes (log scale), each record a point with its name."""
+def show_weights(title, before, after, banner=""):
+    """Histograms of kernels above the values that they share afterwards, a column a layer.
+
+    before, after: dicts from the layer's name to its weights, arrays of one size.
+    """
+    _, axes = figure(title, 2, len(before), size=(9, 4.5), banner=banner)
+    for column, name in zip(axes.T, before, strict=True):
+        top, bottom = column
+        top.hist(np.ravel(before[name]), bins=60, color=BLUE)
+        values, counts = np.unique(np.round(after[name], 6), return_counts=True)
+        bottom.vlines(values, 0, counts, color=ORANGE, linewidth=2.5)
+        top.plot(values, np.zeros(len(values)), "|", color=ORANGE, markersize=12)
+        top.set_title(name, fontsize=11)
+        bottom.set(xlabel="weight", ylim=(0, None))
+        bottom.set_title(f"{len(values)} values", fontsize=11, color=ORANGE)
+        bottom.sharex(top)
+    axes[0, 0].set_ylabel("weights, before")
+    axes[1, 0].set_ylabel("weights, after")
+    plt.show()
+
+
+def show_lines(title, lines, xlabel, ylabel, banner="", xscale="linear"):
+    """Lines with their names at the right end. lines: name -> (x values, y values)."""
+    fig, ax = figure(title, banner=banner)
+    colours = plt.colormaps["viridis"](np.linspace(0, 0.9, len(lines)))
+    ends = sorted(lines, key=lambda name: lines[name][1][-1])
+    low = min(min(y) for _, y in lines.values())
+    gap = (max(max(y) for _, y in lines.values()) - low or 1) / 14
+    height = -np.inf
+    for name, colour in zip(ends, colours, strict=True):
+        x, y = lines[name]
+        ax.plot(x, y, "o-", color=colour, markersize=4)
+        height = max(height + gap, y[-1])  # names that would cover one another move up
+        ax.annotate(name, (x[-1], height), xytext=(10, 0), textcoords="offset points",
+                    color=colour, va="center", annotation_clip=False)  # fmt: skip
+    ax.set(xlabel=xlabel, ylabel=ylabel, xscale=xscale)
+    if xscale == "log":
+        ax.set_xticks(x, [f"{value:g}" for value in x])
+        ax.minorticks_off()
+    plt.show()
+
+
+def show_masks(title, kernels, banner=""):
+    """Which weights are zero (white): each kernel as a matrix of inputs by outputs."""
+    _, axes = figure(title, 1, len(kernels), size=(9, 3.2), banner=banner)
+    for ax, (name, kernel) in zip(axes, kernels.items(), strict=True):
+        matrix = np.reshape(kernel, (-1, kernel.shape[-1])) != 0
+        ax.imshow(matrix, cmap="Blues", vmin=0, vmax=1.3, aspect="auto", interpolation="nearest")
+        ax.set_title(f"{name}\n{1 - matrix.mean():.0%} zeros", fontsize=10)
+        ax.set_xlabel("output channel")
+        ax.grid(False)
+    axes[0].set_ylabel("input channel and position")
+    plt.show()
+
+
+def show_parts(title, files, banner=""):
+    """Where the bytes of files go: a stacked bar each. files: name -> part -> bytes."""
+    _, ax = figure(title, size=(9, 1.4 + 0.55 * len(files)), banner=banner)
+    colours = dict(
+        zip(next(iter(files.values())), (BLUE, SKY, GREEN, "0.6", ORANGE, PINK, RED), strict=False)
+    )
+    labels = []
+    for row, parts in enumerate(files.values()):
+        left, total = 0, sum(parts.values())
+        for part, size in parts.items():
+            ax.barh(row, size, left=left, color=colours[part], label=None if row else part)
+            if size > 0.08 * max(sum(other.values()) for other in files.values()):
+                ax.text(left + size / 2, row, f"{part}\n{size:,.0f}", ha="center", va="center",
+                        fontsize=9)  # fmt: skip
+            left += size
+        labels.append(total)
+        ax.text(left, row, f"  {total:,.0f}", va="center", fontweight="bold")
+    ax.set_yticks(range(len(files)), files)
+    ax.invert_yaxis()
+    ax.margins(x=0.1)
+    ax.grid(axis="y", visible=False)
+    ax.set_xlabel("bytes")
+    ax.legend(ncols=len(colours), loc="lower left", bbox_to_anchor=(-0.1, 1), frameon=False,
+              fontsize=9, handlelength=1, columnspacing=1)  # fmt: skip
+    plt.show()
+
+
+def show_accuracy_against_bytes(title, records, banner="", floor=None):
+    """Test accuracy against gzip bytes (log scale), each record a point with its name.
+
+    The line is the Pareto front: for each size the best accuracy that fits into it.
+    floor: bytes of a file without information, drawn as a vertical line.
+    """
     _, ax = figure(title, size=(9, 5), banner=banner)
+    front, best = [], -1.0
+    for record in sorted(records, key=lambda r: (r["bytes_gzip"], -r["accuracy"])):
+        if record["accuracy"] > best:
+            best = record["accuracy"]
+            front.append((record["bytes_gzip"], 100 * best))
+    ax.step(*zip(*front, strict=True), where="post", color=SKY, linewidth=1.5)
+    if floor:
+        ax.axvline(floor, color=RED, linewidth=1.5)
+        ax.text(floor, 0.02, f" all weights equal:\n {floor:,} bytes", color=RED, fontsize=9,
+                transform=ax.get_xaxis_transform())  # fmt: skip
     near, heights = [], {}
     for record in sorted(records, key=lambda record: record["bytes_gzip"]):
         # labels of points that nearly coincide go down and up in turn, ever further out
