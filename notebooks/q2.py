@@ -135,12 +135,17 @@ def fine_tune(model, name, learning_rate=3e-4, callbacks=()):
     return train(model, *rows, epochs=TUNING_EPOCHS, name=name, **settings)
 
 
+def named(init):
+    """The name of a CentroidInitialization in words."""
+    return init.name.lower().replace("_", " ").replace("kmeans plus plus", "k-means++")
+
+
 def cluster(model, clusters, init=CentroidInitialization.KMEANS_PLUS_PLUS):
     """A copy of `model` with `clusters` values a layer, fine-tuned. Returns (model, history)."""
     wrapped = tfmot.clustering.keras.cluster_weights(
         clone(model), number_of_clusters=clusters, cluster_centroids_init=init
     )
-    history = fine_tune(wrapped, f"{clusters} clusters, {init.value}")
+    history = fine_tune(wrapped, f"{clusters} clusters, {named(init)}")
     return tfmot.clustering.keras.strip_clustering(wrapped), history
 
 
@@ -228,8 +233,9 @@ gzipped = {name: sizes(path)["bytes_gzip"] for name, path in paths.items()}
 display(
     Markdown(
         f"Raw, both have the same size. After gzip the clustered file is "
-        f"{gzipped['float'] / gzipped['float, 16 clusters']:.1f} times smaller. The values of a layer have an entropy of {min(entropies):.1f} to "
-        f"{max(entropies):.1f} bits, below the 4 bits that number 16 values."
+        f"{gzipped['float'] / gzipped['float, 16 clusters']:.1f} times smaller. "
+        f"The values of a layer have an entropy of {min(entropies):.1f} to {max(entropies):.1f} "
+        "bits, below the 4 bits that number 16 values."
     )
 )
 
@@ -304,7 +310,7 @@ for (count, init), model in trials.items():
     rows.append(
         {
             "clusters": count,
-            "initialisation": init.value,
+            "initialisation": named(init),
             "augmented training images": accuracy(model, x_probe, y_probe),
             "test file": accuracy(model, data.x_test, data.y_test),
             "gzip bytes, float": sizes(path)["bytes_gzip"],
@@ -604,9 +610,9 @@ worst, steady = survival["size race"].idxmin(), survival["accurate baseline"]
 display(
     Markdown(
         f"The baseline was trained under strong augmentation and loses at most "
-        f"{100 * (steady.iloc[0] - steady.min()):.1f} points. The small network has little room for such variety: its worst case is *{worst}* "
-        f"with {survival['size race'].min():.1%}. Its 90 % hold for images framed like those of "
-        "the data set."
+        f"{100 * (steady.iloc[0] - steady.min()):.1f} points. "
+        f"The small network has little room for such variety: its worst case is *{worst}* with "
+        f"{survival['size race'].min():.1%}. Its 90 % hold for images framed like the data set's."
     )
 )
 

@@ -17,6 +17,7 @@ layers = tf.keras.layers
 ACCURATE = {"blocks": ((16, 16), (32, 32), (64, 64)), "dropout": 0.3}
 COMPACT = {"blocks": ((6, 6), (8,), (12,)), "shrink": 2}
 BATCH_SIZE = 128
+COPIES = 4  # of each image in an epoch of distillation
 
 
 def build_cnn(blocks, shrink=1, dropout=0.0):
@@ -110,16 +111,16 @@ def distillation_loss(temperature):
     return loss
 
 
-def distil(model, x, teacher, epochs, learning_rate, seed=0, name="student", copies=4):
+def distil(model, x, teacher, epochs, learning_rate, seed=0, name="student", callbacks=()):
     """Trains a Keras model to give the scores of `teacher`, another one. Returns the history.
 
-    x: float32 (n, 28, 28, 1). Each epoch sees every image in the same `copies` mild
-    augmentations, which the teacher scores once, beforehand.
+    x: float32 (n, 28, 28, 1). Each epoch sees every image in the same COPIES mild
+    augmentations, which the teacher scores once, beforehand. callbacks: see `train`.
     """
     mild = {"rotation": 0.015, "shift": 0.05, "zoom": 0.06, "contrast": 0.1, "brightness": 0.05}
-    x = np.concatenate([augment(x, [seed, copy], **mild) for copy in range(copies)])
+    x = np.concatenate([augment(x, [seed, copy], **mild) for copy in range(COPIES)])
     compile_cnn(model, len(x), epochs, learning_rate, loss=distillation_loss(2.0))
-    settings = {"seed": seed, "batch_size": BATCH_SIZE}
+    settings = {"seed": seed, "batch_size": BATCH_SIZE, "callbacks": callbacks}
     return train(model, x, predict(teacher, x), epochs=epochs, name=name, **settings)
 
 

@@ -33,7 +33,7 @@ class GridConv2D(layers.Conv2D, tfmot.sparsity.keras.PrunableLayer):
         return [self.kernel]
 
 
-class SharedScaleNorm(layers.Layer):
+class SharedScaleNorm(layers.Layer, tfmot.sparsity.keras.PrunableLayer):
     """Batch normalization with one scale for all channels, so that weights keep theirs.
 
     Subtracts each channel's mean, divides by the standard deviation of the whole layer,
@@ -57,6 +57,9 @@ class SharedScaleNorm(layers.Layer):
             for average, value in ((self.mean, mean), (self.variance, variance)):
                 average.assign(self.momentum * average + (1 - self.momentum) * value)
         return (inputs - mean) * self.step(variance) + self.bias
+
+    def get_prunable_weights(self):
+        return []
 
     def step(self, variance):
         """What one unit of the input is worth in the output."""

@@ -1,0 +1,756 @@
+# %% [markdown]
+# # Question 3: weights that are zero
+#
+# **Magnitude pruning and quantization: the smallest `.tflite` that reads 90 % of the signs.**
+# The smallest weights of a network are set to zero and the rest is trained to do without them.
+# This notebook prunes the networks of question 1, combines pruning with each quantization, and
+# then races for bytes. The score is the size after `gzip -9`.
+#
+# | track | starts from | goal | section | `models/sign_mnist_` |
+# |---|---|---|---|---|
+# | pruning and each quantization | accurate baseline | | 1 to 4 | `pruned_float` ... |
+# | accurate and small | accurate baseline | 99.5 % | 5 | `pruned_accurate` |
+# | the same, smaller | accurate baseline | 90 % | 5 | `pruned_90` |
+# | **the size race** | compact baseline | 90 % | 6 to 8 | `pruned` |
+#
+# **In Colab:** upload this one file, then *Runtime > Run all*. Folded cells named *Helpers* hold
+# the plumbing (loading, the training loop, drawing); what the question is about stays in sight.
+
+# %% [markdown]
+# ## Setup
+#
+# The model optimization toolkit needs Keras 2, and that choice is made once, when TensorFlow
+# is first imported. So this comes first.
+
+# %%
+from signmnist.runtime import install_missing, use_keras_2
+
+# %%
+install_missing(
+    "tensorflow==2.20.0",
+    "tf_keras==2.20.1",
+    "tensorflow-model-optimization==0.8.1",
+    "setuptools==84.2.1",
+    "ai-edge-litert==2.3.0",
+    'tflite-micro==0.dev20261023182759; sys_platform == "linux" and platform_machine == "x86_64"',
+    "kaggle==2.2.4",
+    "pandas==3.1.1",
+    "pyarrow==26.0.1",
+    "matplotlib==3.11.2",
+    "scikit-learn==1.9.1",
+    "scipy==1.17.1",
+    "zopfli==0.4.3",
+)
+use_keras_2()
+
+# %%
+import gzip
+import os
+import time
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import tensorflow as tf
+import tensorflow_model_optimization as tfmot
+import zopfli.gzip
+from IPython.display import Markdown, display
+
+# %% [markdown]
+# `PROFILE` sets how long to train: `full` is the recipe behind the published figures, `quick` a
+# tour, `smoke` only proves that every cell runs.
+
+# %%
+PROFILE = os.environ.get("PROFILE", "full")
+SEED = 0
+
+EPOCHS = {"full": 20, "quick": 3, "smoke": 1}[PROFILE]  # of the two baselines,
+COMPACT_EPOCHS = {"full": 9, "quick": 2, "smoke": 1}[PROFILE]  # where they are not there yet
+TUNING_EPOCHS = {"full": 1, "quick": 1, "smoke": 1}[PROFILE]
+SMALL_EPOCHS = {"full": 5, "quick": 2, "smoke": 1}[PROFILE]
+RACE_EPOCHS = {"full": 24, "quick": 3, "smoke": 1}[PROFILE]
+
+tf.keras.utils.set_random_seed(SEED)
+started = time.perf_counter()
+
+# %%
+from signmnist.data import load_sign_mnist, replacing
+
+# %%
+data = load_sign_mnist()
+
+# %% [markdown]
+# Both baselines come from question 1. Where its files are not at hand, as in Colab, they are
+# trained here first, which takes about five minutes more.
+
+# %%
+from signmnist.baseline import (
+    BATCH_SIZE,
+    COPIES,
+    augment,
+    compile_cnn,
+    distil,
+    load_or_train,
+    train_accurate,
+    train_compact,
+)
+from signmnist.training import accuracy, train
+
+# %%
+baseline = load_or_train(
+    "models/sign_mnist_baseline.keras",
+    lambda: train_accurate(data.x_train, data.y_train, EPOCHS, SEED),
+)
+compact = load_or_train(
+    "models/sign_mnist_compact.keras",
+    lambda: train_compact(data.x_train, baseline, COMPACT_EPOCHS, SEED),
+)
+for name, model in (("accurate", baseline), ("compact", compact)):
+    reached = accuracy(model, data.x_test, data.y_test)
+    print(f"{name}: {model.count_params():,} parameters, test file {reached:.2%}")
+
+# %% [markdown]
+# ## 1. Magnitude pruning in its smallest form
+#
+# `prune_low_magnitude` keeps a mask for each layer: during training the smallest weights are set
+# to zero, ever more of them as a **schedule** says. It wraps the very layer objects it is given, so
+# it gets a copy. The callback `UpdatePruningStep` must be there, or nothing is pruned.
+
+# %%
+pruning = tfmot.sparsity.keras
+
+
+def clone(model):
+    """A copy of a Keras model with its weights."""
+    copy = tf.keras.models.clone_model(model)
+    copy.set_weights(model.get_weights())
+    return copy
+
+
+def fine_tune(model, name, epochs=TUNING_EPOCHS, learning_rate=1e-3, callbacks=()):
+    """Trains as question 1 did, at a lower learning rate. Returns the history."""
+    compile_cnn(model, len(data.x_train), epochs, learning_rate)
+    settings = {"seed": SEED, "batch_size": BATCH_SIZE, "augment": augment, "callbacks": callbacks}
+    return train(model, data.x_train, data.y_train, epochs=epochs, name=name, **settings)
+
+
+def steps(epochs):
+    """Training steps in so many epochs, at least 4."""
+    return max(4, epochs * (len(data.x_train) // BATCH_SIZE))
+
+
+def prune(model, schedule, name, **settings):
+    """A copy of `model`, pruned by `schedule` while it is fine-tuned. Returns (model, history)."""
+    wrapped = pruning.prune_low_magnitude(clone(model), pruning_schedule=schedule)
+    history = fine_tune(wrapped, name, callbacks=[pruning.UpdatePruningStep()], **settings)
+    return pruning.strip_pruning(wrapped), history
+
+
+def gradual(final, epochs=TUNING_EPOCHS, initial=0.0):
+    """From `initial` to `final` sparsity in the first 60 % of the training, then constant."""
+    end = int(0.6 * steps(epochs))
+    return pruning.PolynomialDecay(initial, final, 0, end, frequency=max(1, end // 20))
+
+
+# %%
+pruned, pruned_history = prune(baseline, gradual(0.8), "80 % sparsity")
+print(f"test file {accuracy(pruned, data.x_test, data.y_test):.2%}")
+
+# %% [markdown]
+# `strip_pruning` at the end must not be forgotten: while training, each layer carries its mask and
+# its threshold, which double the size of the model.
+#
+# What pruning did: above the weights before, below those after. Everything around zero is gone, and
+# the survivors have moved.
+
+
+# %%
+def kernels(model):
+    """Name -> weights, of the layers with kernels."""
+    names = [layer.name for layer in model.layers if hasattr(layer, "kernel")]
+    return {name: model.get_layer(name).get_weights()[0] for name in names}
+
+
+# %%
+from signmnist.plots import (
+    BLUE,
+    ORANGE,
+    figure,
+    show_accuracy_against_bytes,
+    show_lines,
+    show_masks,
+    show_parts,
+    show_weights,
+)
+
+# %%
+before, after = kernels(baseline), kernels(pruned)
+chosen = list(before)[0], list(before)[3], list(before)[-1]
+fig, axes = figure("Three layers before and after pruning", 2, 3, (9, 4.5), data.banner)
+for column, name in zip(axes.T, chosen, strict=True):
+    for ax, kernel, colour in zip(column, (before[name], after[name]), (BLUE, ORANGE), strict=True):
+        alive = kernel[kernel != 0]
+        ax.hist(alive, bins=60, color=colour)
+        ax.set_title(f"{name}, {1 - alive.size / kernel.size:.0%} zeros", fontsize=10)
+    column[0].sharex(column[1])
+    column[1].set_xlabel("weights other than zero")
+plt.show()
+
+# %% [markdown]
+# The masks of these layers, every weight a dot: blue is alive, white is zero.
+
+# %%
+show_masks("What is left", {name: after[name] for name in chosen}, banner=data.banner)
+
+# %% [markdown]
+# And the **schedule** that led there: the polynomial rises fast at first, when there is much to
+# spare, and slowly at the end.
+
+# %%
+curves = {}
+for name, schedule in {
+    "0 to 80 %": gradual(0.8, 5),
+    "50 to 80 %": gradual(0.8, 5, initial=0.5),
+    "constant 80 %": pruning.ConstantSparsity(0.8, 0, frequency=1),
+}.items():
+    at = np.linspace(0, steps(5), 60).astype(int)
+    sparsity = [100 * float(schedule(tf.constant(step, tf.int64))[1]) for step in at]
+    curves[name] = (at / steps(5) * 100, sparsity)
+show_lines(
+    "Pruning schedules", curves, "share of the training, %", "sparsity, %", banner=data.banner
+)
+
+# %% [markdown]
+# ### Why the raw file does not shrink
+#
+# A zero is stored like any other number, so the raw file stays as large as it was. Zeros only pay
+# once the file is compressed.
+
+# %%
+from signmnist.anatomy import anatomy, container_floor, entropy_bits, gzip_anatomy
+from signmnist.tflite import constants, predict_tflite, run_micro, save_tflite, sizes
+
+
+# %%
+def convert(model, path, **settings):
+    """Converts a Keras model with these settings of tf.lite.TFLiteConverter."""
+    converter = tf.lite.TFLiteConverter.from_keras_model(model)
+    for name, value in settings.items():
+        target = converter.target_spec if name.startswith("supported") else converter
+        setattr(target, name, value)
+    save_tflite(converter, path)
+
+
+# %%
+convert(pruned, "models/sign_mnist_pruned_float.tflite")
+build = Path("build_q3")
+build.mkdir(exist_ok=True)
+convert(baseline, build / "baseline_float.tflite")
+paths = {
+    "float": build / "baseline_float.tflite",
+    "float, 80 % zeros": Path("models/sign_mnist_pruned_float.tflite"),
+}
+display(pd.DataFrame({name: sizes(path) for name, path in paths.items()}).T.style.format("{:,}"))
+
+# %%
+gzipped = {name: sizes(path)["bytes_gzip"] for name, path in paths.items()}
+display(
+    Markdown(
+        f"Raw, both have the same size. After gzip the pruned file is "
+        f"{gzipped['float'] / gzipped['float, 80 % zeros']:.1f} times smaller, less than the five "
+        "times that 80 % zeros suggest: where the zeros are must be written down too, and a float "
+        "that is left takes its full four bytes."
+    )
+)
+
+# %% [markdown]
+# ## 2. Which layers bear it: sensitivity
+#
+# One layer at a time loses its smallest weights, without any fine-tuning, while all others stay
+# whole. 1,500 augmented training images stand for unseen ones.
+
+# %%
+rows = np.random.default_rng(SEED).choice(len(data.x_train), min(1500, len(data.x_train)), False)
+x_probe, y_probe = augment(data.x_train[rows], [SEED, 7]).numpy(), data.y_train[rows]
+LEVELS = [0.3, 0.5, 0.6, 0.7, 0.8, 0.9]
+
+# %%
+sensitivity = {}
+probe = clone(baseline)
+for name, kernel in before.items():
+    shares = []
+    for level in LEVELS:
+        threshold = np.quantile(np.abs(kernel), level)
+        probe.get_layer(name).kernel.assign(np.where(np.abs(kernel) < threshold, 0, kernel))
+        shares.append(100 * accuracy(probe, x_probe, y_probe))
+    probe.get_layer(name).kernel.assign(kernel)
+    sensitivity[name] = ([100 * level for level in LEVELS], shares)
+
+# %%
+show_lines(
+    "Accuracy when one layer alone is pruned, not fine-tuned",
+    sensitivity,
+    "sparsity of the layer, %",
+    "accuracy on augmented images, %",
+    banner=data.banner,
+)
+
+# %%
+most = {name: shares[LEVELS.index(0.7)] for name, (_, shares) in sensitivity.items()}
+display(
+    Markdown(
+        f"At 70 % sparsity, **{min(most, key=most.get)}** suffers most "
+        f"({min(most.values()):.1f} %) and **{max(most, key=most.get)}** least "
+        f"({max(most.values()):.1f} %). Layers with few weights have none to spare; the large ones are where the bytes are."
+    )
+)
+
+# %% [markdown]
+# ## 3. Schedules, and which layers
+#
+# The same 80 % in four ways, each with the same fine-tuning: gradually from 0, gradually from 50 %,
+# all at once, and gradually but only in the layers with more than 5,000 weights, which then have to
+# give 82 % or more for the same total.
+
+# %%
+total = sum(kernel.size for kernel in before.values())
+large = {name: kernel.size for name, kernel in before.items() if kernel.size > 5000}
+share_of_large = 0.8 * total / sum(large.values())
+
+
+def prune_large(layer):
+    """Wraps a layer for pruning if it is one of the large ones."""
+    if layer.name not in large:
+        return layer
+    return pruning.prune_low_magnitude(layer, pruning_schedule=gradual(share_of_large))
+
+
+# %%
+selected = tf.keras.models.clone_model(clone(baseline), clone_function=prune_large)
+selected_history = fine_tune(selected, "large layers only", callbacks=[pruning.UpdatePruningStep()])
+at_once = pruning.ConstantSparsity(0.8, 0, frequency=max(1, steps(TUNING_EPOCHS) // 20))
+trials = {
+    "gradually from 0": pruned,
+    "gradually from 50 %": prune(baseline, gradual(0.8, initial=0.5), "from 50 %")[0],
+    "all at once": prune(baseline, at_once, "all at once")[0],
+    "gradually, large layers only": pruning.strip_pruning(selected),
+}
+
+# %%
+rows = []
+for name, model in trials.items():
+    path = build / "trial.tflite"
+    convert(model, path)
+    weights = np.concatenate([kernel.ravel() for kernel in kernels(model).values()])
+    rows.append(
+        {
+            "schedule": name,
+            "sparsity": np.mean(weights == 0),
+            "augmented training images": accuracy(model, x_probe, y_probe),
+            "test file": accuracy(model, data.x_test, data.y_test),
+            "gzip bytes, float": sizes(path)["bytes_gzip"],
+        }
+    )
+rows = pd.DataFrame(rows)
+shown = rows.style.format(
+    {"gzip bytes, float": "{:,}"} | dict.fromkeys(rows.columns[1:4], "{:.2%}")
+)
+display(shown.hide(axis="index").set_caption(data.banner or None))
+
+# %%
+found = rows.set_index("schedule")["augmented training images"]
+display(
+    Markdown(
+        f"Best on the augmented images: **{found.idxmax()}** ({found.max():.2%}); worst: "
+        f"**{found.idxmin()}** ({found.min():.2%}). A gradual schedule lets the network move "
+        "what a weight did elsewhere before the weight goes. The first half of the weights is the "
+        "easy half, so that starting at 50 % is a small step. The longer the training, the less "
+        "the schedule matters."
+    )
+)
+
+# %% [markdown]
+# ## 4. Pruning and each quantization
+#
+# The pruned model through the converters of question 1. Zero stays zero in every scheme: int8
+# weights are symmetric, so that 0.0 is the number 0 in each channel.
+
+# %%
+calibration_rows = np.random.default_rng(SEED).choice(len(data.x_train), 300, replace=False)
+
+
+def representative_dataset():
+    for row in calibration_rows:
+        yield [data.x_train[row : row + 1]]
+
+
+DYNAMIC = {"optimizations": [tf.lite.Optimize.DEFAULT]}
+FLOAT16 = DYNAMIC | {"supported_types": [tf.float16]}
+INT16X8 = DYNAMIC | {
+    "representative_dataset": representative_dataset,
+    "supported_ops": [tf.lite.OpsSet.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8],
+}
+INT8 = DYNAMIC | {
+    "representative_dataset": representative_dataset,
+    "supported_ops": [tf.lite.OpsSet.TFLITE_BUILTINS_INT8],
+    "inference_input_type": tf.int8,
+    "inference_output_type": tf.int8,
+}
+ONE_SCALE = {
+    "_experimental_disable_per_channel": True,
+    "_experimental_disable_per_channel_quantization_for_dense_layers": True,
+}
+
+# %%
+convert(pruned, "models/sign_mnist_pruned_dyn.tflite", **DYNAMIC)
+convert(pruned, "models/sign_mnist_pruned_float16.tflite", **FLOAT16)
+convert(pruned, "models/sign_mnist_pruned_int16x8.tflite", **INT16X8)
+convert(pruned, "models/sign_mnist_pruned_int8.tflite", **INT8)
+
+# %% [markdown]
+# **PQAT**, sparsity-preserving quantization-aware training, and **PCQAT**: clustering to 16 values
+# that keeps the zeros, then quantization-aware training that keeps both.
+
+
+# %%
+def quantization_aware(model, scheme, name):
+    """Fine-tunes `model` under fake quantization. Returns (model, history)."""
+    annotated = tfmot.quantization.keras.quantize_annotate_model(clone(model))
+    aware = tfmot.quantization.keras.quantize_apply(annotated, scheme)
+    return aware, fine_tune(aware, name, learning_rate=1e-4)
+
+
+# %%
+combine = tfmot.experimental.combine
+pqat, pqat_history = quantization_aware(
+    pruned, combine.Default8BitPrunePreserveQuantizeScheme(), "PQAT"
+)
+convert(pqat, "models/sign_mnist_pruned_pqat.tflite", **DYNAMIC)
+
+# %%
+clustered = tfmot.clustering.keras.cluster_weights(
+    clone(pruned),
+    number_of_clusters=16,
+    cluster_centroids_init=tfmot.clustering.keras.CentroidInitialization.KMEANS_PLUS_PLUS,
+    preserve_sparsity=True,
+)
+fine_tune(clustered, "sparse clustering", learning_rate=3e-4)
+clustered = tfmot.clustering.keras.strip_clustering(clustered)
+pcqat, pcqat_history = quantization_aware(
+    clustered, combine.Default8BitClusterPreserveQuantizeScheme(preserve_sparsity=True), "PCQAT"
+)
+convert(pcqat, "models/sign_mnist_pruned_pcqat.tflite", **DYNAMIC)
+
+# %%
+stored = {
+    name: np.concatenate(
+        [w.ravel() for w in constants(f"models/sign_mnist_pruned_{name}.tflite") if w.ndim > 1]
+    )
+    for name in ("float", "int8", "pqat", "pcqat")
+}
+display(pd.Series({name: f"{np.mean(w == 0):.1%}" for name, w in stored.items()}, name="zeros"))
+
+# %% [markdown]
+# The zeros are there in each file; int8 has a few more, small weights that were rounded to zero.
+#
+# ## 5. Few values for the whole network
+#
+# Zeros alone leave the other weights expensive: each takes 6 to 7 bits of an int8. So what is left
+# is rounded as well, to the **whole numbers from -7 to 7**, times one step a layer. They fit into
+# 4 bits. Four things make it work:
+#
+# - batch normalization is folded into the kernels before they are rounded to the grid;
+# - during fine-tuning the forward pass uses the rounded weights, while gradients pass the rounding
+#   as if it were not there (the *straight-through estimator*);
+# - a normalization with **one** scale a layer (`SharedScaleNorm`) keeps the training stable without
+#   giving each channel its own factor;
+# - `prune_low_magnitude` wraps these layers like any others.
+
+# %%
+from signmnist.grid import grid_network, plain_network, whole_numbers
+
+# %% [markdown]
+# First the accurate baseline, at two sparsities.
+
+# %%
+SPARSITIES = {"accurate": 0.88, "90": 0.96}
+small, small_history = {}, {}
+for name, sparsity in SPARSITIES.items():
+    wrapped = pruning.prune_low_magnitude(
+        grid_network(baseline), pruning_schedule=gradual(sparsity, SMALL_EPOCHS)
+    )
+    small_history[name] = fine_tune(
+        wrapped,
+        f"grid, {sparsity:.0%} zeros",
+        epochs=SMALL_EPOCHS,
+        learning_rate=2e-2,
+        callbacks=[pruning.UpdatePruningStep()],
+    )
+    small[name] = pruning.strip_pruning(wrapped)
+
+# %%
+show_masks(
+    "The accurate network at its smallest: what is left",
+    {
+        name: whole
+        for name, whole in zip(kernels(baseline), whole_numbers(small["90"]), strict=True)
+        if name in chosen
+    },
+    banner=data.banner,
+)
+for name, model in small.items():
+    values = np.concatenate([w.ravel() for w in whole_numbers(model)])
+    print(f"{name}: {np.mean(values == 0):.0%} zeros, {entropy_bits(values):.2f} bits a weight")
+
+# %% [markdown]
+# Converted to int8 with one scale a tensor, the grid survives: fifteen different bytes a layer. Two
+# more steps follow.
+#
+# - `to_int4` stores them in 4 bits, two weights a byte, a type that LiteRT and TFLite Micro can
+#   run, and gives all activations the same scale, so that its bytes repeat.
+# - `repack` drops what no interpreter reads (names, metadata, signatures), merges equal buffers,
+#   and lays the file out so that equal parts become equal bytes. It changes no prediction.
+
+# %%
+from signmnist.int4 import to_int4
+from signmnist.packing import repack
+
+
+# %%
+def compress(model, name, tries):
+    """From a grid network to models/<name>.tflite. Returns the bytes before and after repacking."""
+    convert(plain_network(model), build / f"{name}.tflite", **INT8, **ONE_SCALE)
+    narrow = to_int4((build / f"{name}.tflite").read_bytes())
+    packed = repack(narrow, tries)
+    with replacing(Path("models", f"{name}.tflite")) as temporary:
+        temporary.write_bytes(packed)
+    return narrow, packed
+
+
+# %%
+for name, model in small.items():
+    _, packed = compress(model, f"sign_mnist_pruned_{name}", tries=0)
+    print(f"{name}: {len(gzip.compress(packed, 9, mtime=0)):,} bytes after gzip -9")
+
+# %% [markdown]
+# ## 6. The size race
+#
+# Now from the compact baseline, whose pruned version on the grid is fine-tuned as it was trained:
+# by distillation from the accurate network. The architecture, the penalty, the learning rate and
+# the seed were chosen on the group-aware validation split by `benchmarks/race.py` in the project's
+# repository, never on the test file. The rule: the smallest file that reads **90 % of the held-out
+# photos when trained without them**. The margin lies in the rule itself: the network below has
+# seen those photos as well, a fifth more than the candidates, and so can only be expected to do
+# better.
+
+# %%
+SPARSITY = 0.5
+PENALTY = 3e-4
+LEARNING_RATE = 1e-2
+
+# %%
+headline = grid_network(compact, PENALTY)
+rounded = accuracy(headline, data.x_train, data.y_train)
+wrapped = pruning.prune_low_magnitude(
+    headline, pruning_schedule=gradual(SPARSITY, COPIES * RACE_EPOCHS)
+)
+headline_history = distil(
+    wrapped,
+    data.x_train,
+    baseline,
+    RACE_EPOCHS,
+    LEARNING_RATE,
+    SEED,
+    name="size race",
+    callbacks=[pruning.UpdatePruningStep()],
+)
+headline = pruning.strip_pruning(wrapped)
+print(f"training images: rounded {rounded:.2%}, fine-tuned", end=" ")
+print(f"{accuracy(headline, data.x_train, data.y_train):.2%}")
+
+# %%
+layers_after = {
+    name: whole.astype(float)
+    for name, whole in zip(kernels(compact), whole_numbers(headline), strict=True)
+}
+show_weights(
+    "The compact network: float weights, and whole numbers after fine-tuning",
+    kernels(compact),
+    layers_after,
+    banner=data.banner,
+)
+
+# %%
+narrow, packed = compress(headline, "sign_mnist_pruned", tries=6000)
+print(f"{len(packed):,} bytes raw, {len(gzip.compress(packed, 9, mtime=0)):,} after gzip -9")
+
+# %% [markdown]
+# Is repacking really lossless? Every score of every test image, before and after, on LiteRT, and
+# the first hundred on TFLite Micro:
+
+# %%
+unpacked_path = build / "headline_unpacked.tflite"
+unpacked_path.write_bytes(narrow)
+headline_path = Path("models/sign_mnist_pruned.tflite")
+assert np.array_equal(
+    predict_tflite(unpacked_path, data.x_test), predict_tflite(headline_path, data.x_test)
+)
+on_micro = [run_micro(path, data.x_test[:100]) for path in (unpacked_path, headline_path)]
+assert np.array_equal(on_micro[0].scores, on_micro[1].scores)
+print(f"{len(data.x_test):,} test images: all scores equal to the last bit")
+
+# %% [markdown]
+# ## 7. Anatomy of the file
+#
+# What the bytes are for, raw and after gzip. The bits of the compressed file are charged to the
+# bytes that they stand for; "gzip" is its own overhead, mostly the code tables.
+
+# %%
+converted = (build / "sign_mnist_pruned.tflite").read_bytes()
+stages = {"converted, int8": converted, "int4": narrow, "repacked": packed}
+show_parts(
+    "The headline file, raw bytes",
+    {name: anatomy(content) for name, content in stages.items()},
+    banner=data.banner,
+)
+
+# %%
+parts = {name: gzip_anatomy(content) for name, content in stages.items()}
+show_parts("The headline file after gzip -9", parts, banner=data.banner)
+
+# %%
+values = np.concatenate([w.ravel() for w in whole_numbers(headline)])
+bits = entropy_bits(values)
+display(
+    Markdown(
+        f"{len(values):,} weights with an entropy of {bits:.2f} bits make "
+        f"**{len(values) * bits / 8:,.0f} bytes**, the bound for any code that treats weights "
+        f"one by one. gzip spends {parts['repacked']['weights']:,.0f} on them: it codes pairs (two "
+        "weights a byte) in whole bits, and its table of codes comes on top. The graph, "
+        f"{parts['repacked']['graph']:,.0f} bytes, hardly depends on the weights: with all of them "
+        "equal, this is what remains:"
+    )
+)
+
+# %%
+floor = container_floor(packed)
+print(f"floor of the container: {floor:,} bytes after gzip -9")
+
+# %% [markdown]
+# As a side note, zopfli searches longer for the best gzip stream; any gunzip reads it.
+
+# %%
+print(f"zopfli: {len(zopfli.gzip.compress(packed)):,} bytes")
+
+# %% [markdown]
+# ## 8. Does it survive?
+#
+# The test file as a camera might deliver it: shifted, turned, brighter, darker.
+
+# %%
+from signmnist.perturb import perturbations
+
+# %%
+survival = {}
+for name, images in perturbations(data.x_test):
+    read = predict_tflite(headline_path, images).argmax(axis=1)
+    survival[name] = {
+        "size race": np.mean(read == data.y_test),
+        "accurate baseline": accuracy(baseline, images, data.y_test),
+    }
+survival = pd.DataFrame(survival).T
+display(survival.style.format("{:.2%}").set_caption(data.banner or None))
+
+# %%
+worst, steady = survival["size race"].idxmin(), survival["accurate baseline"]
+display(
+    Markdown(
+        f"The baseline was trained under strong augmentation and loses at most "
+        f"{100 * (steady.iloc[0] - steady.min()):.1f} points. "
+        f"The small network has little room for such variety: its worst case is *{worst}* with "
+        f"{survival['size race'].min():.1%}. Its 90 % hold for images framed like the data set's."
+    )
+)
+
+# %% [markdown]
+# ## 9. All models
+
+# %%
+from signmnist.results import measure, results_table, save_record
+
+# %%
+PREFIX = "sign_mnist_pruned"
+MODELS = {
+    # file: technique, trained network, its training
+    f"{PREFIX}_float": ("80 % zeros, float", pruned, pruned_history),
+    f"{PREFIX}_dyn": ("80 % zeros, dynamic range", pruned, pruned_history),
+    f"{PREFIX}_float16": ("80 % zeros, float16", pruned, pruned_history),
+    f"{PREFIX}_int8": ("80 % zeros, int8", pruned, pruned_history),
+    f"{PREFIX}_int16x8": ("80 % zeros, int16x8", pruned, pruned_history),
+    f"{PREFIX}_pqat": ("80 % zeros, PQAT int8", pqat, pqat_history),
+    f"{PREFIX}_pcqat": ("80 % zeros, PCQAT int8", pcqat, pcqat_history),
+    f"{PREFIX}_accurate": (
+        "pruned, accurate, int4",
+        small["accurate"],
+        small_history["accurate"],
+    ),
+    f"{PREFIX}_90": ("pruned, 90 %, int4", small["90"], small_history["90"]),
+    PREFIX: ("pruned, size race, int4", headline, headline_history),
+}
+
+# %%
+train_accuracy = {
+    network: accuracy(network, data.x_train, data.y_train)
+    for network in (pruned, pqat, pcqat, *small.values(), headline)
+}
+
+# %%
+records = {}
+for file, (technique, network, history) in MODELS.items():
+    path = Path("models", f"{file}.tflite")
+    records[technique] = {
+        "id": file,
+        "notebook": "q3",
+        "technique": technique,
+        "params": (compact if network is headline else baseline).count_params(),
+        "train_accuracy": train_accuracy[network],
+        "profile": PROFILE,
+        "seed": SEED,
+        "seconds": sum(history["seconds"]),
+        **measure(path, predict_tflite(path, data.x_test), data),
+    }
+    save_record(records[technique])
+
+# %%
+table = results_table(records.values())
+display(table.style.set_caption(data.banner) if data.banner else table)
+
+# %%
+show_accuracy_against_bytes(
+    "Accuracy against bytes: pruning", list(records.values()), data.banner, floor
+)
+
+# %%
+race = records["pruned, size race, int4"]
+arena = "which TFLite Micro runs" if race["arena_bytes"] else "which TFLite Micro does not run"
+display(
+    Markdown(
+        f"**The headline: {race['bytes_gzip']:,} bytes at {race['accuracy']:.2%}**, with integer "
+        f"input and output, {race['latency_us_mean']:,.0f} µs an image on LiteRT, {arena} in an "
+        f"arena of {race['arena_bytes'] or 0:,} bytes. "
+        f"The accurate network fits into "
+        f"{records['pruned, accurate, int4']['bytes_gzip']:,} bytes at "
+        f"{records['pruned, accurate, int4']['accuracy']:.2%}, and into "
+        f"{records['pruned, 90 %, int4']['bytes_gzip']:,} at "
+        f"{records['pruned, 90 %, int4']['accuracy']:.2%}."
+    )
+)
+
+# %% [markdown]
+# Pruning and sharing meet in the end: on a grid of whole numbers, zero is the value that most
+# weights share. What pruning adds is a choice of how many; what it cannot give is few values among
+# the rest, and there the grid does the work.
+
+# %%
+print(f"{PROFILE} profile, {(time.perf_counter() - started) / 60:.1f} minutes")
