@@ -69,7 +69,7 @@ EPOCHS = {"full": 20, "quick": 3, "smoke": 1}[PROFILE]  # of the two baselines,
 COMPACT_EPOCHS = {"full": 9, "quick": 2, "smoke": 1}[PROFILE]  # where they are not there yet
 TUNING_EPOCHS = {"full": 1, "quick": 1, "smoke": 1}[PROFILE]
 SMALL_EPOCHS = {"full": 5, "quick": 2, "smoke": 1}[PROFILE]
-RACE_EPOCHS = {"full": 24, "quick": 3, "smoke": 1}[PROFILE]
+RACE_EPOCHS = {"full": 30, "quick": 3, "smoke": 1}[PROFILE]
 
 tf.keras.utils.set_random_seed(SEED)
 started = time.perf_counter()
@@ -302,7 +302,8 @@ display(
     Markdown(
         f"At 70 % sparsity, **{min(most, key=most.get)}** suffers most "
         f"({min(most.values()):.1f} %) and **{max(most, key=most.get)}** least "
-        f"({max(most.values()):.1f} %). Layers with few weights have none to spare; the large ones are where the bytes are."
+        f"({max(most.values()):.1f} %). Layers with few weights have none to spare; the large ones "
+        "are where the bytes are."
     )
 )
 
@@ -449,7 +450,8 @@ stored = {
     )
     for name in ("float", "int8", "pqat", "pcqat")
 }
-display(pd.Series({name: f"{np.mean(w == 0):.1%}" for name, w in stored.items()}, name="zeros"))
+zeros = pd.DataFrame({"zeros": {name: np.mean(w == 0) for name, w in stored.items()}})
+display(zeros.style.format("{:.1%}"))
 
 # %% [markdown]
 # The zeros are there in each file; int8 has a few more, small weights that were rounded to zero.
@@ -507,10 +509,10 @@ for name, model in small.items():
 # Converted to int8 with one scale a tensor, the grid survives: fifteen different bytes a layer. Two
 # more steps follow.
 #
-# - `to_int4` stores them in 4 bits, two weights a byte, a type that LiteRT and TFLite Micro can
-#   run, and gives all activations the same scale, so that its bytes repeat.
 # - `repack` drops what no interpreter reads (names, metadata, signatures), merges equal buffers,
 #   and lays the file out so that equal parts become equal bytes. It changes no prediction.
+# - `to_int4` stores the weights in 4 bits, two to a byte, a type that LiteRT and TFLite Micro can
+#   run, and gives all activations the same scale, so that its bytes repeat.
 
 # %%
 from signmnist.int4 import to_int4
@@ -518,19 +520,25 @@ from signmnist.packing import repack
 
 
 # %%
-def compress(model, name, tries):
-    """From a grid network to models/<name>.tflite. Returns the bytes before and after repacking."""
+def compress(model, name, tries=0):
+    """From a grid network to models/<name>.tflite. Returns the bytes after each step."""
     convert(plain_network(model), build / f"{name}.tflite", **INT8, **ONE_SCALE)
-    narrow = to_int4((build / f"{name}.tflite").read_bytes())
-    packed = repack(narrow, tries)
+    converted = (build / f"{name}.tflite").read_bytes()
+    int4 = to_int4(converted)
+    steps = {
+        "int8, as converted": converted,
+        "int8, repacked": repack(converted, tries),
+        "int4": int4,
+        "int4, repacked": repack(int4, tries),
+    }
     with replacing(Path("models", f"{name}.tflite")) as temporary:
-        temporary.write_bytes(packed)
-    return narrow, packed
+        temporary.write_bytes(steps["int4, repacked"])
+    return steps
 
 
 # %%
 for name, model in small.items():
-    _, packed = compress(model, f"sign_mnist_pruned_{name}", tries=0)
+    packed = compress(model, f"sign_mnist_pruned_{name}")["int4, repacked"]
     print(f"{name}: {len(gzip.compress(packed, 9, mtime=0)):,} bytes after gzip -9")
 
 # %% [markdown]
@@ -546,11 +554,12 @@ for name, model in small.items():
 
 # %%
 SPARSITY = 0.5
-PENALTY = 3e-4
-LEARNING_RATE = 1e-2
+PENALTY = 5e-4
+LEARNING_RATE = 8e-3
 
 # %%
 headline = grid_network(compact, PENALTY)
+in_steps = kernels(headline)
 rounded = accuracy(headline, data.x_train, data.y_train)
 wrapped = pruning.prune_low_magnitude(
     headline, pruning_schedule=gradual(SPARSITY, COPIES * RACE_EPOCHS)
@@ -569,36 +578,39 @@ headline = pruning.strip_pruning(wrapped)
 print(f"training images: rounded {rounded:.2%}, fine-tuned", end=" ")
 print(f"{accuracy(headline, data.x_train, data.y_train):.2%}")
 
+# %% [markdown]
+# Its weights, counted in steps: as they came, and after fine-tuning.
+
 # %%
-layers_after = {
-    name: whole.astype(float)
-    for name, whole in zip(kernels(compact), whole_numbers(headline), strict=True)
-}
 show_weights(
-    "The compact network: float weights, and whole numbers after fine-tuning",
-    kernels(compact),
-    layers_after,
+    "The compact network: before, and as whole numbers after fine-tuning",
+    in_steps,
+    dict(zip(in_steps, whole_numbers(headline), strict=True)),
     banner=data.banner,
 )
 
 # %%
-narrow, packed = compress(headline, "sign_mnist_pruned", tries=6000)
-print(f"{len(packed):,} bytes raw, {len(gzip.compress(packed, 9, mtime=0)):,} after gzip -9")
+stages = compress(headline, "sign_mnist_pruned", tries=3000)
+packed = stages["int4, repacked"]
+for name, content in stages.items():
+    size = len(gzip.compress(content, 9, mtime=0))
+    print(f"{name:18} {len(content):,} bytes raw, {size:,} after gzip -9")
 
 # %% [markdown]
 # Is repacking really lossless? Every score of every test image, before and after, on LiteRT, and
 # the first hundred on TFLite Micro:
 
 # %%
-unpacked_path = build / "headline_unpacked.tflite"
-unpacked_path.write_bytes(narrow)
-headline_path = Path("models/sign_mnist_pruned.tflite")
-assert np.array_equal(
-    predict_tflite(unpacked_path, data.x_test), predict_tflite(headline_path, data.x_test)
-)
-on_micro = [run_micro(path, data.x_test[:100]) for path in (unpacked_path, headline_path)]
-assert np.array_equal(on_micro[0].scores, on_micro[1].scores)
-print(f"{len(data.x_test):,} test images: all scores equal to the last bit")
+for name, content in stages.items():
+    (build / f"{name}.tflite").write_bytes(content)
+for kind in ("int8", "int4"):
+    first = "int8, as converted" if kind == "int8" else "int4"
+    pair = [build / f"{name}.tflite" for name in (first, f"{kind}, repacked")]
+    scores = [predict_tflite(path, data.x_test) for path in pair]
+    on_micro = [run_micro(path, data.x_test[:100]) for path in pair]
+    assert np.array_equal(scores[0], scores[1])
+    assert np.array_equal(on_micro[0].scores, on_micro[1].scores)
+    print(f"{kind}: all scores of {len(data.x_test):,} test images equal to the last bit")
 
 # %% [markdown]
 # ## 7. Anatomy of the file
@@ -607,8 +619,6 @@ print(f"{len(data.x_test):,} test images: all scores equal to the last bit")
 # bytes that they stand for; "gzip" is its own overhead, mostly the code tables.
 
 # %%
-converted = (build / "sign_mnist_pruned.tflite").read_bytes()
-stages = {"converted, int8": converted, "int4": narrow, "repacked": packed}
 show_parts(
     "The headline file, raw bytes",
     {name: anatomy(content) for name, content in stages.items()},
@@ -621,14 +631,14 @@ show_parts("The headline file after gzip -9", parts, banner=data.banner)
 
 # %%
 values = np.concatenate([w.ravel() for w in whole_numbers(headline)])
-bits = entropy_bits(values)
+bits, repacked = entropy_bits(values), parts["int4, repacked"]
 display(
     Markdown(
         f"{len(values):,} weights with an entropy of {bits:.2f} bits make "
         f"**{len(values) * bits / 8:,.0f} bytes**, the bound for any code that treats weights "
-        f"one by one. gzip spends {parts['repacked']['weights']:,.0f} on them: it codes pairs (two "
+        f"one by one. gzip spends {repacked['weights']:,.0f} on them: it codes pairs (two "
         "weights a byte) in whole bits, and its table of codes comes on top. The graph, "
-        f"{parts['repacked']['graph']:,.0f} bytes, hardly depends on the weights: with all of them "
+        f"{repacked['graph']:,.0f} bytes, hardly depends on the weights: with all of them "
         "equal, this is what remains:"
     )
 )
@@ -652,9 +662,10 @@ print(f"zopfli: {len(zopfli.gzip.compress(packed)):,} bytes")
 from signmnist.perturb import perturbations
 
 # %%
+PREFIX = "sign_mnist_pruned"
 survival = {}
 for name, images in perturbations(data.x_test):
-    read = predict_tflite(headline_path, images).argmax(axis=1)
+    read = predict_tflite(f"models/{PREFIX}.tflite", images).argmax(axis=1)
     survival[name] = {
         "size race": np.mean(read == data.y_test),
         "accurate baseline": accuracy(baseline, images, data.y_test),
@@ -680,7 +691,6 @@ display(
 from signmnist.results import measure, results_table, save_record
 
 # %%
-PREFIX = "sign_mnist_pruned"
 MODELS = {
     # file: technique, trained network, its training
     f"{PREFIX}_float": ("80 % zeros, float", pruned, pruned_history),

@@ -109,14 +109,14 @@ def show_weights(title, before, after, banner=""):
 def show_lines(title, lines, xlabel, ylabel, banner="", xscale="linear"):
     """Lines with their names at the right end. lines: name -> (x values, y values)."""
     fig, ax = figure(title, banner=banner)
-    colours = plt.colormaps["viridis"](np.linspace(0, 0.9, len(lines)))
+    colours = plt.colormaps["viridis"](np.linspace(0, 0.8, len(lines)))
     ends = sorted(lines, key=lambda name: lines[name][1][-1])
     low = min(min(y) for _, y in lines.values())
     gap = (max(max(y) for _, y in lines.values()) - low or 1) / 14
     height = -np.inf
     for name, colour in zip(ends, colours, strict=True):
         x, y = lines[name]
-        ax.plot(x, y, "o-", color=colour, markersize=4)
+        ax.plot(x, y, marker="o" if len(x) < 20 else None, color=colour, markersize=4)
         height = max(height + gap, y[-1])  # names that would cover one another move up
         ax.annotate(name, (x[-1], height), xytext=(10, 0), textcoords="offset points",
                     color=colour, va="center", annotation_clip=False)  # fmt: skip

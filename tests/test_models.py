@@ -2,13 +2,15 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from signmnist.baseline import build_cnn  # noqa: F401  (Keras 2 before the models load)
 from signmnist.data import CANONICAL_SHA256
+from signmnist.packing import LAYERS, as_array, read_model
 from signmnist.results import load_records
 from signmnist.runtime import use_keras_2
-from signmnist.tflite import count_correct, predict_tflite, sizes
+from signmnist.tflite import count_correct, open_tflite, predict_tflite, sizes
 from signmnist.training import accuracy
 
 use_keras_2()
@@ -54,3 +56,29 @@ def test_quantization_costs_at_most_a_tenth_of_a_point():
     q1 = {r["technique"]: r["accuracy"] for r in RECORDS.values() if r["technique"] in Q1}
     assert set(q1) == set(Q1)
     assert all(value >= q1["float"] - 0.001 for value in q1.values())
+
+
+@pytest.mark.parametrize("name", ["sign_mnist_clustered", "sign_mnist_pruned"])
+def test_a_headline_model_reads_90_percent_in_2048_bytes_with_integer_ends(name, real):
+    record = RECORDS[name]
+    assert record["accuracy"] >= 0.9 and record["bytes_gzip"] <= 2048
+    interpreter = open_tflite(MODELS / record["file"])
+    for detail in (*interpreter.get_input_details(), *interpreter.get_output_details()):
+        assert detail["dtype"] == np.int8
+
+
+@pytest.mark.parametrize("technique", ["clustered", "pruned"])
+def test_the_accurate_baseline_fits_into_its_bytes(technique):
+    accurate, small = (RECORDS[f"sign_mnist_{technique}_{goal}"] for goal in ("accurate", "90"))
+    assert accurate["accuracy"] >= 0.995 and accurate["bytes_gzip"] <= 10 * 1024
+    assert small["accuracy"] >= 0.9 and small["bytes_gzip"] <= 5 * 1024
+
+
+def test_packed_models_hold_no_names_and_weights_of_at_most_15_values():
+    for technique in ("clustered", "pruned"):
+        for goal in ("", "_accurate", "_90"):
+            model = read_model((MODELS / f"sign_mnist_{technique}{goal}.tflite").read_bytes())
+            assert not any(tensor.name for tensor in model.subgraphs[0].tensors)
+            for op in model.subgraphs[0].operators:
+                if op.kind in LAYERS:
+                    assert len(np.unique(as_array(op.sources[1]))) <= 15
