@@ -19,7 +19,7 @@ from benchmarks.race import held_out, score, shrink
 from signmnist.data import load_sign_mnist
 
 JOURNAL = Path("checkpoints", "search.log")
-EPOCHS = 30
+EPOCHS = 24
 
 
 def main(trials):

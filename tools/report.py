@@ -73,6 +73,21 @@ def seeds_table(seeds):
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("seed")
 
 
+def race_table(race):
+    """benchmarks/race.json as a DataFrame, one row a notebook and seed."""
+    rows = {
+        f"{notebook}, seed {seed}": {
+            "held-out photos": f"{f['validation']['accuracy']:.2%}",
+            "gzip bytes, without them": f"{f['validation']['bytes_gzip']:,}",
+            "test accuracy": f"{f['test']['accuracy']:.2%}",
+            "gzip bytes": f"{f['test']['bytes_gzip']:,}",
+        }
+        for notebook, seeds in race.items()
+        for seed, f in sorted(seeds.items())
+    }
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("recipe")
+
+
 def write_report(folder):
     """Writes folder/report.md from folder/models/results.json; returns the table as text.
 
@@ -83,6 +98,8 @@ def write_report(folder):
     figures = {path.stem: json.loads(path.read_text()) for path in paths}
     if "seeds" in figures:
         figures["seeds"] = seeds_table(figures["seeds"])
+    if "race" in figures:
+        figures["race"] = race_table(figures["race"])
     with replacing(Path(folder, "report.md")) as temporary:
         temporary.write_text(render(records, figures))
     return "\n".join([banner(records), results_table(records).to_string()]).strip()
