@@ -26,7 +26,7 @@ from signmnist.baseline import (
     train_accurate,
     train_compact,
 )
-from signmnist.data import load_sign_mnist, replacing
+from signmnist.data import TRAIN_CSV, load_sign_mnist, replacing
 from signmnist.grid import grid_network, plain_network
 from signmnist.int4 import to_int4
 from signmnist.packing import repack
@@ -52,11 +52,10 @@ def held_out(data):
     """
     training, validation = group_split(data.y_train, photo_groups(data.x_train))
     x, y = data.x_train[training], data.y_train[training]
-    teacher = load_or_train(
-        "checkpoints/held_out_baseline.keras", lambda: train_accurate(x, y, EPOCHS)
-    )
+    folder = Path("checkpoints", f"held_out-{data.sha256[TRAIN_CSV][:12]}")
+    teacher = load_or_train(folder / "baseline.keras", lambda: train_accurate(x, y, EPOCHS))
     compact = load_or_train(
-        "checkpoints/held_out_compact.keras", lambda: train_compact(x, teacher, COMPACT_EPOCHS)
+        folder / "compact.keras", lambda: train_compact(x, teacher, COMPACT_EPOCHS)
     )
     return training, validation, teacher, compact
 
