@@ -622,28 +622,28 @@ print(f"zopfli: {len(zopfli.gzip.compress(packed)):,} bytes")
 # The test file as a camera might deliver it: shifted, turned, brighter, darker.
 
 # %%
-from signmnist.perturb import perturbations
+from signmnist.perturb import survival
+from signmnist.training import predict
 
 # %%
 PREFIX = "sign_mnist_clustered"
-survival = {}
-for name, images in perturbations(data.x_test):
-    read = predict_tflite(f"models/{PREFIX}.tflite", images).argmax(axis=1)
-    survival[name] = {
-        "size race": np.mean(read == data.y_test),
-        "accurate baseline": accuracy(baseline, images, data.y_test),
+test = data.x_test, data.y_test
+survived = pd.DataFrame(
+    {
+        "size race": survival(lambda x: predict_tflite(f"models/{PREFIX}.tflite", x), *test),
+        "accurate baseline": survival(lambda x: predict(baseline, x), *test),
     }
-survival = pd.DataFrame(survival).T
-display(survival.style.format("{:.2%}").set_caption(data.banner or None))
+)
+display(survived.style.format("{:.2%}").set_caption(data.banner or None))
 
 # %%
-worst, steady = survival["size race"].idxmin(), survival["accurate baseline"]
+worst, steady = survived["size race"].idxmin(), survived["accurate baseline"]
 display(
     Markdown(
         f"The baseline was trained under strong augmentation and loses at most "
         f"{100 * (steady.iloc[0] - steady.min()):.1f} points. "
         f"The small network has little room for such variety: its worst case is *{worst}* with "
-        f"{survival['size race'].min():.1%}. Its 90 % hold for images framed like the data set's."
+        f"{survived['size race'].min():.1%}. Its 90 % hold for images framed like the data set's."
     )
 )
 

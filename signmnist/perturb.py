@@ -3,6 +3,8 @@
 import numpy as np
 from scipy import ndimage
 
+from signmnist.tflite import count_correct
+
 
 def perturbations(images):
     """Yields (name, images) for each change; float32 (n, 28, 28, 1) in [0, 1], edges repeated."""
@@ -21,3 +23,14 @@ def perturbations(images):
     for change in (-0.1, 0.1):
         name = f"{abs(change):.0%} {'darker' if change < 0 else 'brighter'}"
         yield name, np.clip(images + np.float32(change), 0, 1)
+
+
+def survival(scores, images, labels):
+    """Accuracy under each of the perturbations: name -> share of the images read right.
+
+    scores: a function from images to scores (n, 24). labels: int (n,).
+    """
+    return {
+        name: count_correct(scores(changed), labels) / len(labels)
+        for name, changed in perturbations(images)
+    }

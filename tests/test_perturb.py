@@ -1,6 +1,6 @@
 import numpy as np
 
-from signmnist.perturb import perturbations
+from signmnist.perturb import perturbations, survival
 
 
 def test_each_change_does_what_its_name_says():
@@ -24,3 +24,11 @@ def test_images_keep_their_form_and_range(sample):
     for _, images in perturbations(sample.x_test[:20]):
         assert images.shape == (20, 28, 28, 1) and images.dtype == np.float32
         assert images.min() >= 0 and images.max() <= 1
+
+
+def test_survival_counts_what_is_read_right_under_each_change(sample):
+    images, labels = sample.x_test[:30], sample.y_test[:30]
+    always_a = np.eye(24)[np.zeros(30, int)]
+    shares = survival(lambda changed: always_a, images, labels)
+    assert set(shares.values()) == {np.mean(labels == 0)}
+    assert list(shares) == [name for name, _ in perturbations(images)]
