@@ -204,7 +204,7 @@ display(codebook.style.format("{:.2f}", na_rep="").set_caption(data.banner or No
 # the file is compressed.
 
 # %%
-from signmnist.anatomy import anatomy, container_floor, entropy_bits, gzip_anatomy
+from signmnist.anatomy import anatomy, container_floor, gzip_anatomy, value_entropy
 from signmnist.tflite import constants, predict_tflite, run_micro, save_tflite, sizes
 
 
@@ -230,7 +230,7 @@ paths = {
 display(pd.DataFrame({name: sizes(path) for name, path in paths.items()}).T.style.format("{:,}"))
 
 # %%
-entropies = [entropy_bits(np.round(w, 6)) for w in after.values()]
+entropies = [value_entropy(np.round(w, 6)) for w in after.values()]
 gzipped = {name: sizes(path)["bytes_gzip"] for name, path in paths.items()}
 display(
     Markdown(
@@ -478,7 +478,7 @@ show_weights(
 )
 for name, arrays in numbers.items():
     values = all_weights(arrays)
-    print(f"{name}: {np.mean(values == 0):.0%} zeros, {entropy_bits(values):.2f} bits a weight")
+    print(f"{name}: {np.mean(values == 0):.0%} zeros, {value_entropy(values):.2f} bits a weight")
 
 # %% [markdown]
 # Converted to int8 with one scale a tensor, the grid survives: fifteen different bytes a layer. Two
@@ -594,7 +594,7 @@ show_parts("The headline file after gzip -9", parts, banner=data.banner)
 
 # %%
 values = all_weights(whole_numbers(headline))
-bits, repacked = entropy_bits(values), parts["int4, repacked"]
+bits, repacked = value_entropy(values), parts["int4, repacked"]
 display(
     Markdown(
         f"{len(values):,} weights with an entropy of {bits:.2f} bits make "

@@ -241,7 +241,7 @@ show_lines(
 # once the file is compressed.
 
 # %%
-from signmnist.anatomy import anatomy, container_floor, entropy_bits, gzip_anatomy
+from signmnist.anatomy import anatomy, container_floor, gzip_anatomy, value_entropy
 from signmnist.tflite import constants, predict_tflite, run_micro, save_tflite, sizes
 
 
@@ -549,7 +549,7 @@ show_masks(
 )
 for name, model in small.items():
     values = np.concatenate([w.ravel() for w in whole_numbers(model)])
-    print(f"{name}: {np.mean(values == 0):.0%} zeros, {entropy_bits(values):.2f} bits a weight")
+    print(f"{name}: {np.mean(values == 0):.0%} zeros, {value_entropy(values):.2f} bits a weight")
 
 # %% [markdown]
 # Converted to int8 with one scale a tensor, the grid survives: fifteen different bytes a layer. Two
@@ -677,7 +677,7 @@ show_parts("The headline file after gzip -9", parts, banner=data.banner)
 
 # %%
 values = np.concatenate([w.ravel() for w in whole_numbers(headline)])
-bits, repacked = entropy_bits(values), parts["int4, repacked"]
+bits, repacked = value_entropy(values), parts["int4, repacked"]
 display(
     Markdown(
         f"{len(values):,} weights with an entropy of {bits:.2f} bits make "

@@ -10,7 +10,7 @@ from signmnist.packing import LAYERS, as_array, read_model, repack, store, write
 PARTS = "weights", "biases", "scales", "graph", "strings", "metadata"
 
 
-def entropy_bits(values):
+def value_entropy(values):
     """Bits a value of the distribution of `values`, an array (Shannon, 1948)."""
     counts = np.unique(values, return_counts=True)[1]
     share = counts / counts.sum()

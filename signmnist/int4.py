@@ -1,6 +1,6 @@
 """Storing an int8 .tflite model with fewer different bytes: weights in 4 bits, equal scales."""
 
-from copy import copy
+from copy import copy as shallow_copy
 
 import numpy as np
 
@@ -77,13 +77,13 @@ def share_scales(graph):
         else:
             target.quantization = shared
         for bias in filter(None, op.sources[2:]):
-            bias.quantization = copy(bias.quantization)
+            bias.quantization = shallow_copy(bias.quantization)
             unit = source.quantization.scale * op.sources[1].quantization.scale
             bias.quantization.scale = np.float32(unit)
 
 
 def rescale(tensor, factor):
     """Multiplies a tensor's scale, in place, and rounds it to the 8 bits of bfloat16."""
-    tensor.quantization = copy(tensor.quantization)
+    tensor.quantization = shallow_copy(tensor.quantization)
     bits = np.float32(tensor.quantization.scale * factor).view(np.uint32)
     tensor.quantization.scale = (bits + 0x8000 & 0xFFFF0000).astype(np.uint32).view(np.float32)
