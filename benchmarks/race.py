@@ -41,7 +41,7 @@ pruning = tfmot.sparsity.keras
 FIGURES = Path(__file__).with_suffix(".json")
 RECIPES = {
     "q2": {"penalty": 6e-4, "sparsity": 0.0, "learning_rate": 1e-2, "epochs": 24},
-    "q3": {"penalty": 5e-4, "sparsity": 0.55, "learning_rate": 1e-2, "epochs": 24},
+    "q3": {"penalty": 4e-4, "sparsity": 0.4, "learning_rate": 1e-2, "epochs": 24},
 }
 
 
@@ -60,6 +60,17 @@ def held_out(data):
     return training, validation, teacher, compact
 
 
+def prune_large(model, schedule):
+    """Wraps for pruning the layers with more than 300 weights; the others have none to spare."""
+
+    def wrap(layer):
+        if hasattr(layer, "kernel") and np.prod(layer.kernel.shape) > 300:
+            return pruning.prune_low_magnitude(layer, pruning_schedule=schedule)
+        return layer
+
+    return tf.keras.models.clone_model(model, clone_function=wrap)
+
+
 def shrink(compact, teacher, x, seed, penalty, sparsity, learning_rate, epochs):
     """The recipe of q2 (sparsity 0) or q3. Returns the bytes of the .tflite file."""
     model = grid_network(compact, penalty)
@@ -67,8 +78,10 @@ def shrink(compact, teacher, x, seed, penalty, sparsity, learning_rate, epochs):
     if sparsity:
         steps = epochs * COPIES * (len(x) // BATCH_SIZE)
         begin, end = int(0.4 * steps), int(0.8 * steps)
-        schedule = pruning.PolynomialDecay(0.5, sparsity, begin, end, frequency=begin // 20)
-        model = pruning.prune_low_magnitude(model, pruning_schedule=schedule)
+        schedule = pruning.PolynomialDecay(
+            sparsity / 2, sparsity, begin, end, frequency=begin // 20
+        )
+        model = prune_large(model, schedule)
         callbacks = [pruning.UpdatePruningStep()]
     distil(model, x, teacher, epochs, learning_rate, seed, "size race", callbacks)
     if sparsity:
