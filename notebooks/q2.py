@@ -195,7 +195,7 @@ show_weights(
 # %%
 codebook = pd.DataFrame({name: pd.Series(np.unique(w)) for name, w in after.items()}).T
 codebook.columns = range(1, codebook.shape[1] + 1)
-display(codebook.style.format("{:.2f}", na_rep="").set_caption(data.banner or None))
+display(codebook.style.format("{:.2f}", na_rep="").set_caption(data.banner))
 
 # %% [markdown]
 # ### Why the raw file does not shrink
@@ -322,7 +322,7 @@ rows = pd.DataFrame(rows).sort_values(["clusters", "initialisation"], ignore_ind
 shown = rows.style.format(
     {"gzip bytes, float": "{:,}"} | dict.fromkeys(rows.columns[2:4], "{:.2%}")
 )
-display(shown.hide(axis="index").set_caption(data.banner or None))
+display(shown.hide(axis="index").set_caption(data.banner))
 
 # %%
 by_init = rows[rows.clusters == 8].set_index("initialisation")["augmented training images"]
@@ -634,7 +634,7 @@ survived = pd.DataFrame(
         "accurate baseline": survival(lambda x: predict(baseline, x), *test),
     }
 )
-display(survived.style.format("{:.2%}").set_caption(data.banner or None))
+display(survived.style.format("{:.2%}").set_caption(data.banner))
 
 # %%
 worst, steady = survived["size race"].idxmin(), survived["accurate baseline"]

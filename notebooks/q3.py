@@ -374,7 +374,7 @@ rows = pd.DataFrame(rows)
 shown = rows.style.format(
     {"gzip bytes, float": "{:,}"} | dict.fromkeys(rows.columns[1:4], "{:.2%}")
 )
-display(shown.hide(axis="index").set_caption(data.banner or None))
+display(shown.hide(axis="index").set_caption(data.banner))
 
 # %%
 found = rows.set_index("schedule")["augmented training images"]
@@ -716,7 +716,7 @@ survived = pd.DataFrame(
         "accurate baseline": survival(lambda x: predict(baseline, x), *test),
     }
 )
-display(survived.style.format("{:.2%}").set_caption(data.banner or None))
+display(survived.style.format("{:.2%}").set_caption(data.banner))
 
 # %%
 worst, steady = survived["size race"].idxmin(), survived["accurate baseline"]
