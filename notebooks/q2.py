@@ -530,13 +530,14 @@ for name, model in small.items():
 # %%
 PENALTY = 6e-4
 LEARNING_RATE = 1e-2
+RACE_SEED = 0
 
 # %%
 headline = grid_network(compact, PENALTY)
 in_steps = kernels(headline)
 rounded = accuracy(headline, data.x_train, data.y_train)
 headline_history = distil(
-    headline, data.x_train, baseline, RACE_EPOCHS, LEARNING_RATE, SEED, name="size race"
+    headline, data.x_train, baseline, RACE_EPOCHS, LEARNING_RATE, RACE_SEED, name="size race"
 )
 print(f"training images: rounded {rounded:.2%}, fine-tuned", end=" ")
 print(f"{accuracy(headline, data.x_train, data.y_train):.2%}")
@@ -688,7 +689,7 @@ for file, (technique, network, history) in MODELS.items():
         "params": (compact if network is headline else baseline).count_params(),
         "train_accuracy": train_accuracy[network],
         "profile": PROFILE,
-        "seed": SEED,
+        "seed": RACE_SEED if network is headline else SEED,
         "seconds": sum(history["seconds"]),
         **measure(path, predict_tflite(path, data.x_test), data),
     }

@@ -603,6 +603,7 @@ for name, model in small.items():
 SPARSITY = 0.4
 PENALTY = 4e-4
 LEARNING_RATE = 1e-2
+RACE_SEED = 1
 
 # %%
 headline = grid_network(compact, PENALTY)
@@ -615,7 +616,7 @@ headline_history = distil(
     baseline,
     RACE_EPOCHS,
     LEARNING_RATE,
-    SEED,
+    RACE_SEED,
     name="size race",
     callbacks=[pruning.UpdatePruningStep()],
 )
@@ -771,7 +772,7 @@ for file, (technique, network, history) in MODELS.items():
         "params": (compact if network is headline else baseline).count_params(),
         "train_accuracy": train_accuracy[network],
         "profile": PROFILE,
-        "seed": SEED,
+        "seed": RACE_SEED if network is headline else SEED,
         "seconds": sum(history["seconds"]),
         **measure(path, predict_tflite(path, data.x_test), data),
     }
