@@ -44,8 +44,10 @@ install_missing(
 use_keras_2()
 
 # %%
+import contextlib
 import functools
 import gzip
+import io
 import os
 import time
 from pathlib import Path
@@ -359,7 +361,8 @@ trials = {
 rows = []
 for name, model in trials.items():
     path = build / "trial.tflite"
-    convert(model, path)
+    with contextlib.redirect_stdout(io.StringIO()):
+        convert(model, path)
     weights = np.concatenate([kernel.ravel() for kernel in kernels(model).values()])
     rows.append(
         {
@@ -782,9 +785,16 @@ for file, (technique, network, history) in MODELS.items():
 table = results_table(records.values())
 display(table.style.set_caption(data.banner) if data.banner else table)
 
+
 # %%
+def short(record):
+    """The record under a name that fits into the plot."""
+    name = record["technique"].removeprefix("80 % zeros, ").removesuffix(", int4")
+    return record | {"technique": name}
+
+
 show_accuracy_against_bytes(
-    "Accuracy against bytes: pruning", list(records.values()), data.banner, floor
+    "Accuracy against bytes: pruning", list(map(short, records.values())), data.banner, floor
 )
 
 # %%
