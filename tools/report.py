@@ -57,34 +57,24 @@ def seeds_table(seeds):
         seed: {
             "accurate: errors": f"{f['accurate']['total'] - f['accurate']['correct']}",
             "accurate: test accuracy": f"{f['accurate']['accuracy']:.3%}",
-            "compact: test accuracy": f"{f['compact']['accuracy']:.2%}",
         }
         for seed, f in seeds.items()
     }
-    means = {
-        part: sum(f[part]["accuracy"] for f in seeds.values()) / len(seeds)
-        for part in ("accurate", "compact")
-    }
-    rows["mean"] = {
-        "accurate: errors": "",
-        "accurate: test accuracy": f"{means['accurate']:.3%}",
-        "compact: test accuracy": f"{means['compact']:.2%}",
-    }
+    mean = sum(f["accurate"]["accuracy"] for f in seeds.values()) / len(seeds)
+    rows["mean"] = {"accurate: errors": "", "accurate: test accuracy": f"{mean:.3%}"}
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("seed")
 
 
 def race_table(race):
     """benchmarks/race.json as a DataFrame, one row a notebook and seed."""
-    rows = {
-        f"{notebook}, seed {seed}": {
-            "held-out photos": f"{f['validation']['accuracy']:.2%}",
-            "gzip bytes, without them": f"{f['validation']['bytes_gzip']:,}",
-            "test accuracy": f"{f['test']['accuracy']:.2%}",
-            "gzip bytes": f"{f['test']['bytes_gzip']:,}",
-        }
-        for notebook, seeds in race.items()
-        for seed, f in sorted(seeds.items())
-    }
+    rows = {}
+    for notebook, seeds in race.items():
+        for seed, figures in sorted(seeds.items()):
+            row = rows[f"{notebook}, seed {seed}"] = {}
+            for kind, name in (("validation", "held-out photos"), ("test", "test file")):
+                found = figures.get(kind)
+                row[f"{name}: accuracy"] = f"{found['accuracy']:.2%}" if found else "–"
+                row[f"{name}: gzip bytes"] = f"{found['bytes_gzip']:,}" if found else "–"
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("recipe")
 
 
