@@ -511,8 +511,8 @@ def late(final, epochs):
 mild = functools.partial(
     augment, rotation=0.015, shift=0.05, zoom=0.06, contrast=0.1, brightness=0.05
 )
-SPARSITIES = {"accurate": 0.88, "90": 0.975}
-PENALTIES = {"accurate": 8e-5, "90": 8e-4}
+SPARSITIES = {"accurate": 0.88, "90": 0.95}
+PENALTIES = {"accurate": 8e-5, "90": 4e-4}
 small, small_history = {}, {}
 for name, sparsity in SPARSITIES.items():
     wrapped = prune_large(
