@@ -112,7 +112,10 @@ def score(content, x, y):
 def save(kind, name, seed, figures):
     """Adds figures to benchmarks/race.json."""
     saved = json.loads(FIGURES.read_text()) if FIGURES.exists() else {}
-    saved.setdefault(name, {}).setdefault(seed, {"recipe": RECIPES[name]})[kind] = figures
+    seeds = saved.setdefault(name, {})
+    if seeds.get(seed, {}).get("recipe") != RECIPES[name]:
+        seeds[seed] = {"recipe": RECIPES[name]}  # figures of another recipe go
+    seeds[seed][kind] = figures
     print(f"\n{name}, seed {seed}, {kind}: {figures}", flush=True)
     with replacing(FIGURES) as temporary:
         temporary.write_text(json.dumps(saved, indent=1, sort_keys=True) + "\n")
