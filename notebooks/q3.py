@@ -474,7 +474,7 @@ zeros = pd.DataFrame({"zeros": {name: np.mean(w == 0) for name, w in stored.item
 display(zeros.style.format("{:.1%}"))
 
 # %% [markdown]
-# The zeros are there in each file; int8 has a few more, small weights that were rounded to zero.
+# The zeros are there in each file.
 #
 # ## 5. Few values for the whole network
 #
@@ -536,7 +536,7 @@ show_errors(
 )
 
 # %% [markdown]
-# The rise in the middle is the pruning: each step takes weights away, and training makes up for it.
+# The errors rise while the penalty and the pruning take weights away, and training makes up for it.
 
 # %%
 show_masks(

@@ -128,8 +128,8 @@ def test_the_anatomy_names_every_byte(files):
             assert sum(parts.values()) == len(content)
     parts = anatomy(files["int8"][0].read_bytes())
     assert parts["weights"] == 9 * (4 + 4 * 8 + 8 * 12) + 12 * 24
-    assert parts["biases"] == 4 * (4 + 8 + 12 + 24)
-    assert min(parts.values()) > 100
+    assert parts["biases"] == 4 * (4 + 8 + 12)  # the dense layer has none but zeros
+    assert min(parts.values()) > 90
 
 
 def test_the_anatomy_of_the_gzip_sums_to_its_size(files):
