@@ -8,7 +8,6 @@ from the published baselines on all rows, for the size and the test accuracy. Th
 to benchmarks/race.json. About four minutes a seed on 2 cores.
 """
 
-import gzip
 import json
 import sys
 import tempfile
@@ -31,7 +30,7 @@ from signmnist.int4 import to_int4
 from signmnist.packing import repack
 from signmnist.runtime import use_keras_2
 from signmnist.splits import group_split, photo_groups
-from signmnist.tflite import count_correct, predict_tflite, save_tflite
+from signmnist.tflite import count_correct, predict_tflite, save_tflite, sizes
 
 use_keras_2()
 import tensorflow as tf
@@ -46,9 +45,10 @@ RECIPES = {
 
 
 def held_out(data):
-    """Rows for training and validation, and the baselines trained without the latter.
+    """The group-aware split, and the baselines trained without its validation photos.
 
-    The baselines are kept under checkpoints/. Returns (rows, rows, teacher, compact).
+    The baselines are kept under checkpoints/. Returns (images to train on, images and labels
+    to validate on, teacher, compact).
     """
     training, validation = group_split(data.y_train, photo_groups(data.x_train))
     x, y = data.x_train[training], data.y_train[training]
@@ -57,7 +57,8 @@ def held_out(data):
     compact = load_or_train(
         folder / "compact.keras", lambda: train_compact(x, teacher, COMPACT_EPOCHS)
     )
-    return training, validation, teacher, compact
+    judged = data.x_train[validation], data.y_train[validation]
+    return x, judged, teacher, compact
 
 
 def prune_large(model, schedule):
@@ -106,7 +107,7 @@ def score(content, x, y):
         file.write(content)
         file.flush()
         correct = count_correct(predict_tflite(file.name, x), y)
-    return {"bytes_gzip": len(gzip.compress(content, 9, mtime=0)), "accuracy": correct / len(y)}
+        return {"bytes_gzip": sizes(file.name)["bytes_gzip"], "accuracy": correct / len(y)}
 
 
 def save(kind, name, seed, figures):
@@ -124,8 +125,7 @@ def save(kind, name, seed, figures):
 def main(kind, name, seeds):
     data = load_sign_mnist()
     if kind == "validation":
-        rows, others, teacher, compact = held_out(data)
-        x, judged = data.x_train[rows], (data.x_train[others], data.y_train[others])
+        x, judged, teacher, compact = held_out(data)
     else:
         teacher, compact = (
             tf.keras.models.load_model(f"models/sign_mnist_{saved}.keras", compile=False)

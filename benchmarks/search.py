@@ -23,8 +23,7 @@ EPOCHS = 24
 
 
 def main(trials):
-    data = load_sign_mnist()
-    training, validation, teacher, compact = held_out(data)
+    x, judged, teacher, compact = held_out(load_sign_mnist())
 
     def objective(trial):
         recipe = {
@@ -32,9 +31,8 @@ def main(trials):
             "sparsity": trial.suggest_categorical("sparsity", [0.0, 0.4, 0.5, 0.6, 0.7]),
             "learning_rate": trial.suggest_float("learning_rate", 3e-3, 2e-2, log=True),
         }
-        x = data.x_train[training]
         content = shrink(compact, teacher, x, trial.number, epochs=EPOCHS, **recipe)
-        figures = score(content, data.x_train[validation], data.y_train[validation])
+        figures = score(content, *judged)
         return figures["accuracy"], figures["bytes_gzip"]
 
     JOURNAL.parent.mkdir(exist_ok=True)

@@ -18,7 +18,6 @@ from signmnist.training import predict
 
 FIGURES = Path(__file__).with_suffix(".json")
 EPOCHS = 20
-PUBLISHED = {"accurate": "sign_mnist"}
 
 
 def score(model, data):
@@ -30,15 +29,12 @@ def score(model, data):
 
 def main(seeds):
     data = load_sign_mnist()
-    records = {record["id"]: record for record in load_records()}
-    published = {
-        name: {key: records[file][key] for key in ("correct", "total", "accuracy")}
-        for name, file in PUBLISHED.items()
-    }
-    figures = {str(records["sign_mnist"]["seed"]): published}
+    published = next(record for record in load_records() if record["id"] == "sign_mnist")
+    accurate = {key: published[key] for key in ("correct", "total", "accuracy")}
+    figures = {str(published["seed"]): {"accurate": accurate}}
     for seed in seeds:
-        accurate, _ = train_accurate(data.x_train, data.y_train, EPOCHS, seed)
-        figures[str(seed)] = {"accurate": score(accurate, data)}
+        model, _ = train_accurate(data.x_train, data.y_train, EPOCHS, seed)
+        figures[str(seed)] = {"accurate": score(model, data)}
         print(f"\nseed {seed}:", figures[str(seed)], flush=True)
         with replacing(FIGURES) as temporary:
             temporary.write_text(json.dumps(figures, indent=1) + "\n")
