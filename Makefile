@@ -23,6 +23,7 @@ run: $(READY)
 
 test: $(READY)
 	@$(RUN) -m ruff check --quiet . && $(RUN) -m ruff format --check --quiet .
+	@$(RUN) -m mypy --no-error-summary
 	@$(RUN) -m pytest -q
 
 publish: $(READY)

@@ -80,7 +80,7 @@ def shrink(compact, teacher, x, seed, penalty, sparsity, learning_rate, epochs):
         steps = epochs * COPIES * (len(x) // BATCH_SIZE)
         begin, end = int(0.4 * steps), int(0.8 * steps)
         schedule = pruning.PolynomialDecay(
-            sparsity / 2, sparsity, begin, end, frequency=begin // 20
+            sparsity / 2, sparsity, begin, end, frequency=max(1, begin // 20)
         )
         model = prune_large(model, schedule)
         callbacks = [pruning.UpdatePruningStep()]

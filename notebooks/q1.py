@@ -37,6 +37,7 @@ install_missing(
     "pandas==3.1.1",
     "pyarrow==26.0.1",
     "matplotlib==3.11.2",
+    "adjustText==1.4.0",
     "scikit-learn==1.9.1",
 )
 use_keras_2()

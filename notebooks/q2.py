@@ -37,6 +37,7 @@ install_missing(
     "pandas==3.1.1",
     "pyarrow==26.0.1",
     "matplotlib==3.11.2",
+    "adjustText==1.4.0",
     "scikit-learn==1.9.1",
     "scipy==1.17.1",
     "zopfli==0.4.3",
@@ -45,8 +46,6 @@ use_keras_2()
 
 # %%
 import contextlib
-import functools
-import gzip
 import io
 import logging
 import os
@@ -92,6 +91,7 @@ data = load_sign_mnist()
 from signmnist.baseline import (
     BATCH_SIZE,
     augment,
+    augment_mildly,
     compile_cnn,
     distil,
     load_or_train,
@@ -131,12 +131,11 @@ def clone(model):
     return copy
 
 
-def fine_tune(model, name, learning_rate=3e-4, callbacks=()):
-    """Trains as question 1 did, at a low learning rate. Returns the history."""
-    compile_cnn(model, len(data.x_train), TUNING_EPOCHS, learning_rate)
-    settings = {"seed": SEED, "batch_size": BATCH_SIZE, "augment": augment, "callbacks": callbacks}
-    rows = data.x_train, data.y_train
-    return train(model, *rows, epochs=TUNING_EPOCHS, name=name, **settings)
+def fine_tune(model, name, epochs=TUNING_EPOCHS, learning_rate=3e-4, augmentation=augment):
+    """Trains as question 1 did, at a lower learning rate. Returns the history."""
+    compile_cnn(model, len(data.x_train), epochs, learning_rate)
+    settings = {"seed": SEED, "batch_size": BATCH_SIZE, "augment": augmentation}
+    return train(model, data.x_train, data.y_train, epochs=epochs, name=name, **settings)
 
 
 def named(init):
@@ -208,7 +207,14 @@ display(codebook.style.format("{:.2f}", na_rep="").set_caption(data.banner))
 
 # %%
 from signmnist.anatomy import anatomy, container_floor, gzip_anatomy, value_entropy
-from signmnist.tflite import constants, predict_tflite, run_micro, save_tflite, sizes
+from signmnist.tflite import (
+    constants,
+    gzip_size,
+    predict_tflite,
+    run_micro,
+    save_tflite,
+    sizes,
+)
 
 
 # %%
@@ -251,8 +257,8 @@ display(
 # weights. 1,500 augmented training images stand for unseen ones.
 
 # %%
-rows = np.random.default_rng(SEED).choice(len(data.x_train), min(1500, len(data.x_train)), False)
-x_probe, y_probe = augment(data.x_train[rows], [SEED, 7]).numpy(), data.y_train[rows]
+sample = np.random.default_rng(SEED).permutation(len(data.x_train))[:1500]
+x_probe, y_probe = augment(data.x_train[sample], [SEED, 7]).numpy(), data.y_train[sample]
 COUNTS = [2, 3, 4, 6, 8, 16]
 
 
@@ -284,11 +290,11 @@ show_lines(
 )
 
 # %%
-few = {name: shares[COUNTS.index(4)] for name, (_, shares) in sensitivity.items()}
+few = pd.Series({name: shares[COUNTS.index(4)] for name, (_, shares) in sensitivity.items()})
 display(
     Markdown(
-        f"With 4 values left, **{min(few, key=few.get)}** suffers most ({min(few.values()):.1f} %) "
-        f"and **{max(few, key=few.get)}** least ({max(few.values()):.1f} %). With 16 values every "
+        f"With 4 values left, **{few.idxmin()}** suffers most ({few.min():.1f} %) "
+        f"and **{few.idxmax()}** least ({few.max():.1f} %). With 16 values every "
         "layer is close to untouched. The layers with most weights are the most patient ones, and "
         "they are where the bytes are."
     )
@@ -308,12 +314,12 @@ trials = {(16, CentroidInitialization.KMEANS_PLUS_PLUS): clustered}
 trials |= {run: cluster(baseline, *run)[0] for run in runs}
 
 # %%
-rows = []
+found = []
 for (count, init), model in trials.items():
     path = build / "trial.tflite"
     with contextlib.redirect_stdout(io.StringIO()):
         convert(model, path)
-    rows.append(
+    found.append(
         {
             "clusters": count,
             "initialisation": named(init),
@@ -322,7 +328,7 @@ for (count, init), model in trials.items():
             "gzip bytes, float": sizes(path)["bytes_gzip"],
         }
     )
-rows = pd.DataFrame(rows).sort_values(["clusters", "initialisation"], ignore_index=True)
+rows = pd.DataFrame(found).sort_values(["clusters", "initialisation"], ignore_index=True)
 shown = rows.style.format(
     {"gzip bytes, float": "{:,}"} | dict.fromkeys(rows.columns[2:4], "{:.2%}")
 )
@@ -437,23 +443,12 @@ from signmnist.grid import grid_network, plain_network, whole_numbers
 # signs at odd angles, so the augmentation is milder than in question 1.
 
 # %%
-mild = functools.partial(
-    augment, rotation=0.015, shift=0.05, zoom=0.06, contrast=0.1, brightness=0.05
-)
-PENALTIES = {"accurate": 8e-5, "90": 8e-4}
+PENALTIES = {"accurate": 8e-5, "90": 4e-4}
 small, small_history = {}, {}
 for name, penalty in PENALTIES.items():
     small[name] = grid_network(baseline, penalty)
-    compile_cnn(small[name], len(data.x_train), SMALL_EPOCHS, learning_rate=2e-2)
-    small_history[name] = train(
-        small[name],
-        data.x_train,
-        data.y_train,
-        epochs=SMALL_EPOCHS,
-        name=f"grid, penalty {penalty:g}",
-        seed=SEED,
-        batch_size=BATCH_SIZE,
-        augment=mild,
+    small_history[name] = fine_tune(
+        small[name], f"grid, penalty {penalty:g}", SMALL_EPOCHS, 2e-2, augment_mildly
     )
 
 
@@ -519,7 +514,7 @@ def compress(model, name, tries=0):
 # %%
 for name, model in small.items():
     packed = compress(model, f"sign_mnist_clustered_{name}")["int4, repacked"]
-    print(f"{name}: {len(gzip.compress(packed, 9, mtime=0)):,} bytes after gzip -9")
+    print(f"{name}: {gzip_size(packed):,} bytes after gzip -9")
 
 # %% [markdown]
 # ## 6. The size race
@@ -562,7 +557,7 @@ show_weights(
 stages = compress(headline, "sign_mnist_clustered", tries=3000)
 packed = stages["int4, repacked"]
 for name, content in stages.items():
-    size = len(gzip.compress(content, 9, mtime=0))
+    size = gzip_size(content)
     print(f"{name:18} {len(content):,} bytes raw, {size:,} after gzip -9")
 
 # %% [markdown]

@@ -71,6 +71,13 @@ def augment(images, seed, rotation=0.03, shift=0.1, zoom=0.12, contrast=0.2, bri
     return tf.clip_by_value(images + (images - mean) * factor + offset, 0, 1)
 
 
+def augment_mildly(images, seed):
+    """`augment` at about half strength: for networks with no room for more."""
+    return augment(
+        images, seed, rotation=0.015, shift=0.05, zoom=0.06, contrast=0.1, brightness=0.05
+    )
+
+
 def compile_cnn(model, images, epochs, learning_rate=2e-3, loss=None):
     """Compiles for training with Adam, cosine decay to zero and cross-entropy.
 
@@ -117,8 +124,7 @@ def distil(model, x, teacher, epochs, learning_rate, seed=0, name="student", cal
     x: float32 (n, 28, 28, 1). Each epoch sees every image in the same COPIES mild
     augmentations, which the teacher scores once, beforehand. callbacks: see `train`.
     """
-    mild = {"rotation": 0.015, "shift": 0.05, "zoom": 0.06, "contrast": 0.1, "brightness": 0.05}
-    x = np.concatenate([augment(x, [seed, copy], **mild) for copy in range(COPIES)])
+    x = np.concatenate([augment_mildly(x, [seed, copy]) for copy in range(COPIES)])
     compile_cnn(model, len(x), epochs, learning_rate, loss=distillation_loss(2.0))
     settings = {"seed": seed, "batch_size": BATCH_SIZE, "callbacks": callbacks}
     return train(model, x, predict(teacher, x), epochs=epochs, name=name, **settings)
@@ -137,7 +143,7 @@ def load_or_train(path, train_it):
     train_it: a function without arguments that returns (model, history).
     """
     if Path(path).exists():
-        print(f"{path}: as question 1 saved it")
+        print(f"{path}: as saved before")
         return tf.keras.models.load_model(path, compile=False)
     print(f"{path}: not here, so it is trained first")
     model, _ = train_it()

@@ -1,7 +1,8 @@
 """Writing a .tflite file so that equal parts of the model become equal bytes."""
 
+import dataclasses
 import struct
-from typing import NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -55,7 +56,8 @@ def place(node, out):
     return start
 
 
-class Vector(NamedTuple):
+@dataclasses.dataclass
+class Vector:
     """A vector of `count` items: its bytes, in one or several pieces, or nodes."""
 
     count: int
@@ -71,7 +73,8 @@ class Recorder:
     """
 
     def __init__(self):
-        self.nodes = [None]
+        self.nodes: list[Any] = [None]
+        self.node: Any = None
 
     def keep(self, node):
         self.nodes.append(node)

@@ -23,7 +23,7 @@ def to_grid(kernel):
     return round_through(tf.clip_by_value(kernel, -GRID, GRID))
 
 
-class GridConv2D(layers.Conv2D, tfmot.sparsity.keras.PrunableLayer):
+class GridConv2D(tf.keras.layers.Conv2D, tfmot.sparsity.keras.PrunableLayer):
     """A convolution with whole-number weights; SharedScaleNorm after it sets the step."""
 
     def call(self, inputs):
@@ -33,7 +33,7 @@ class GridConv2D(layers.Conv2D, tfmot.sparsity.keras.PrunableLayer):
         return [self.kernel]
 
 
-class SharedScaleNorm(layers.Layer, tfmot.sparsity.keras.PrunableLayer):
+class SharedScaleNorm(tf.keras.layers.Layer, tfmot.sparsity.keras.PrunableLayer):
     """Batch normalization with one scale for all channels, so that weights keep theirs.
 
     Subtracts each channel's mean, divides by the standard deviation of the whole layer,
@@ -66,7 +66,7 @@ class SharedScaleNorm(layers.Layer, tfmot.sparsity.keras.PrunableLayer):
         return self.scale * tf.math.rsqrt(variance + self.epsilon)
 
 
-class GridDense(layers.Dense, tfmot.sparsity.keras.PrunableLayer):
+class GridDense(tf.keras.layers.Dense, tfmot.sparsity.keras.PrunableLayer):
     """A dense layer with whole-number weights times one trained step, and a float bias."""
 
     def build(self, shape):

@@ -1,7 +1,11 @@
 """The plots that the notebooks share, in one style and a colour-blind-safe palette."""
 
+from typing import Any
+
 import matplotlib.pyplot as plt
 import numpy as np
+from adjustText import adjust_text
+from matplotlib.patheffects import withStroke
 from matplotlib.ticker import MaxNLocator
 from sklearn.metrics import confusion_matrix
 
@@ -16,7 +20,7 @@ BLUE, ORANGE, GREEN, RED, SKY, PINK = (
     "#56B4E9",
     "#CC79A7",
 )
-STYLE = {
+STYLE: dict[Any, Any] = {
     "axes.grid": True,
     "axes.prop_cycle": plt.cycler(color=[BLUE, ORANGE, GREEN, RED, SKY, PINK]),
     "axes.spines.right": False,
@@ -108,18 +112,23 @@ def show_weights(title, before, after, banner=""):
 
 def show_lines(title, lines, xlabel, ylabel, banner="", xscale="linear"):
     """Lines with their names at the right end. lines: name -> (x values, y values)."""
-    fig, ax = figure(title, banner=banner)
+    _, ax = figure(title, banner=banner)
     colours = plt.colormaps["viridis"](np.linspace(0, 0.8, len(lines)))
     ends = sorted(lines, key=lambda name: lines[name][1][-1])
-    low = min(min(y) for _, y in lines.values())
-    gap = (max(max(y) for _, y in lines.values()) - low or 1) / 14
-    height = -np.inf
     for name, colour in zip(ends, colours, strict=True):
         x, y = lines[name]
         ax.plot(x, y, marker="o" if len(x) < 20 else None, color=colour, markersize=4)
-        height = max(height + gap, y[-1])  # names that would cover one another move up
-        ax.annotate(name, (x[-1], height), xytext=(10, 0), textcoords="offset points",
-                    color=colour, va="center", annotation_clip=False)  # fmt: skip
+    low, high = ax.get_ylim()
+    gap = (high - low) / 16
+    heights = [lines[name][1][-1] for name in ends]
+    for i in range(1, len(ends)):  # names that would cover one another move up,
+        heights[i] = max(heights[i], heights[i - 1] + gap)
+    for i in reversed(range(len(ends))):  # and down where there is no room left
+        heights[i] = min(heights[i], high - gap * (len(ends) - 1 - i))
+    for name, height, colour in zip(ends, heights, colours, strict=True):
+        end = lines[name][0][-1], height
+        ax.annotate(name, end, xytext=(10, 0), textcoords="offset points", color=colour,
+                    va="center", annotation_clip=False)  # fmt: skip
     ax.set(xlabel=xlabel, ylabel=ylabel, xscale=xscale)
     if xscale == "log":
         ax.set_xticks(x, [f"{value:g}" for value in x])
@@ -173,7 +182,7 @@ def show_accuracy_against_bytes(title, records, banner="", floor=None):
     The line is the Pareto front: for each size the best accuracy that fits into it.
     floor: bytes of a file without information, drawn as a vertical line.
     """
-    _, ax = figure(title, size=(9, 5), banner=banner)
+    fig, ax = figure(title, size=(9, 5), banner=banner)
     front, best = [], -1.0
     for record in sorted(records, key=lambda r: (r["bytes_gzip"], -r["accuracy"])):
         if record["accuracy"] > best:
@@ -184,28 +193,20 @@ def show_accuracy_against_bytes(title, records, banner="", floor=None):
         ax.axvline(floor, color=RED, linewidth=1.5)
         ax.text(floor, 0.02, f" all weights equal:\n {floor:,} bytes", color=RED, fontsize=9,
                 transform=ax.get_xaxis_transform())  # fmt: skip
-    near, heights = [], {}
-    for record in sorted(records, key=lambda record: record["bytes_gzip"]):
-        # labels of points that nearly coincide go down and up in turn, ever further out
-        x = record["bytes_gzip"]
-        near = [other for other in near if x < 1.5 * other] + [x]
-        heights[record["id"]] = (-1) ** len(near) * (24 + 34 * ((len(near) - 1) // 2))
-    for record in sorted(records, key=lambda record: -abs(heights[record["id"]])):
-        x, y = record["bytes_gzip"], 100 * record["accuracy"]
-        ax.plot(x, y, "o", color=BLUE, markersize=7)
-        ax.annotate(
-            f"{record['technique']}\n{x:,} bytes",
-            (x, y),
-            xytext=(0, heights[record["id"]]),
-            textcoords="offset points",
-            ha="center",
-            va="center",
-            fontsize=9,
-            bbox={"facecolor": "white", "edgecolor": "none", "pad": 1},
-            arrowprops={"arrowstyle": "-", "color": "0.7", "shrinkB": 4},
-        )
+    x = [record["bytes_gzip"] for record in records]
+    y = [100 * record["accuracy"] for record in records]
+    ax.plot(x, y, "o", color=BLUE, markersize=7)
     ax.set_xscale("log")
-    ax.margins(0.12, 0.4)
+    ax.margins(0.12, 0.45)
     ax.set_yticks([tick for tick in ax.get_yticks() if tick <= 100])
     ax.set(xlabel="bytes after gzip -9 (log scale)", ylabel="test accuracy, %")
+    halo = withStroke(linewidth=3, foreground="white")
+    names = [
+        ax.text(*point, f"{record['technique']}\n{record['bytes_gzip']:,}", fontsize=9,
+                ha="center", va="center", path_effects=[halo])
+        for *point, record in zip(x, y, records, strict=True)
+    ]  # fmt: skip
+    fig.canvas.draw()  # lays the axes out, on which the names then find their places
+    line = {"arrowstyle": "-", "color": "0.6"}
+    adjust_text(names, x=x, y=y, ax=ax, expand=(1.15, 1.5), force_text=(0.3, 0.8), arrowprops=line)
     plt.show()

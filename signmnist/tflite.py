@@ -12,6 +12,7 @@ import time
 import warnings
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
+from itertools import repeat
 from pathlib import Path
 
 import numpy as np
@@ -127,7 +128,7 @@ def predict_tflite(path, images, batch_size=64):
     shares = np.array_split(images, min(os.cpu_count() or 1, len(images)))
     interpreters = [open_tflite(path, threads=1) for _ in shares]
     with ThreadPoolExecutor() as pool:
-        scores = pool.map(lambda *work: _score(*work, batch_size), interpreters, shares)
+        scores = pool.map(_score, interpreters, shares, repeat(batch_size))
         return np.concatenate(list(scores))
 
 
@@ -172,6 +173,11 @@ def latency(path, images, runs=200, warmup=20):
     return float(micros.mean()), float(micros.std())
 
 
+def gzip_size(content):
+    """Bytes of `content` after `gzip -9` without a name or a time."""
+    return len(gzip.compress(content, 9, mtime=0))
+
+
 def sizes(path):
     """Bytes of a file: raw, in a ZIP (the course's measure), after `gzip -9`.
 
@@ -185,7 +191,7 @@ def sizes(path):
     return {
         "bytes": len(content),
         "bytes_zip": len(archive.getvalue()),
-        "bytes_gzip": len(gzip.compress(content, 9, mtime=0)),
+        "bytes_gzip": gzip_size(content),
     }
 
 
@@ -205,6 +211,7 @@ def run_micro(path, images):
         from tflite_micro.python.tflite_micro import runtime
     except ImportError:
         return MicroRun(reason="TFLite Micro is not installed: it has no package for this machine")
+    failure = None
     with captured_stderr() as log:
         try:
             interpreter = runtime.Interpreter.from_file(str(path), arena_size=8_000_000)
@@ -220,10 +227,9 @@ def run_micro(path, images):
             interpreter.print_allocations()
         except RuntimeError as error:
             failure = str(error)
-        else:
-            failure = None
     text = log.getvalue()
     if failure is not None:
         lines = text.strip().splitlines() or [failure]
         return MicroRun(reason=re.sub(r"^tensorflow/\S+ ", "", lines[0]))
-    return MicroRun(np.array(scores), int(re.search(r"Arena allocation total (\d+)", text)[1]))
+    arena = re.findall(r"Arena allocation total (\d+)", text)[0]
+    return MicroRun(np.array(scores), int(arena))

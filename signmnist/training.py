@@ -63,7 +63,7 @@ def train(
     recipe = [shapes, str(model.optimizer.get_config()), epochs, seed, batch_size]
     digest = hashlib.sha256(repr(recipe).encode())
     for array in (x, y):
-        digest.update(np.ascontiguousarray(array))
+        digest.update(np.ascontiguousarray(array).data)
     folder = Path("checkpoints", f"{name}-{digest.hexdigest()[:12]}")
     checkpoint = tf.train.Checkpoint(model=model, optimizer=model.optimizer)
     manager = tf.train.CheckpointManager(checkpoint, str(folder), max_to_keep=1)

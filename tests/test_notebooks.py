@@ -1,6 +1,7 @@
 """Scripts become self-contained notebooks, and the committed ones equal their scripts."""
 
 from pathlib import Path
+from typing import Any
 
 import nbformat
 import pytest
@@ -102,7 +103,7 @@ def test_imports_become_folded_cells_dependencies_first(project):
 def test_a_built_notebook_needs_no_other_file(project):
     notebook = build(project / "notebooks" / "q1.py")
     assert not any("signmnist" in cell.source for cell in notebook.cells)
-    namespace = {}
+    namespace: dict[str, Any] = {}
     for cell in notebook.cells:
         if cell.cell_type == "code":
             exec(cell.source, namespace)

@@ -54,7 +54,7 @@ def test_a_package_that_cannot_be_installed_is_named(monkeypatch):
 def test_a_notebook_installs_the_versions_of_requirements_txt(source):
     calls = [node for node in ast.walk(ast.parse(source.read_text())) if isinstance(node, ast.Call)]
     wanted = [
-        argument.value
+        ast.literal_eval(argument)
         for call in calls
         if getattr(call.func, "id", "") == "install_missing"
         for argument in call.args

@@ -7,7 +7,7 @@ def test_variants_of_one_photo_share_a_group_and_photos_do_not():
     rng = np.random.default_rng(0)
     photos = rng.random((10, 28, 28, 1), np.float32)
     brighter = 0.5 * photos + 0.4
-    noisy = photos + rng.normal(0, 0.02, photos.shape).astype(np.float32)
+    noisy = photos + np.float32(rng.normal(0, 0.02, photos.shape))
     groups = photo_groups(np.concatenate([photos, brighter, noisy]))
     assert len(set(groups)) == 10
     assert (groups[:10] == groups[10:20]).all() and (groups[:10] == groups[20:]).all()

@@ -34,7 +34,7 @@ def meanings(path):
     from the package bind nothing: they vanish when the modules are unfolded.
     """
     owner = f"{PACKAGE}.{path.stem}"
-    names = {}
+    names: dict[str, set[str]] = {}
 
     def add(name, meaning):
         names.setdefault(name, set()).add(meaning)
@@ -47,12 +47,12 @@ def meanings(path):
                 full = alias.name if alias.asname else alias.name.split(".")[0]
                 add(alias.asname or full, full)
         elif isinstance(node, ast.ImportFrom):
-            if not node.module.startswith(f"{PACKAGE}."):
+            if not str(node.module).startswith(f"{PACKAGE}."):
                 for alias in node.names:
                     add(alias.asname or alias.name, f"{node.module}.{alias.name}")
         elif isinstance(node, ast.Assign) and all(isinstance(t, ast.Name) for t in node.targets):
             for target in node.targets:
-                add(target.id, ast.unparse(node.value))
+                add(ast.unparse(target), ast.unparse(node.value))
         elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
             add(node.id, f"{owner}.{node.id}")
         elif not isinstance(node, OWN_SCOPE):

@@ -47,7 +47,8 @@ def build(source):
     package = source.resolve().parent.parent / PACKAGE
     text = source.read_text(encoding="utf-8")
     package_imports(text, source)  # on the whole script, for the line numbers
-    cells, unfolded = [], set()
+    cells: list[nbformat.NotebookNode] = []
+    unfolded: set[str] = set()
     for number, cell in enumerate(jupytext.reads(text, fmt=PERCENT).cells, 1):
         cell.id = f"cell-{number}"
         cell.metadata.pop("lines_to_next_cell", None)
@@ -105,7 +106,8 @@ def package_imports(text, path):
         if isinstance(node, ast.Import):
             ours = any(alias.name.split(".")[0] == PACKAGE for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            ours = node.level or node.module.split(".")[0] == PACKAGE
+            module = node.module or ""
+            ours = bool(node.level) or module.split(".")[0] == PACKAGE
         else:
             continue
         if not ours:
@@ -113,10 +115,15 @@ def package_imports(text, path):
         plain = (
             isinstance(node, ast.ImportFrom)
             and not node.level
-            and node.module.count(".") == 1
+            and module.count(".") == 1
             and not any(alias.asname or alias.name == "*" for alias in node.names)
         )
-        after = lines[node.end_lineno - 1].encode()[node.end_col_offset :].decode().strip()
+        after = (
+            lines[(node.end_lineno or node.lineno) - 1]
+            .encode()[node.end_col_offset :]
+            .decode()
+            .strip()
+        )
         if not plain or node.col_offset or (after and not after.startswith("#")):
             raise SourceError(
                 f"{path}:{node.lineno}: `{ast.unparse(node)}` cannot be unfolded; write "

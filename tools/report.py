@@ -30,7 +30,7 @@ def render(records, figures):
         keep_trailing_newline=True,
     )
     environment.filters |= {
-        "percent": lambda share, digits=2: f"{share:.{digits}%}",
+        "percent": percent,
         "comma": "{:,.0f}".format,
         "table": markdown_table,
     }
@@ -71,7 +71,7 @@ def race_table(race, records):
 
     The published models, known by their records, stand in for the tests of their seeds.
     """
-    rows = {}
+    rows: dict[str, dict[str, str]] = {}
     headlines = {record["notebook"]: record for record in records if record["id"] in HEADLINES}
     for notebook, seeds in race.items():
         published = headlines[notebook]
@@ -85,6 +85,11 @@ def race_table(race, records):
                 row[f"{name}: accuracy"] = f"{found['accuracy']:.2%}" if found else "–"
                 row[f"{name}: gzip bytes"] = f"{found['bytes_gzip']:,}" if found else "–"
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("recipe")
+
+
+def percent(share, digits=2):
+    """A share as text, such as 99.50%."""
+    return f"{share:.{digits}%}"
 
 
 def write_report(folder):

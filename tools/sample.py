@@ -133,7 +133,8 @@ def hand(letter, rng):
         reach = length * share * rng.normal(1, 0.05)
         tip = root[0] + reach * np.sin(angle), root[1] - reach * np.cos(angle)
         parts.append((root, tip, 0.055))
-    parts.append((THUMB_ROOT, np.add(thumb_tip, rng.normal(0, 0.02, 2)), 0.06))
+    x, y = thumb_tip + rng.normal(0, 0.02, 2)
+    parts.append((THUMB_ROOT, (x, y), 0.06))
     turn, size = np.radians(rng.normal(0, 5)), rng.normal(1.02, 0.05)
     cos, sin = size * np.cos(turn), size * np.sin(turn)
     shift = rng.normal(0, 0.03, 2) + 0.5
