@@ -1,0 +1,556 @@
+# %% [markdown]
+# # Question 4: four bits for every weight
+#
+# **QKeras: all weights and biases of the convolutions and the dense layer in 4 bits, as accurate as
+# float.** Quantization-aware training from the accurate baseline of question 1. The score is the
+# accuracy. Then the part that is usually left out: the 4 bits are counted, proved, stored as 4 bits
+# in a `.tflite`, and run.
+#
+# | section | what | file |
+# |---|---|---|
+# | 1 | a QKeras network in its smallest form | |
+# | 2, 3 | quantizers for weights and biases, compared | |
+# | 4 | **the 4-bit network, three seeds** | `models/sign_mnist_qkeras_4bit.keras` |
+# | 5, 6 | its bits, counted and proved | |
+# | 7 | deployed: INT4 weights on LiteRT | `models/sign_mnist_qkeras_4bit.tflite` |
+#
+# **In Colab:** upload this one file, then *Runtime > Run all*. Folded cells named *Helpers* hold
+# the plumbing (loading, the training loop, drawing); what the question is about stays in sight.
+
+# %% [markdown]
+# ## Setup
+#
+# QKeras needs Keras 2, and that choice is made once, when TensorFlow is first imported. So this
+# comes first.
+
+# %%
+from signmnist.runtime import install_missing, use_keras_2
+
+# %%
+install_missing(
+    "tensorflow==2.20.0",
+    "tf_keras==2.20.1",
+    "qkeras==0.9.0",
+    "tensorflow-model-optimization==0.8.1",
+    "pyparsing==3.3.3",
+    "setuptools==84.2.1",
+    "ai-edge-litert==2.3.0",
+    'tflite-micro==0.dev20261023182759; sys_platform == "linux" and platform_machine == "x86_64"',
+    "kaggle==2.2.4",
+    "pandas==3.1.1",
+    "pyarrow==26.0.1",
+    "matplotlib==3.11.2",
+    "adjustText==1.4.0",
+    "scikit-learn==1.9.1",
+    "scipy==1.17.1",
+)
+use_keras_2()
+
+# %%
+import contextlib
+import io
+import os
+import re
+import time
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import tensorflow as tf
+from adjustText import adjust_text
+from IPython.display import Markdown, display
+from qkeras import QConv2D, QDense, binary, quantized_bits, quantized_po2, ternary
+from qkeras.estimate import print_qstats
+
+# %% [markdown]
+# `PROFILE` sets how long to train: `full` is the recipe behind the published figures, `quick` a
+# tour, `smoke` only proves that every cell runs.
+
+# %%
+PROFILE = os.environ.get("PROFILE", "full")
+SEEDS = {"full": (0, 1, 2), "quick": (0,), "smoke": (0,)}[PROFILE]
+SEED = SEEDS[0]
+
+EPOCHS = {"full": 20, "quick": 3, "smoke": 1}[PROFILE]  # of the baseline, where it is not there
+TRIAL_EPOCHS = 1
+FINAL_EPOCHS = {"full": 10, "quick": 2, "smoke": 1}[PROFILE]
+
+tf.keras.utils.set_random_seed(SEED)
+started = time.perf_counter()
+
+# %%
+from signmnist.data import load_sign_mnist, replacing
+
+# %%
+data = load_sign_mnist()
+
+# %% [markdown]
+# The accurate baseline comes from question 1. Where its file is not at hand, as in Colab, it is
+# trained here first, which takes about three minutes more.
+
+# %%
+from signmnist.baseline import BATCH_SIZE, augment, compile_cnn, load_or_train, train_accurate
+from signmnist.training import accuracy, predict, train
+
+# %%
+baseline = load_or_train(
+    "models/sign_mnist_baseline.keras",
+    lambda: train_accurate(data.x_train, data.y_train, EPOCHS, SEED),
+)
+float_accuracy = accuracy(baseline, data.x_test, data.y_test)
+print(f"float baseline: {baseline.count_params():,} parameters, test file {float_accuracy:.2%}")
+
+# %% [markdown]
+# ## 1. A QKeras network in its smallest form
+#
+# QKeras has a layer for each layer of Keras that takes **quantizers**: functions that round the
+# weights in the forward pass, while gradients pass them as if they were not there. The float
+# weights stay underneath and are what training changes.
+#
+# `quantized_bits(4, 0, alpha=1)` are 4 bits with no integer bit: the multiples of 1/8 from -1 to
+# 7/8. With `alpha="auto"` each output channel gets a step of its own, a seventh of its largest
+# weight, and the whole numbers from -7 to 7.
+
+
+# %%
+def auto():
+    """Four bits with one scale for each output channel."""
+    return quantized_bits(4, 0, 1, alpha="auto")
+
+
+def quantized_copy(model, kernel_quantizer=auto, bias_quantizer=auto):
+    """A Keras CNN with QKeras layers in place of its convolutions and dense layers.
+
+    The weights are those of `model`, still in float. Both quantizers are functions that
+    make one.
+    """
+
+    def with_quantizers(layer):
+        if isinstance(layer, tf.keras.layers.Conv2D):
+            return QConv2D(
+                layer.filters,
+                layer.kernel_size,
+                padding=layer.padding,
+                use_bias=False,  # the batch normalization behind it has one
+                kernel_quantizer=kernel_quantizer(),
+                kernel_initializer="zeros",  # the weights of `model` follow
+                name=layer.name,
+            )
+        if isinstance(layer, tf.keras.layers.Dense):
+            return QDense(
+                layer.units,
+                kernel_quantizer=kernel_quantizer(),
+                bias_quantizer=bias_quantizer(),
+                kernel_initializer="zeros",
+                name=layer.name,
+            )
+        return layer.__class__.from_config(layer.get_config())
+
+    copy = tf.keras.models.clone_model(model, clone_function=with_quantizers)
+    copy.set_weights(model.get_weights())
+    return copy
+
+
+# %%
+rounded = quantized_copy(baseline)
+print(f"test file, rounded without training: {accuracy(rounded, data.x_test, data.y_test):.2%}")
+
+# %% [markdown]
+# One kernel, before and after its quantizer: sixteen channels, each with its own step.
+
+# %%
+from signmnist.plots import BLUE, ORANGE, figure, show_errors
+
+# %%
+first = baseline.layers[1]
+kernel = first.get_weights()[0]
+quantized = auto()(tf.constant(kernel)).numpy()
+fig, axes = figure("The first convolution: each channel is rounded on its own scale", 1, 2,
+                   banner=data.banner)  # fmt: skip
+for ax, values, name in zip(axes, (kernel, quantized), ("float", "4 bits"), strict=True):
+    for channel in range(kernel.shape[-1]):
+        column = values[..., channel].ravel()
+        ax.plot(column, np.full(column.size, channel), "|", color=BLUE, markersize=9)
+    ax.set(title=name, xlabel="weight", ylabel="output channel")
+plt.show()
+
+# %% [markdown]
+# ## 2. Which quantizer for the weights
+#
+# Each candidate starts from the same float weights and is trained for one epoch, as in question 1
+# but at half the learning rate. 1,500 augmented training images stand for unseen ones; the choice
+# does not look at the test file.
+#
+# - **alpha**: a number (fixed steps for all layers), `auto` (a float scale a channel), `auto_po2`
+#   (a power of two a channel, which hardware multiplies by shifting);
+# - **symmetric**: -7 to 7, or -8 to 7;
+# - **integer bits** double the range: 0 is ±1, 1 is ±2. (Negative ones, to halve it, are not
+#   possible in QKeras 0.9.0; an alpha of 1/4 does that.)
+# - **stochastic rounding** rounds up or down at random, the nearer the likelier. In QKeras 0.9.0
+#   the argument has an effect only with a fixed alpha, and only where Keras's learning phase is set
+#   by hand, as `learning_phase` does here;
+# - `quantized_po2`: the weights themselves are powers of two;
+# - the far end: `ternary` (-1, 0, 1) and `binary` (-1, 1); and 3, 6 and 8 bits.
+#
+# `quantized_linear`, which QKeras's repository describes, is not in the released version.
+
+# %%
+WEIGHT_QUANTIZERS = {
+    # name: bits a weight, quantizer
+    "alpha 1": (4, lambda: quantized_bits(4, 0, alpha=1)),
+    "alpha 1, symmetric": (4, lambda: quantized_bits(4, 0, 1, alpha=1)),
+    "alpha 1, 1 integer bit": (4, lambda: quantized_bits(4, 1, alpha=1)),
+    "alpha 1/4": (4, lambda: quantized_bits(4, 0, alpha=0.25)),
+    "alpha 1, stochastic": (
+        4,
+        lambda: quantized_bits(4, 0, alpha=1, use_stochastic_rounding=True),
+    ),
+    "auto": (4, auto),
+    "auto_po2": (4, lambda: quantized_bits(4, 0, 1, alpha="auto_po2")),
+    "powers of two": (4, lambda: quantized_po2(4)),
+    "binary": (1, lambda: binary(alpha="auto")),
+    "ternary": (2, lambda: ternary(alpha="auto")),
+    "auto, 3 bits": (3, lambda: quantized_bits(3, 0, 1, alpha="auto")),
+    "auto, 6 bits": (6, lambda: quantized_bits(6, 0, 1, alpha="auto")),
+    "auto, 8 bits": (8, lambda: quantized_bits(8, 0, 1, alpha="auto")),
+}
+
+# %%
+from signmnist.fourbit import (
+    bit_count,
+    learning_phase,
+    pack_int4,
+    plain_copy,
+    quantized_layers,
+    quantized_weights,
+    quiet_qkeras,
+    steps,
+)
+
+# %%
+sample = np.random.default_rng(SEED).permutation(len(data.x_train))[:1500]
+x_probe, y_probe = augment(data.x_train[sample], [SEED, 7]).numpy(), data.y_train[sample]
+
+
+def fine_tune(model, name, epochs, seed=SEED, learning_rate=1e-3):
+    """Trains as question 1 did, from half its learning rate. Returns the history."""
+    compile_cnn(model, len(data.x_train), epochs, learning_rate)
+    settings = {"seed": seed, "batch_size": BATCH_SIZE, "augment": augment}
+    return train(model, data.x_train, data.y_train, epochs=epochs, name=name, **settings)
+
+
+# %%
+trials = []
+for name, (bits, quantizer) in WEIGHT_QUANTIZERS.items():
+    model = quantized_copy(baseline, quantizer)
+    before = accuracy(model, x_probe, y_probe)
+    with learning_phase():
+        fine_tune(model, name, TRIAL_EPOCHS)
+    trials.append(
+        {
+            "quantizer": name,
+            "bits a weight": bits,
+            "only rounded": before,
+            "augmented training images": accuracy(model, x_probe, y_probe),
+            "test file": accuracy(model, data.x_test, data.y_test),
+        }
+    )
+trials = pd.DataFrame(trials)
+
+# %%
+shown = trials.style.format(dict.fromkeys(trials.columns[2:], "{:.2%}")).hide(axis="index")
+display(shown.set_caption(data.banner))
+
+# %%
+fig, ax = figure("Accuracy after one epoch against bits a weight", size=(9, 5), banner=data.banner)
+x, y = trials["bits a weight"], 100 * trials["augmented training images"]
+ax.plot(x, y, "o", color=BLUE, markersize=7)
+ax.margins(0.12, 0.15)
+ax.set(xlabel="bits a weight", ylabel="accuracy on augmented images, %")
+names = [ax.text(*row, fontsize=9) for row in zip(x, y, trials["quantizer"], strict=True)]
+fig.canvas.draw()
+adjust_text(names, x=x, y=y, ax=ax, arrowprops={"arrowstyle": "-", "color": "0.6"})
+plt.show()
+
+# %%
+reached = trials[trials["bits a weight"] == 4].set_index("quantizer")["augmented training images"]
+display(
+    Markdown(
+        f"With 4 bits, **{reached.idxmax()}** is best ({reached.max():.2%}) and "
+        f"**{reached.idxmin()}** worst ({reached.min():.2%})."
+    )
+)
+
+# %% [markdown]
+# What decides is how well the steps fit the weights. Most of these weights are far below 1, so a
+# fixed range of one spends most of its levels on numbers that do not occur and rounds the rest to
+# zero.
+
+# %% [markdown]
+# ## 3. And for the biases
+#
+# Only the dense layer has biases of its own, 24 of them; the convolutions leave theirs to batch
+# normalization. They are small: on the grid of eighths most become zero. With `alpha="auto"` the
+# grid shrinks to their range. (`auto_po2` gives each bias a scale of its own: 4 bits by name only.)
+
+# %%
+bias = baseline.layers[-1].get_weights()[1]
+BIAS_QUANTIZERS = {
+    "alpha 1": lambda: quantized_bits(4, 0, alpha=1),
+    "alpha 1/4": lambda: quantized_bits(4, 0, alpha=0.25),
+    "auto": auto,
+}
+fig, axes = figure("24 biases, float and in 4 bits", 1, 3, size=(9, 3), banner=data.banner)
+rows = []
+for ax, (name, quantizer) in zip(axes, BIAS_QUANTIZERS.items(), strict=True):
+    values = quantizer()(tf.constant(bias)).numpy()
+    ax.plot(bias, values, "o", color=ORANGE, markersize=4)
+    ax.axline((0, 0), slope=1, color="0.7", linewidth=1, zorder=0)
+    ax.set(title=name, xlabel="float")
+    rows.append(
+        {
+            "quantizer": name,
+            "become zero": f"{np.sum(values == 0)} of {values.size}",
+            "levels in use": len(np.unique(values)),
+            "mean error": np.abs(values - bias).mean(),
+        }
+    )
+axes[0].set_ylabel("in 4 bits")
+plt.show()
+shown = pd.DataFrame(rows).style.format({"mean error": "{:.4f}"}).hide(axis="index")
+display(shown.set_caption(data.banner))
+
+# %% [markdown]
+# ## 4. The 4-bit network
+#
+# `auto` for weights and biases, trained until it settles, with three seeds. What was interrupted
+# goes on where it stopped.
+
+# %%
+networks, histories = {}, {}
+for seed in SEEDS:
+    tf.keras.utils.set_random_seed(seed)
+    networks[seed] = quantized_copy(baseline)
+    histories[seed] = fine_tune(networks[seed], f"4 bits, seed {seed}", FINAL_EPOCHS, seed)
+
+# %%
+show_errors(
+    "Errors on training images during quantization-aware training",
+    {f"seed {seed}": history["accuracy"] for seed, history in histories.items()},
+    data.banner,
+)
+
+# %%
+found = {seed: accuracy(model, data.x_test, data.y_test) for seed, model in networks.items()}
+rows = pd.Series(found, name="test file").rename_axis("seed").to_frame()
+display(rows.style.format("{:.2%}").set_caption(data.banner))
+mean = np.mean(list(found.values()))
+display(
+    Markdown(
+        f"Mean of {len(found)} seeds: **{mean:.3%}**, "
+        f"{100 * (float_accuracy - mean):.2f} points below the float baseline. Seed {SEED} is the "
+        "one that is published, whatever the others reach."
+    )
+)
+
+# %% [markdown]
+# The file gets the values that the network computes with, already rounded. Rounding them again
+# changes nothing: the largest of each channel stays, and so does its scale.
+
+# %%
+network = quantized_copy(baseline)
+network.set_weights(quantized_weights(networks[SEED]))
+scores = [predict(model, data.x_test) for model in (networks[SEED], network)]
+change = np.abs(scores[0] - scores[1]).max()
+print(f"scores of up to {np.abs(scores[0]).max():.1f} change by at most {change:.1e}")
+with quiet_qkeras(), replacing("models/sign_mnist_qkeras_4bit.keras") as temporary:
+    network.save(temporary)
+
+# %% [markdown]
+# ## 5. How many bits
+#
+# `print_qstats` of QKeras, in full:
+
+# %%
+report = io.StringIO()
+with contextlib.redirect_stdout(report), quiet_qkeras():
+    print_qstats(network)
+print(report.getvalue())
+
+# %% [markdown]
+# It prints no total, and it passes over what it does not know, such as batch normalization. So here
+# is an independent count from the arrays themselves, and the comparison of both.
+
+# %%
+bits = bit_count(network)
+bits.loc["total"] = bits.sum()
+display(bits.style.format("{:,}").set_caption(data.banner))
+
+# %%
+lines = re.findall(r": +(\d+) +\((\d+)-bit unit\)", report.getvalue())
+by_qkeras = sum(int(count) * int(width) for count, width in lines)
+total = bits.loc["total"]
+core = total["weights"] + total["biases"]
+assert by_qkeras == core, (by_qkeras, core)
+baseline_bits = 32 * baseline.count_params()
+counts = {
+    "weights and biases of convolutions and dense layer": core,
+    "... with their scales": core + total["scales"],
+    "... with scales and batch normalization": total.sum(),
+    "float baseline, 32 bits a parameter": baseline_bits,
+}
+rows = pd.DataFrame({"bits": counts})
+rows["share of the baseline"] = rows["bits"] / baseline_bits
+rows["times smaller"] = baseline_bits / rows["bits"]
+formats = {"bits": "{:,}", "share of the baseline": "{:.2%}", "times smaller": "{:.2f}"}
+display(rows.style.format(formats).set_caption(data.banner))
+print(f"print_qstats counts {by_qkeras:,} bits, the independent count {core:,}: they agree")
+
+# %% [markdown]
+# ## 6. Are they really 4 bits?
+#
+# For every layer: the values the network computes with, divided by their step, must be whole
+# numbers between -8 and 7, so that each step has at most 16 levels.
+
+# %%
+proof = {}
+for layer in quantized_layers(network):
+    for kind, (numbers, step) in zip(("weights", "biases"), steps(layer), strict=False):
+        whole = np.round(numbers)
+        off = np.abs(numbers - whole).max()
+        assert off < 1e-4 and whole.min() >= -8 and whole.max() <= 7
+        proof[f"{layer.name}, {kind}"] = {
+            "values": numbers.size,
+            "steps": step.size,
+            "least": whole.min(),
+            "most": whole.max(),
+            "levels": len(np.unique(whole)),
+            "off by at most": off,
+        }
+proof = pd.DataFrame.from_dict(proof, orient="index")
+formats = dict.fromkeys(proof.columns[:-1], "{:,.0f}") | {"off by at most": "{:.0e}"}
+display(proof.style.format(formats).set_caption(data.banner))
+
+# %%
+layers = quantized_layers(network)
+fig, axes = figure("The whole numbers of each layer", 2, 4, (9, 4.6), data.banner)
+for ax, layer in zip(axes.flat, layers, strict=False):
+    whole, counts = np.unique(np.round(steps(layer)[0][0]), return_counts=True)
+    ax.bar(whole, counts, color=BLUE)
+    ax.set_title(layer.name, fontsize=10)
+    ax.set_xticks([-7, 0, 7])
+whole, counts = np.unique(np.round(steps(layers[-1])[1][0]), return_counts=True)
+axes.flat[len(layers)].bar(whole, counts, color=ORANGE)
+axes.flat[len(layers)].set_title(f"{layers[-1].name}, biases", fontsize=10)
+axes.flat[len(layers)].set_xticks([-7, 0, 7])
+axes[0, 0].set_ylabel("weights")
+axes[1, 0].set_ylabel("weights")
+plt.show()
+
+# %% [markdown]
+# ## 7. Deployed in 4 bits
+#
+# The quantized values go into an ordinary Keras network and through the int8 converter of question
+# 1, which folds batch normalization into a **scale for each channel** and leaves the whole numbers
+# as they are, only stretched from ±7 to ±127. `pack_int4` takes that stretch back and stores them
+# as INT4, two to a byte. Activations are int8 and biases int32, as LiteRT's integer kernels want
+# them: the biases that batch normalization adds are folded in here.
+#
+# One layer needs another form. TFLite Micro has no INT4 kernel for a dense layer with a scale for
+# each channel, only for convolutions; so `plain_copy` writes the dense layer as a 1x1 convolution,
+# which is the same function.
+
+# %%
+from signmnist.tflite import gzip_size, predict_tflite, save_tflite, sizes
+
+# %%
+calibration_rows = np.random.default_rng(SEED).choice(len(data.x_train), 300, replace=False)
+
+
+def representative_dataset():
+    for row in calibration_rows:
+        yield [data.x_train[row : row + 1]]
+
+
+# %%
+build = Path("build_q4")
+build.mkdir(exist_ok=True)
+converter = tf.lite.TFLiteConverter.from_keras_model(plain_copy(network))
+converter.optimizations = [tf.lite.Optimize.DEFAULT]
+converter.representative_dataset = representative_dataset
+converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+save_tflite(converter, build / "4bit_in_int8.tflite")
+
+# %%
+from signmnist.packing import repack
+
+# %%
+deployed = Path("models/sign_mnist_qkeras_4bit.tflite")
+packed = repack(pack_int4((build / "4bit_in_int8.tflite").read_bytes()), tries=0)
+with replacing(deployed) as temporary:
+    temporary.write_bytes(packed)
+print(f"{deployed.name}  {len(packed):,} bytes, {gzip_size(packed):,} after gzip -9")
+
+# %%
+letters = predict(network, data.x_test).argmax(axis=1)
+forms = {
+    "QKeras on the desktop": (letters, None),
+    "LiteRT, the same values in int8": (None, build / "4bit_in_int8.tflite"),
+    "LiteRT, INT4": (None, deployed),
+}
+comparison = {}
+for name, (read, path) in forms.items():
+    if path:
+        read = predict_tflite(path, data.x_test).argmax(axis=1)
+    size = sizes(path) if path else {"bytes": None, "bytes_gzip": None}
+    comparison[name] = {
+        "test accuracy": f"{np.mean(read == data.y_test):.2%}",
+        "letters as QKeras": f"{np.sum(read == letters):,} of {len(letters):,}",
+        "equal": f"{np.mean(read == letters):.3%}",
+        "raw bytes": f"{size['bytes']:,}" if path else "–",
+        "gzip bytes": f"{size['bytes_gzip']:,}" if path else "–",
+    }
+display(pd.DataFrame.from_dict(comparison, orient="index").style.set_caption(data.banner))
+
+# %% [markdown]
+# ## 8. In the common table
+
+# %%
+from signmnist.results import measure, results_table, save_record
+
+# %%
+record = {
+    "id": "sign_mnist_qkeras_4bit",
+    "notebook": "q4",
+    "technique": "QKeras 4 bits, int4",
+    "params": network.count_params(),
+    "train_accuracy": accuracy(network, data.x_train, data.y_train),
+    "profile": PROFILE,
+    "seed": SEED,
+    "seconds": sum(histories[SEED]["seconds"]),
+    **measure(deployed, predict_tflite(deployed, data.x_test), data),
+}
+save_record(record)
+table = results_table([record])
+display(table.style.set_caption(data.banner) if data.banner else table)
+
+# %%
+fig, axes = figure("Accuracy and size, float and 4 bits", 1, 2, (9, 3), data.banner)
+names = ["float, 32 bits", "QKeras, 4 bits"]
+for ax, values, label, form in (
+    (axes[0], [100 * float_accuracy, 100 * found[SEED]], "test accuracy, %", "{:.2f}"),
+    (axes[1], [baseline_bits / 8192, total.sum() / 8192], "KiB, all parameters", "{:.1f}"),
+):
+    bars = ax.barh(names, values, color=[BLUE, ORANGE], height=0.6)
+    ax.bar_label(bars, [f" {form.format(value)}" for value in values])
+    ax.set_xlabel(label)
+    ax.margins(x=0.2)
+    ax.invert_yaxis()
+    ax.grid(axis="y", visible=False)
+axes[1].set_yticklabels([])
+plt.show()
+
+# %%
+print(f"TFLite Micro: {record['micro']}")
+print(f"{PROFILE} profile, {(time.perf_counter() - started) / 60:.1f} minutes")

@@ -1,0 +1,153 @@
+"""What a QKeras network stores: whole numbers of a few bits and their scales."""
+
+import contextlib
+import warnings
+
+import numpy as np
+import pandas as pd
+
+from signmnist.packing import LAYERS, TYPES, as_array, read_model, store, write_model
+from signmnist.runtime import use_keras_2
+from signmnist.tflite import ModelError
+
+use_keras_2()
+import tensorflow as tf
+
+MOST = 7  # largest whole number that symmetric 4 bits hold
+
+
+@contextlib.contextmanager
+def learning_phase():
+    """Lets quantizers with stochastic rounding do it in the block, during training.
+
+    They ask Keras's learning phase, which stays at 0, prediction, in `fit` of Keras 2.20.
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "`tf.keras.backend.set_learning_phase`")
+        tf.keras.backend.set_learning_phase(1)
+        try:
+            yield
+        finally:
+            tf.keras.backend.set_learning_phase(0)
+
+
+@contextlib.contextmanager
+def quiet_qkeras():
+    """Drops in the block the warning that QKeras describes quantizers as if constraints."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The `keras.constraints.serialize")
+        yield
+
+
+def quantized_layers(model):
+    """The layers of a QKeras model whose weights are quantized."""
+    return [layer for layer in model.layers if hasattr(layer, "kernel_quantizer_internal")]
+
+
+def steps(layer):
+    """The kernel of a QKeras layer and, where there is one, its bias, in steps.
+
+    Returns a list of (numbers, step): numbers are float arrays, whole if all is well;
+    step is what 1 of them is worth, for each output channel or for all. For
+    `quantized_bits`, after its source: value = scale * 2**integer / 2**(bits - 1) * number.
+    """
+    found = []
+    for values, quantizer in zip(layer.get_weights(), layer.get_quantizers(), strict=False):
+        quantized = np.array(quantizer(tf.constant(values)))
+        step = np.array(quantizer.scale) * 2.0 ** (quantizer.integer + 1 - quantizer.bits)
+        found.append((quantized / step, np.ravel(step)))
+    return found
+
+
+def quantized_weights(model):
+    """The weights of a QKeras model as its layers use them, in the order of `set_weights`."""
+    weights = []
+    for layer in model.layers:
+        if layer in quantized_layers(model):
+            weights += [(numbers * step).astype(np.float32) for numbers, step in steps(layer)]
+        else:
+            weights += layer.get_weights()
+    return weights
+
+
+def plain_copy(model):
+    """A QKeras model as ordinary Keras layers, for the converter: the same function.
+
+    The dense layer becomes a 1x1 convolution, since TFLite Micro has INT4 kernels with a
+    scale a channel for convolutions only.
+    """
+    layers = tf.keras.layers
+    inputs = x = layers.Input(model.input_shape[1:], name="pixels")
+    for layer in model.layers[1:]:
+        if isinstance(layer, layers.Conv2D):
+            x = layers.Conv2D(layer.filters, layer.kernel_size, padding="same", use_bias=False)(x)
+        elif isinstance(layer, layers.Dense):
+            x = layers.Conv2D(layer.units, 1)(x)
+            x = layers.Flatten(name="letters")(x)
+        elif isinstance(layer, layers.GlobalAveragePooling2D):
+            x = layers.GlobalAveragePooling2D(keepdims=True)(x)
+        else:
+            x = layer.__class__.from_config(layer.get_config())(x)
+    copy = tf.keras.Model(inputs, x)
+    weights = quantized_weights(model)
+    copy.set_weights([w.reshape(own.shape) for w, own in zip(weights, copy.weights, strict=True)])
+    return copy
+
+
+def bit_count(model):
+    """Bits that a QKeras model takes, a row a layer, counted from the arrays themselves.
+
+    Columns: `weights` and `biases`, at the bits of their quantizers; `scales`, those that
+    were fitted to the data (alpha "auto"), at 32 bits; `normalization`, the four numbers a
+    channel of batch normalization, at 32 bits. All int.
+    """
+    rows = {}
+    for layer in model.layers:
+        arrays = layer.get_weights()
+        if not arrays:
+            continue
+        row = dict.fromkeys(("weights", "biases", "scales", "normalization"), 0)
+        if layer in quantized_layers(model):
+            parts = zip(("weights", "biases"), steps(layer), layer.get_quantizers(), strict=False)
+            for kind, (numbers, step), quantizer in parts:
+                row[kind] = numbers.size * quantizer.bits
+                if isinstance(quantizer.alpha, str):
+                    row["scales"] += 32 * step.size
+        else:
+            row["normalization"] = 32 * sum(array.size for array in arrays)
+        rows[layer.name] = row
+    return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def pack_int4(content):
+    """Stores the weights of an int8 .tflite file in 4 bits, two to a byte. Returns new bytes.
+
+    content: bytes of a file converted from weights that are, in each output channel or in
+    the whole tensor, whole numbers from -7 to 7 times one step, with a 7 among them. The
+    biases go to the accumulator's new unit. Raises ModelError for other weights.
+    """
+    model = read_model(content)
+    for op in model.subgraphs[0].operators:
+        if op.kind in LAYERS:
+            narrow_channels(*op.sources[1:3])
+    return write_model(model)
+
+
+def narrow_channels(weights, bias):
+    """Makes an int8 tensor of weights (channels, ...) int4 and its int32 bias fit, in place."""
+    if weights.type != TYPES.INT8:
+        raise ModelError("Only int8 weights can be stored in 4 bits.")
+    values = as_array(weights).astype(int)
+    several = len(weights.quantization.scale) > 1
+    axes = tuple(range(1, values.ndim)) if several else None
+    largest = np.maximum(1, np.abs(values).max(axis=axes, keepdims=True))
+    numbers = np.round(values * MOST / largest)
+    # half a unit off is the converter's rounding, which depends on the last float bit
+    if np.abs(numbers * largest / MOST - values).max() >= 0.6:
+        raise ModelError("The weights are not whole numbers up to 7 times one step a channel.")
+    factor = np.ravel(largest / MOST)
+    weights.type = TYPES.INT4
+    store(weights, numbers)
+    for tensor in (weights, bias):
+        tensor.quantization.scale = np.float32(tensor.quantization.scale * factor)
+    store(bias, np.round(as_array(bias) / factor))

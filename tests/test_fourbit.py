@@ -1,0 +1,213 @@
+"""Four bits: counted, proved and packed, on known answers and on the committed files."""
+
+import contextlib
+import io
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from signmnist.baseline import build_cnn
+from signmnist.fourbit import (
+    bit_count,
+    learning_phase,
+    pack_int4,
+    plain_copy,
+    quantized_layers,
+    quantized_weights,
+    quiet_qkeras,
+    steps,
+)
+from signmnist.packing import LAYERS, TYPES, as_array, read_model, repack
+from signmnist.results import load_records
+from signmnist.runtime import use_keras_2
+from signmnist.tflite import ModelError, predict_tflite, save_tflite
+from signmnist.training import predict
+
+use_keras_2()
+import tensorflow as tf
+from qkeras import QConv2D, QDense, quantized_bits
+from qkeras.estimate import print_qstats
+from qkeras.utils import load_qmodel
+
+MODELS = Path(__file__).parent.parent / "models"
+RNG = np.random.default_rng(0)
+IMAGES = RNG.random((64, 28, 28, 1), np.float32)
+
+
+def auto():
+    return quantized_bits(4, 0, 1, alpha="auto")
+
+
+@pytest.fixture(scope="module")
+def network():
+    """A small QKeras network with random weights, some of its normalization gains negative."""
+    plain = build_cnn(((4,), (8,)))
+    inputs = x = plain.input
+    for layer in plain.layers[1:]:
+        if isinstance(layer, tf.keras.layers.Conv2D):
+            x = QConv2D(layer.filters, 3, padding="same", use_bias=False, kernel_quantizer=auto())(
+                x
+            )
+        elif isinstance(layer, tf.keras.layers.Dense):
+            x = QDense(24, kernel_quantizer=auto(), bias_quantizer=auto(), name="letters")(x)
+        else:
+            x = layer.__class__.from_config(layer.get_config())(x)
+    model = tf.keras.Model(inputs, x)
+    for layer in model.layers:
+        shapes = [w.shape for w in layer.get_weights()]
+        if isinstance(layer, tf.keras.layers.BatchNormalization):
+            spread = 0.5 + RNG.random(shapes[0])
+            sign = RNG.choice([-1, 1], shapes[0])
+            layer.set_weights([sign * spread, spread - 1, spread - 1, spread])
+        else:
+            layer.set_weights([RNG.normal(0, 0.3, shape) for shape in shapes])
+    return model
+
+
+@pytest.fixture(scope="module")
+def int8(network, tmp_path_factory):
+    path = tmp_path_factory.mktemp("fourbit") / "int8.tflite"
+    converter = tf.lite.TFLiteConverter.from_keras_model(plain_copy(network))
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter.representative_dataset = lambda: ([image[None]] for image in IMAGES)
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+    save_tflite(converter, path)
+    return path
+
+
+def test_steps_of_a_known_layer():
+    layer = QDense(2, kernel_quantizer=auto(), bias_quantizer=quantized_bits(4, 0, alpha=1))
+    layer.build((None, 3))
+    layer.set_weights([np.array([[0.7, 14], [-0.32, -7], [0.09, 1]]), np.array([0.26, -3])])
+    (kernel, kernel_step), (bias, bias_step) = steps(layer)
+    np.testing.assert_allclose(kernel, [[7, 7], [-3, -4], [1, 1]], atol=1e-5)
+    np.testing.assert_allclose(kernel_step, [0.1, 2])
+    np.testing.assert_allclose(bias, [2, -8])
+    np.testing.assert_allclose(bias_step, [1 / 8])
+
+
+def test_bits_of_a_known_network(network):
+    bits = bit_count(network)
+    weights = 9 * 4 + 9 * 4 * 8 + 8 * 24
+    assert bits["weights"].sum() == 4 * weights and bits["biases"].sum() == 4 * 24
+    assert bits["scales"].sum() == 32 * (4 + 8 + 24 + 1)
+    assert bits["normalization"].sum() == 32 * 4 * (4 + 8)
+
+
+def test_rounding_twice_changes_nothing(network):
+    once = quantized_weights(network)
+    copy = tf.keras.models.clone_model(network)
+    copy.set_weights(once)
+    for first, second in zip(once, quantized_weights(copy), strict=True):
+        np.testing.assert_allclose(first, second, atol=1e-6)
+
+
+def test_the_plain_copy_is_the_same_function_in_ordinary_layers(network):
+    plain = plain_copy(network)
+    expected = network.predict(IMAGES, verbose=0)
+    np.testing.assert_allclose(plain.predict(IMAGES, verbose=0), expected, atol=1e-4)
+    assert {type(layer).__module__.split(".")[0] for layer in plain.layers} == {"tf_keras"}
+
+
+def numbers_in_file(content):
+    """The weights of a .tflite file, in its order, as arrays (output channels, ...)."""
+    operators = read_model(content).subgraphs[0].operators
+    tensors = [op.sources[1] for op in operators if op.kind in LAYERS]
+    assert {tensor.type for tensor in tensors} == {TYPES.INT4}
+    return [as_array(tensor) for tensor in tensors]
+
+
+def in_file_order(numbers):
+    """A Keras kernel as .tflite keeps it; the dense one as that of a 1x1 convolution."""
+    kernel = numbers if numbers.ndim == 4 else numbers[None, None]
+    return np.moveaxis(np.round(kernel), -1, 0)
+
+
+def assert_same_numbers(content, network):
+    stored = numbers_in_file(content)
+    for array, layer in zip(stored, quantized_layers(network), strict=True):
+        expected = in_file_order(steps(layer)[0][0])
+        # a negative gain of the folded normalization turns the sign of a channel
+        same = [
+            np.array_equal(a, b) or np.array_equal(a, -b)
+            for a, b in zip(array, expected, strict=True)
+        ]
+        assert all(same)
+
+
+def test_packing_keeps_the_numbers_and_the_predictions(network, int8, tmp_path):
+    content = pack_int4(int8.read_bytes())
+    assert_same_numbers(content, network)
+    packed = repack(content, tries=0)
+    assert len(packed) < len(content)
+    (tmp_path / "int4.tflite").write_bytes(packed)
+    scores = [predict_tflite(path, IMAGES) for path in (int8, tmp_path / "int4.tflite")]
+    step = 2 * np.abs(scores[0]).max() / 255
+    assert np.abs(scores[0] - scores[1]).max() <= 2 * step
+
+
+def test_other_weights_cannot_be_packed(int8, network, tmp_path):
+    plain = plain_copy(network)
+    plain.set_weights([w + 0.01 * RNG.normal(size=w.shape) for w in plain.get_weights()])
+    converter = tf.lite.TFLiteConverter.from_keras_model(plain)
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter.representative_dataset = lambda: ([image[None]] for image in IMAGES)
+    save_tflite(converter, tmp_path / "other.tflite")
+    with pytest.raises(ModelError, match="whole numbers"):
+        pack_int4((tmp_path / "other.tflite").read_bytes())
+    converter = tf.lite.TFLiteConverter.from_keras_model(plain)
+    save_tflite(converter, tmp_path / "float.tflite")
+    with pytest.raises(ModelError, match="int8"):
+        pack_int4((tmp_path / "float.tflite").read_bytes())
+
+
+def test_stochastic_rounding_needs_the_learning_phase():
+    quantizer = quantized_bits(4, 0, alpha=1, use_stochastic_rounding=True)
+    values = tf.fill([1000], 0.3)
+    assert set(quantizer(values).numpy()) == {0.25}
+    with learning_phase():
+        assert set(quantizer(values).numpy()) == {0.25, 0.375}
+    assert set(quantizer(values).numpy()) == {0.25}
+
+
+@pytest.fixture(scope="module")
+def committed():
+    return load_qmodel(str(MODELS / "sign_mnist_qkeras_4bit.keras"), compile=False)
+
+
+def test_the_committed_network_holds_whole_numbers_of_4_bits(committed):
+    layers = quantized_layers(committed)
+    assert len(layers) == 7
+    for layer in layers:
+        for (numbers, step), stored in zip(steps(layer), layer.get_weights(), strict=True):
+            whole = np.round(numbers)
+            np.testing.assert_allclose(numbers, whole, atol=1e-4)
+            assert whole.min() >= -8 and whole.max() <= 7
+            np.testing.assert_allclose(stored, whole * step, rtol=1e-4, atol=1e-6)
+            for channel in np.moveaxis(np.reshape(stored, (-1, step.size)), -1, 0):
+                assert len(np.unique(np.round(channel, 6))) <= 16
+
+
+def test_both_counts_of_the_committed_network_agree(committed):
+    bits = bit_count(committed)
+    report = io.StringIO()
+    with contextlib.redirect_stdout(report), quiet_qkeras():
+        print_qstats(committed)
+    lines = re.findall(r": +(\d+) +\((\d+)-bit unit\)", report.getvalue())
+    by_qkeras = sum(int(count) * int(width) for count, width in lines)
+    assert by_qkeras == bits["weights"].sum() + bits["biases"].sum() == 4 * (73_104 + 24)
+
+
+def test_the_committed_file_stores_the_network_in_4_bits(committed):
+    assert_same_numbers((MODELS / "sign_mnist_qkeras_4bit.tflite").read_bytes(), committed)
+
+
+def test_the_committed_file_reads_as_the_network_does(committed, real):
+    letters = predict(committed, real.x_test).argmax(axis=1)
+    scores = predict_tflite(MODELS / "sign_mnist_qkeras_4bit.tflite", real.x_test)
+    assert np.mean(scores.argmax(axis=1) == letters) >= 0.999
+    assert np.mean(letters == real.y_test) >= 0.995
+    record = next(r for r in load_records(MODELS / "results.json") if r["notebook"] == "q4")
+    assert record["accuracy"] >= 0.995 and record["arena_bytes"]
