@@ -7,7 +7,7 @@ VENV = .venv
 RUN = $(VENV)/bin/python
 READY = $(VENV)/.ready
 
-.PHONY: help run test publish notebooks report clean
+.PHONY: help run test publish notebooks report submission check clean
 
 help:
 	@echo 'make run        execute the notebooks into build/ and show the results'
@@ -16,6 +16,8 @@ help:
 	@echo 'make publish    execute on the real data, then replace the notebooks, models and report'
 	@echo 'make notebooks  bring the prose of the notebooks up to date with notebooks/'
 	@echo 'make report     rewrite report.md and the README table from models/results.json'
+	@echo 'make submission one zip to hand in, in build/'
+	@echo 'make check ZIP="a.zip b.zip"  check hand-ins and rank them'
 	@echo 'make clean      delete build/'
 
 run: $(READY)
@@ -34,6 +36,12 @@ notebooks: $(READY)
 
 report: $(READY)
 	@$(RUN) -m tools.report
+
+submission: $(READY)
+	@$(RUN) -m tools.submission
+
+check: $(READY)
+	@$(RUN) -m tools.check_submission $(ZIP)
 
 clean:
 	rm -rf build

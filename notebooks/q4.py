@@ -10,7 +10,7 @@
 # |---|---|---|
 # | 1 | a QKeras network in its smallest form | |
 # | 2, 3 | quantizers for weights and biases, compared | |
-# | 4 | **the 4-bit network, three seeds** | `models/sign_mnist_qkeras_4bit.keras` |
+# | 4 | **the 4-bit network** | `models/sign_mnist_qkeras_4bit.keras` |
 # | 5, 6 | its bits, counted and proved | |
 # | 7 | deployed: INT4 weights on LiteRT | `models/sign_mnist_qkeras_4bit.tflite` |
 #
@@ -69,12 +69,11 @@ from qkeras.estimate import print_qstats
 
 # %%
 PROFILE = os.environ.get("PROFILE", "full")
-SEEDS = {"full": (0, 1, 2), "quick": (0,), "smoke": (0,)}[PROFILE]
-SEED = SEEDS[0]
+SEED = 0
 
 EPOCHS = {"full": 20, "quick": 3, "smoke": 1}[PROFILE]  # of the baseline, where it is not there
 TRIAL_EPOCHS = 1
-FINAL_EPOCHS = {"full": 10, "quick": 2, "smoke": 1}[PROFILE]
+FINAL_EPOCHS = {"full": 12, "quick": 2, "smoke": 1}[PROFILE]
 
 tf.keras.utils.set_random_seed(SEED)
 started = time.perf_counter()
@@ -233,10 +232,10 @@ sample = np.random.default_rng(SEED).permutation(len(data.x_train))[:1500]
 x_probe, y_probe = augment(data.x_train[sample], [SEED, 7]).numpy(), data.y_train[sample]
 
 
-def fine_tune(model, name, epochs, seed=SEED, learning_rate=1e-3):
+def fine_tune(model, name, epochs, learning_rate=1e-3):
     """Trains as question 1 did, from half its learning rate. Returns the history."""
     compile_cnn(model, len(data.x_train), epochs, learning_rate)
-    settings = {"seed": seed, "batch_size": BATCH_SIZE, "augment": augment}
+    settings = {"seed": SEED, "batch_size": BATCH_SIZE, "augment": augment}
     return train(model, data.x_train, data.y_train, epochs=epochs, name=name, **settings)
 
 
@@ -274,11 +273,11 @@ adjust_text(names, x=x, y=y, ax=ax, arrowprops={"arrowstyle": "-", "color": "0.6
 plt.show()
 
 # %%
-reached = trials[trials["bits a weight"] == 4].set_index("quantizer")["augmented training images"]
+four = trials[trials["bits a weight"] == 4].set_index("quantizer")["augmented training images"]
 display(
     Markdown(
-        f"With 4 bits, **{reached.idxmax()}** is best ({reached.max():.2%}) and "
-        f"**{reached.idxmin()}** worst ({reached.min():.2%})."
+        f"With 4 bits, **{four.idxmax()}** is best ({four.max():.2%}) and "
+        f"**{four.idxmin()}** worst ({four.min():.2%})."
     )
 )
 
@@ -324,33 +323,29 @@ display(shown.set_caption(data.banner))
 # %% [markdown]
 # ## 4. The 4-bit network
 #
-# `auto` for weights and biases, trained until it settles, with three seeds. What was interrupted
-# goes on where it stopped.
+# `auto` for weights and biases, trained until it settles. What was interrupted goes on where it
+# stopped. That `auto` is the right choice was checked on the group-aware validation split, with
+# networks that had not seen the held-out photos, and the recipe was run with three seeds: see
+# `report.md` and `benchmarks/four_bits.py` in the project's repository.
 
 # %%
-networks, histories = {}, {}
-for seed in SEEDS:
-    tf.keras.utils.set_random_seed(seed)
-    networks[seed] = quantized_copy(baseline)
-    histories[seed] = fine_tune(networks[seed], f"4 bits, seed {seed}", FINAL_EPOCHS, seed)
+tf.keras.utils.set_random_seed(SEED)
+trained = quantized_copy(baseline)
+history = fine_tune(trained, "4 bits", FINAL_EPOCHS)
 
 # %%
 show_errors(
     "Errors on training images during quantization-aware training",
-    {f"seed {seed}": history["accuracy"] for seed, history in histories.items()},
+    {"4 bits": history["accuracy"]},
     data.banner,
 )
 
 # %%
-found = {seed: accuracy(model, data.x_test, data.y_test) for seed, model in networks.items()}
-rows = pd.Series(found, name="test file").rename_axis("seed").to_frame()
-display(rows.style.format("{:.2%}").set_caption(data.banner))
-mean = np.mean(list(found.values()))
+reached = accuracy(trained, data.x_test, data.y_test)
 display(
     Markdown(
-        f"Mean of {len(found)} seeds: **{mean:.3%}**, "
-        f"{100 * (float_accuracy - mean):.2f} points below the float baseline. Seed {SEED} is the "
-        "one that is published, whatever the others reach."
+        f"The 4-bit network reads **{reached:.2%}** of the test file, the float baseline "
+        f"{float_accuracy:.2%}."
     )
 )
 
@@ -360,8 +355,8 @@ display(
 
 # %%
 network = quantized_copy(baseline)
-network.set_weights(quantized_weights(networks[SEED]))
-scores = [predict(model, data.x_test) for model in (networks[SEED], network)]
+network.set_weights(quantized_weights(trained))
+scores = [predict(model, data.x_test) for model in (trained, network)]
 change = np.abs(scores[0] - scores[1]).max()
 print(f"scores of up to {np.abs(scores[0]).max():.1f} change by at most {change:.1e}")
 with quiet_qkeras(), replacing("models/sign_mnist_qkeras_4bit.keras") as temporary:
@@ -528,7 +523,7 @@ record = {
     "train_accuracy": accuracy(network, data.x_train, data.y_train),
     "profile": PROFILE,
     "seed": SEED,
-    "seconds": sum(histories[SEED]["seconds"]),
+    "seconds": sum(history["seconds"]),
     **measure(deployed, predict_tflite(deployed, data.x_test), data),
 }
 save_record(record)
@@ -539,7 +534,7 @@ display(table.style.set_caption(data.banner) if data.banner else table)
 fig, axes = figure("Accuracy and size, float and 4 bits", 1, 2, (9, 3), data.banner)
 names = ["float, 32 bits", "QKeras, 4 bits"]
 for ax, values, label, form in (
-    (axes[0], [100 * float_accuracy, 100 * found[SEED]], "test accuracy, %", "{:.2f}"),
+    (axes[0], [100 * float_accuracy, 100 * reached], "test accuracy, %", "{:.2f}"),
     (axes[1], [baseline_bits / 8192, total.sum() / 8192], "KiB, all parameters", "{:.1f}"),
 ):
     bars = ax.barh(names, values, color=[BLUE, ORANGE], height=0.6)

@@ -1,0 +1,42 @@
+"""Takes the plots of the report out of the executed notebooks."""
+
+import base64
+from pathlib import Path
+
+from signmnist.data import replacing
+from tools.notebooks import read_notebook
+
+# name of the picture -> notebook and title of the plot
+PICTURES = {
+    "q1_models": ("q1", "Every model of this notebook"),
+    "q2_models": ("q2", "Accuracy against bytes: clustering"),
+    "q2_parts": ("q2", "The headline file after gzip -9"),
+    "q3_models": ("q3", "Accuracy against bytes: pruning"),
+    "q3_layers": ("q3", "Accuracy when one layer alone is pruned, not fine-tuned"),
+    "q4_quantizers": ("q4", "Accuracy after one epoch against bits a weight"),
+    "q4_comparison": ("q4", "Accuracy and size, float and 4 bits"),
+}
+
+
+class MissingPicture(Exception):
+    """A plot that the report shows and a notebook does not have."""
+
+
+def picture(path, title):
+    """The PNG of the plot with this title in the executed notebook at `path`."""
+    for cell in read_notebook(path).cells:
+        if cell.cell_type == "code" and f'"{title}"' in cell.source:
+            for output in cell.outputs:
+                if "image/png" in output.get("data", {}):
+                    return base64.b64decode(output.data["image/png"])
+    raise MissingPicture(f'{path}: no plot "{title}"; run the notebook again')
+
+
+def write_pictures(folder):
+    """Writes folder/figures/*.png from the notebooks in `folder`."""
+    target = Path(folder, "figures")
+    target.mkdir(exist_ok=True)
+    for name, (notebook, title) in PICTURES.items():
+        content = picture(Path(folder, f"{notebook}.ipynb"), title)
+        with replacing(target / f"{name}.png") as temporary:
+            temporary.write_bytes(content)

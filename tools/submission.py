@@ -1,0 +1,54 @@
+"""`make submission`: one zip with the notebooks, the models and the report, ready to hand in."""
+
+import sys
+import tempfile
+import zipfile
+from pathlib import Path
+
+from signmnist.data import replacing
+from tools.check_submission import MODELS, notebook_problems
+from tools.notebooks import build, read_notebook, same_text, sources
+from tools.run import RunError, exit_status
+
+FOLDER = "sign_mnist"
+TARGET = Path("build", "submission.zip")
+
+
+def problems(root):
+    """What keeps the notebooks and models in `root` from being handed in, a list of str."""
+    found = []
+    for source in sources(root):
+        path = Path(root, f"{source.stem}.ipynb")
+        if not path.exists():
+            found.append(f"{path.name} is missing: run `make publish`")
+            continue
+        found += [f"{path.name}: {problem}" for problem in notebook_problems(path.read_bytes())]
+        if not same_text(build(source), read_notebook(path)):
+            found.append(f"{path.name} is out of date: run `make notebooks` or `make publish`")
+    missing = [name for name in MODELS if not Path(root, "models", name).exists()]
+    return found + [f"models/{name} is missing: run `make publish`" for name in missing]
+
+
+def submit(root, target):
+    """Writes the zip to `target`; raises RunError, and writes nothing, if something is wrong."""
+    found = problems(root)
+    if found:
+        raise RunError("\n".join(["Not ready to be handed in:", *found]))
+    from tools.documents import write_all  # TensorFlow, which a refusal need not wait for
+
+    with tempfile.TemporaryDirectory() as folder:
+        files = [
+            *(Path(root, f"{source.stem}.ipynb") for source in sources(root)),
+            *(Path(root, "models", name) for name in MODELS),
+            *write_all(root, folder),
+        ]
+        with replacing(target) as temporary, zipfile.ZipFile(temporary, "w") as archive:
+            for path in files:
+                # a fixed date: the same files make the same zip
+                entry = zipfile.ZipInfo(f"{FOLDER}/{path.name}")
+                archive.writestr(entry, path.read_bytes(), zipfile.ZIP_DEFLATED)
+    print(f"{target}  {target.stat().st_size:,} bytes, {len(files)} files")
+
+
+if __name__ == "__main__":
+    sys.exit(exit_status(lambda: submit(Path(), TARGET)))
