@@ -7,7 +7,7 @@ VENV = .venv
 RUN = $(VENV)/bin/python
 READY = $(VENV)/.ready
 
-.PHONY: help run test publish notebooks report submission check clean
+.PHONY: help run test publish notebooks report submission check colab clean
 
 help:
 	@echo 'make run        execute the notebooks into build/ and show the results'
@@ -18,6 +18,7 @@ help:
 	@echo 'make report     rewrite report.md and the README table from models/results.json'
 	@echo 'make submission one zip to hand in, in build/'
 	@echo 'make check ZIP="a.zip b.zip"  check hand-ins and rank them'
+	@echo 'make colab      execute each notebook alone, with the versions that Colab has'
 	@echo 'make clean      delete build/'
 
 run: $(READY)
@@ -42,6 +43,9 @@ submission: $(READY)
 
 check: $(READY)
 	@$(RUN) -m tools.check_submission $(ZIP)
+
+colab: $(READY)
+	@$(RUN) -m tools.colab
 
 clean:
 	rm -rf build

@@ -18,25 +18,21 @@ PICTURES = {
 }
 
 
-class MissingPicture(Exception):
-    """A plot that the report shows and a notebook does not have."""
-
-
 def picture(path, title):
-    """The PNG of the plot with this title in the executed notebook at `path`."""
+    """The PNG of the plot with this title in the executed notebook at `path`, or None."""
     for cell in read_notebook(path).cells:
         if cell.cell_type == "code" and f'"{title}"' in cell.source:
             for output in cell.outputs:
                 if "image/png" in output.get("data", {}):
                     return base64.b64decode(output.data["image/png"])
-    raise MissingPicture(f'{path}: no plot "{title}"; run the notebook again')
+    return None
 
 
 def write_pictures(folder):
-    """Writes folder/figures/*.png from the notebooks in `folder`."""
-    target = Path(folder, "figures")
-    target.mkdir(exist_ok=True)
+    """Writes folder/figures/*.png from the notebooks that there are in `folder`."""
     for name, (notebook, title) in PICTURES.items():
-        content = picture(Path(folder, f"{notebook}.ipynb"), title)
-        with replacing(target / f"{name}.png") as temporary:
-            temporary.write_bytes(content)
+        path = Path(folder, f"{notebook}.ipynb")
+        content = picture(path, title) if path.exists() else None
+        if content:
+            with replacing(Path(folder, "figures", f"{name}.png")) as temporary:
+                temporary.write_bytes(content)

@@ -59,13 +59,19 @@ def models_in_use(root, target):
 
 
 def install(root, target):
-    """Copies the notebooks, report and models of `target` to `root`, each file at once.
+    """Copies notebooks, models, report and figures of `target` to `root`, each file at once.
 
     Files of models/ that are not among them are removed.
     """
     models = models_in_use(root, target)
     notebooks = [f"{source.stem}.ipynb" for source in sources(root)]
-    for name in [*(f"models/{model}" for model in models), *notebooks, "report.md"]:
+    figures = sorted(Path(target, "figures").glob("*.png"))
+    for name in [
+        *(f"models/{model}" for model in models),
+        *notebooks,
+        *(f"figures/{path.name}" for path in figures),
+        "report.md",
+    ]:
         with replacing(Path(root, name)) as temporary:
             shutil.copyfile(Path(target, name), temporary)
     for path in Path(root, "models").iterdir():

@@ -7,12 +7,14 @@ records when the report is built.
 import json
 import re
 from pathlib import Path
+from statistics import mean
 
 import jinja2
 import pandas as pd
 
 from signmnist.data import replacing
 from signmnist.results import load_records, results_table
+from tools.pictures import write_pictures
 
 ROOT = Path(__file__).parent.parent
 HEADLINES = "sign_mnist_clustered", "sign_mnist_pruned"
@@ -61,8 +63,8 @@ def seeds_table(seeds):
         }
         for seed, f in seeds.items()
     }
-    mean = sum(f["accurate"]["accuracy"] for f in seeds.values()) / len(seeds)
-    rows["mean"] = {"accurate: errors": "", "accurate: test accuracy": f"{mean:.3%}"}
+    average = mean(f["accurate"]["accuracy"] for f in seeds.values())
+    rows["mean"] = {"accurate: errors": "", "accurate: test accuracy": f"{average:.3%}"}
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("seed")
 
 
@@ -104,6 +106,8 @@ def write_report(folder):
         figures["seeds"] = seeds_table(figures["seeds"])
     if "race" in figures:
         figures["race"] = race_table(figures["race"], records)
+    if "four_bits" in figures:
+        figures["four_bits"]["mean"] = mean(figures["four_bits"]["test"].values())
     with replacing(Path(folder, "report.md")) as temporary:
         temporary.write_text(render(records, figures))
     return "\n".join([banner(records), results_table(records).to_string()]).strip()
@@ -119,5 +123,6 @@ def refresh_readme(root):
 
 
 if __name__ == "__main__":
+    write_pictures(ROOT)
     print(write_report(ROOT))
     refresh_readme(ROOT)

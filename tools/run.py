@@ -31,6 +31,7 @@ from tools.notebooks import (
     with_outputs,
     write_notebook,
 )
+from tools.pictures import write_pictures
 from tools.progress import Progress, minutes
 from tools.report import write_report
 from tools.sample import write_sample
@@ -81,6 +82,7 @@ def run(root, target, profile, paths):
     start = time.monotonic()
     target = Path(target).resolve()
     (target / "models").mkdir(parents=True, exist_ok=True)
+    remove_temporary(target)
     sha256 = {path.name: file_sha256(path) for path in paths}
     circumstances = {"profile": profile, "data_sha256": sha256}
     env = {
@@ -105,8 +107,16 @@ def run(root, target, profile, paths):
         notebook.metadata = {**METADATA, "signmnist": stamp}
         write_notebook(notebook, path)
         print(f"{source.stem}  done in {minutes(seconds)}")
+    write_pictures(target)
     print(f"\n{write_report(target)}\n")
     print(f"{minutes(time.monotonic() - start)} in all; notebooks, models and report.md: {target}")
+
+
+def remove_temporary(folder):
+    """Deletes what `replacing` left half-written in `folder` when a run was killed."""
+    for path in folder.rglob(".*"):
+        if re.match(r"\.\d+\..", path.name) and path.is_file():
+            path.unlink()
 
 
 def is_up_to_date(path, stamp):

@@ -1,0 +1,72 @@
+"""Executes each notebook alone, as Colab would: clean Python, Colab's versions, empty folder.
+
+    .venv/bin/python -m tools.colab [q1 q2 ...]
+
+Makes build/colab/.venv with python3.13 and what Colab has installed, copies each notebook into
+a folder of its own, and runs it there from its first cell, which installs the rest. PROFILE as
+for `make run`, by default "smoke". The data are found as always.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from signmnist.data import find_csvs
+from tools.notebooks import sources
+from tools.progress import minutes
+from tools.run import RunError, exit_status
+
+FOLDER = Path("build", "colab")
+PYTHON = os.environ.get("COLAB_PYTHON", "python3.13")
+# What the notebooks use of Colab's own packages, and what executes them
+COLAB = (
+    *("tensorflow==2.20.0", "tf_keras==2.20.1", "numpy==2.1.3"),
+    *("pandas", "matplotlib", "scikit-learn", "scipy", "pyarrow"),
+    *("ipykernel", "nbconvert", "setuptools"),
+)
+
+
+def environment():
+    """The Python of a virtual environment like Colab's, made where it is not there yet."""
+    python = FOLDER / ".venv" / "bin" / "python"
+    ready = FOLDER / ".venv" / ".ready"
+    if not ready.exists():
+        print(f"making {FOLDER / '.venv'} with {PYTHON}: about 3 GB, it takes some minutes")
+        pip = [str(python.absolute()), "-m", "pip", "install", "--quiet", *COLAB]
+        try:
+            subprocess.run([PYTHON, "-m", "venv", "--clear", FOLDER / ".venv"], check=True)
+            subprocess.run(pip, check=True)
+        except (OSError, subprocess.CalledProcessError) as error:
+            raise RunError(f"{error}. Name a Python 3.13: COLAB_PYTHON=/path/to/python") from error
+        ready.touch()
+    return python.absolute()
+
+
+def main(names):
+    """Executes the notebooks with these names, all by default; raises RunError if one fails."""
+    python = environment()
+    csvs = find_csvs()[0].resolve().parent
+    env = {**os.environ, "SIGN_MNIST_DIR": str(csvs)}
+    env["PROFILE"] = os.environ.get("PROFILE", "smoke")
+    for name in names or [source.stem for source in sources(Path())]:
+        folder = FOLDER / name
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        shutil.copy(f"{name}.ipynb", folder)
+        start = time.monotonic()
+        command = [python, "-m", "nbconvert", "--to", "notebook", "--execute", "--inplace"]
+        done = subprocess.run(
+            [*command, f"{name}.ipynb"], cwd=folder, env=env, capture_output=True, text=True
+        )
+        if done.returncode:
+            raise RunError(f"{name} failed:\n{done.stderr[-3000:]}")
+        print(
+            f"{name}  alone, {env['PROFILE']} profile: done in {minutes(time.monotonic() - start)}"
+        )
+
+
+if __name__ == "__main__":
+    sys.exit(exit_status(lambda: main(sys.argv[1:])))
