@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from signmnist.results import load_records, save_record
+from tools.pictures import PICTURES, picture
 from tools.report import refresh_readme, write_report
 
 ROOT = Path(__file__).parent.parent
@@ -54,3 +55,11 @@ def test_figures_of_other_data_are_marked(project):
     report = (project / "report.md").read_text()
     assert "NOT Sign Language MNIST" in report
     assert "Other seeds" not in report  # these are figures of the real data
+
+
+@pytest.mark.parametrize("name", PICTURES)
+def test_a_figure_of_the_report_is_the_plot_in_its_notebook(name):
+    notebook, title = PICTURES[name]
+    plot = picture(ROOT / f"{notebook}.ipynb", title)
+    assert plot and plot == (ROOT / "figures" / f"{name}.png").read_bytes(), "make report"
+    assert f"(figures/{name}.png)" in (ROOT / "report.md").read_text()

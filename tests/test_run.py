@@ -16,7 +16,15 @@ import tools.run
 from signmnist.data import TEST_CSV, TRAIN_CSV, DataError, file_sha256
 from tools.notebooks import read_notebook, write_notebook
 from tools.progress import Progress, minutes
-from tools.run import RunError, exit_status, find_data, forget_results, read_profile, run
+from tools.run import (
+    RunError,
+    exit_status,
+    find_data,
+    forget_results,
+    read_profile,
+    remove_temporary,
+    run,
+)
 from tools.sample import write_sample
 
 SCRIPT = """\
@@ -244,3 +252,13 @@ def test_on_a_terminal_progress_is_one_line_that_vanishes():
 def test_durations_are_in_minutes_and_seconds():
     assert minutes(5) == "00:05"
     assert minutes(3725) == "62:05"
+
+
+def test_what_a_killed_run_left_half_written_goes_and_nothing_else(tmp_path):
+    for name in (".123.q1.ipynb", "models/.45.a.tflite", ".hidden", "models/a.tflite", ".12"):
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("x")
+    remove_temporary(tmp_path)
+    left = {str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*") if p.is_file()}
+    assert left == {".hidden", "models/a.tflite", ".12"}
