@@ -224,7 +224,7 @@ from signmnist.fourbit import (
     quantized_layers,
     quantized_weights,
     quiet_qkeras,
-    steps,
+    stored_numbers,
 )
 
 # %%
@@ -411,7 +411,7 @@ print(f"print_qstats counts {by_qkeras:,} bits, the independent count {core:,}: 
 # %%
 proof = {}
 for layer in quantized_layers(network):
-    for kind, (numbers, step) in zip(("weights", "biases"), steps(layer), strict=False):
+    for kind, (numbers, step) in zip(("weights", "biases"), stored_numbers(layer), strict=False):
         whole = np.round(numbers)
         off = np.abs(numbers - whole).max()
         assert off < 1e-4 and whole.min() >= -8 and whole.max() <= 7
@@ -428,17 +428,17 @@ formats = dict.fromkeys(proof.columns[:-1], "{:,.0f}") | {"off by at most": "{:.
 display(proof.style.format(formats).set_caption(data.banner))
 
 # %%
-layers = quantized_layers(network)
+four_bit = quantized_layers(network)
 fig, axes = figure("The whole numbers of each layer", 2, 4, (9, 4.6), data.banner)
-for ax, layer in zip(axes.flat, layers, strict=False):
-    whole, counts = np.unique(np.round(steps(layer)[0][0]), return_counts=True)
+for ax, layer in zip(axes.flat, four_bit, strict=False):
+    whole, counts = np.unique(np.round(stored_numbers(layer)[0][0]), return_counts=True)
     ax.bar(whole, counts, color=BLUE)
     ax.set_title(layer.name, fontsize=10)
     ax.set_xticks([-7, 0, 7])
-whole, counts = np.unique(np.round(steps(layers[-1])[1][0]), return_counts=True)
-axes.flat[len(layers)].bar(whole, counts, color=ORANGE)
-axes.flat[len(layers)].set_title(f"{layers[-1].name}, biases", fontsize=10)
-axes.flat[len(layers)].set_xticks([-7, 0, 7])
+whole, counts = np.unique(np.round(stored_numbers(four_bit[-1])[1][0]), return_counts=True)
+axes.flat[len(four_bit)].bar(whole, counts, color=ORANGE)
+axes.flat[len(four_bit)].set_title(f"{four_bit[-1].name}, biases", fontsize=10)
+axes.flat[len(four_bit)].set_xticks([-7, 0, 7])
 axes[0, 0].set_ylabel("weights")
 axes[1, 0].set_ylabel("weights")
 plt.show()

@@ -44,7 +44,7 @@ def quantized_layers(model):
     return [layer for layer in model.layers if hasattr(layer, "kernel_quantizer_internal")]
 
 
-def steps(layer):
+def stored_numbers(layer):
     """The kernel of a QKeras layer and, where there is one, its bias, in steps.
 
     Returns a list of (numbers, step): numbers are float arrays, whole if all is well;
@@ -64,7 +64,9 @@ def quantized_weights(model):
     weights = []
     for layer in model.layers:
         if layer in quantized_layers(model):
-            weights += [(numbers * step).astype(np.float32) for numbers, step in steps(layer)]
+            weights += [
+                (numbers * step).astype(np.float32) for numbers, step in stored_numbers(layer)
+            ]
         else:
             weights += layer.get_weights()
     return weights
@@ -108,7 +110,9 @@ def bit_count(model):
             continue
         row = dict.fromkeys(("weights", "biases", "scales", "normalization"), 0)
         if layer in quantized_layers(model):
-            parts = zip(("weights", "biases"), steps(layer), layer.get_quantizers(), strict=False)
+            parts = zip(
+                ("weights", "biases"), stored_numbers(layer), layer.get_quantizers(), strict=False
+            )
             for kind, (numbers, step), quantizer in parts:
                 row[kind] = numbers.size * quantizer.bits
                 if isinstance(quantizer.alpha, str):

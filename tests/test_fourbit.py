@@ -17,7 +17,7 @@ from signmnist.fourbit import (
     quantized_layers,
     quantized_weights,
     quiet_qkeras,
-    steps,
+    stored_numbers,
 )
 from signmnist.packing import LAYERS, TYPES, as_array, read_model, repack
 from signmnist.results import load_records
@@ -81,7 +81,7 @@ def test_steps_of_a_known_layer():
     layer = QDense(2, kernel_quantizer=auto(), bias_quantizer=quantized_bits(4, 0, alpha=1))
     layer.build((None, 3))
     layer.set_weights([np.array([[0.7, 14], [-0.32, -7], [0.09, 1]]), np.array([0.26, -3])])
-    (kernel, kernel_step), (bias, bias_step) = steps(layer)
+    (kernel, kernel_step), (bias, bias_step) = stored_numbers(layer)
     np.testing.assert_allclose(kernel, [[7, 7], [-3, -4], [1, 1]], atol=1e-5)
     np.testing.assert_allclose(kernel_step, [0.1, 2])
     np.testing.assert_allclose(bias, [2, -8])
@@ -128,7 +128,7 @@ def in_file_order(numbers):
 def assert_same_numbers(content, network):
     stored = numbers_in_file(content)
     for array, layer in zip(stored, quantized_layers(network), strict=True):
-        expected = in_file_order(steps(layer)[0][0])
+        expected = in_file_order(stored_numbers(layer)[0][0])
         # a negative gain of the folded normalization turns the sign of a channel
         same = [
             np.array_equal(a, b) or np.array_equal(a, -b)
@@ -181,7 +181,7 @@ def test_the_committed_network_holds_whole_numbers_of_4_bits(committed):
     layers = quantized_layers(committed)
     assert len(layers) == 7
     for layer in layers:
-        for (numbers, step), stored in zip(steps(layer), layer.get_weights(), strict=True):
+        for (numbers, step), stored in zip(stored_numbers(layer), layer.get_weights(), strict=True):
             whole = np.round(numbers)
             np.testing.assert_allclose(numbers, whole, atol=1e-4)
             assert whole.min() >= -8 and whole.max() <= 7
