@@ -13,16 +13,17 @@ import json
 import sys
 from pathlib import Path
 
-from benchmarks.race import held_out
-from signmnist.baseline import BATCH_SIZE, augment, compile_cnn
-from signmnist.data import load_sign_mnist, replacing
 from signmnist.runtime import use_keras_2
-from signmnist.splits import group_split, photo_groups
-from signmnist.training import accuracy, train
 
 use_keras_2()
 import tensorflow as tf
 from qkeras import QConv2D, QDense, quantized_bits, quantized_po2
+
+from benchmarks.race import held_out
+from signmnist.baseline import BATCH_SIZE, augment, compile_cnn
+from signmnist.data import load_sign_mnist, replacing
+from signmnist.splits import group_split, photo_groups
+from signmnist.training import accuracy, train
 
 FIGURES = Path(__file__).with_suffix(".json")
 TRIAL_EPOCHS, EPOCHS = 5, 12
