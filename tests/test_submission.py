@@ -1,5 +1,6 @@
 """Handing in and checking what was handed in: good files, broken ones and hostile ones."""
 
+import io
 import json
 import shutil
 import zipfile
@@ -13,6 +14,7 @@ from nbformat.v4 import new_code_cell, new_notebook, new_output
 import tools.check_submission as checker
 import tools.submission
 from signmnist.data import LABELS
+from signmnist.results import load_records
 from signmnist.runtime import use_keras_2
 from signmnist.tflite import gzip_size
 from tools.check_submission import RANKED, BadZip, main, notebook_problems, ranking, read_members
@@ -234,5 +236,11 @@ def test_the_project_itself_can_be_handed_in_and_passes_its_own_check(tmp_path, 
     first = target.read_bytes()
     tools.submission.submit(ROOT, target)
     assert target.read_bytes() == first
+    record = next(r for r in load_records(MODELS / "results.json") if r["notebook"] == "q4")
+    for name in ("report.docx", "q4_report.docx"):
+        with zipfile.ZipFile(target) as archive:
+            document = zipfile.ZipFile(io.BytesIO(archive.read(f"sign_mnist/{name}")))
+        assert f"{record['bytes_gzip']:,}" in document.read("word/document.xml").decode()
+        assert [entry for entry in document.namelist() if entry.startswith("word/media/")]
     assert main([str(target)]) == 0
     assert "of 7,172" in capsys.readouterr().out
