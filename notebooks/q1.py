@@ -182,8 +182,8 @@ from signmnist.training import accuracy, predict, train
 build_cnn(**ACCURATE).summary(line_length=80)
 
 # %% [markdown]
-# What training sees: the first sign above, turned by up to 0.03 of a turn, shifted and zoomed by
-# about a tenth, in other light.
+# What training sees: the first image of the training file, a D, turned by up to 0.03 of a turn,
+# shifted and zoomed by about a tenth, in other light.
 
 # %%
 samples = augment(np.repeat(data.x_train[:1], 12, axis=0), seed=[SEED, 1]).numpy()
@@ -485,13 +485,15 @@ display(pd.DataFrame({"TFLite Micro": {name: r["micro"] for name, r in records.i
 # %% [markdown]
 # Float, int8 and int16x8 models run there. Dynamic range is refused because it is *hybrid*: int8
 # weights meet float activations, which are quantized anew at each run. The microcontroller's
-# kernels know one number type per operator, with all ranges fixed beforehand. float16 is refused
-# for a like reason: its weights must first be expanded to float32.
+# kernels accept only fixed combinations of number types, with all ranges known beforehand. float16
+# is refused for another reason: its weights are expanded to float32 by an operator that TFLite
+# Micro has for integers only. In the table above, *arena* is the working memory that TFLite Micro
+# needs, a dash says that it refuses the model, and ± is one standard deviation.
 
 # %% [markdown]
 # ## 5. What the figures say
 #
-# ### Four times smaller, but hardly compressible
+# ### A byte a weight, but hardly compressible
 #
 # A float32 weight takes 32 bits, an int8 weight 8. How much of that is information? The entropy of
 # the values says how many bits an ideal compressor would need for each.
@@ -553,8 +555,8 @@ assert (stored["stored as"][stored.elements >= 1024] == "int8").all()
 # %% [markdown]
 # The converter leaves weight tensors of fewer than 1,024 elements in float: there the saved bytes
 # are few, and quantizing the activations at each run has its own cost. In a network as small as
-# the compact one nearly every layer is below that bound, so dynamic range does almost nothing for
-# it, and a full integer scheme is needed.
+# the compact one every layer is below that bound, so dynamic range quantizes none of its weights,
+# and a full integer scheme is needed.
 #
 # ### int16x8: accurate and slow
 
@@ -620,10 +622,11 @@ display(
 # - **Dynamic range** when there are no such images: as small on disk, for phones and servers.
 # - **float16** for GPUs: half the bytes, and the answers stay the same.
 # - **int16x8** for signals that 8-bit activations cannot hold, if the slow kernels are affordable.
-# - **QAT** when int8 alone loses accuracy: it costs training time and adds no bytes.
+# - **QAT** when int8 alone loses accuracy: it costs training time and hardly any bytes.
 #
-# The compact network in the corner of the plot shows that the architecture is the strongest
-# compressor of all; questions 2 and 3 start from there.
+# The compact network in the corner of the plot shows that a smaller architecture saves more bytes
+# than any number format of this notebook, at the price of some accuracy. Questions 2 and 3 compress
+# both networks further. (The step line joins the models that no other beats in both respects.)
 
 # %%
 print(f"{PROFILE} profile, {(time.perf_counter() - started) / 60:.1f} minutes")
