@@ -1,6 +1,6 @@
 """The 4-bit network of q4: quantizers on held-out photos, and other seeds on the test file.
 
-    .venv/bin/python -m benchmarks.four_bits validation
+    .venv/bin/python -m benchmarks.four_bits validation [NAME ...]
     .venv/bin/python -m benchmarks.four_bits test [SEED ...]
 
 `validation` compares quantizers by networks trained without the held-out photos: the figures
@@ -29,7 +29,7 @@ FIGURES = Path(__file__).with_suffix(".json")
 TRIAL_EPOCHS, EPOCHS = 5, 12
 QUANTIZERS = {
     "alpha 1": lambda: quantized_bits(4, 0, alpha=1),
-    "alpha 1/4": lambda: quantized_bits(4, 0, alpha=0.25),
+    "alpha 1, -2 integer bits": lambda: quantized_bits(4, tf.Variable(-2.0), alpha=1),
     "auto": lambda: quantized_bits(4, 0, 1, alpha="auto"),
     "auto_po2": lambda: quantized_bits(4, 0, 1, alpha="auto_po2"),
     "powers of two": lambda: quantized_po2(4),
@@ -81,22 +81,22 @@ def save(kind, name, share):
         temporary.write_text(json.dumps(figures, indent=1) + "\n")
 
 
-def main(kind, seeds):
+def main(kind, chosen):
     data = load_sign_mnist()
     if kind == "validation":
         x, judged, baseline, _ = held_out(data)
         y = data.y_train[group_split(data.y_train, photo_groups(data.x_train))[0]]
         save(kind, "float", accuracy(baseline, *judged))
-        for name, quantizer in QUANTIZERS.items():
-            network = trained(baseline, quantizer, x, y, TRIAL_EPOCHS, 0, name)
+        for name in chosen or QUANTIZERS:
+            network = trained(baseline, QUANTIZERS[name], x, y, TRIAL_EPOCHS, 0, name)
             save(kind, name, accuracy(network, *judged))
     else:
         baseline = tf.keras.models.load_model("models/sign_mnist_baseline.keras", compile=False)
-        for seed in seeds:
+        for seed in chosen or ["0", "1", "2"]:
             rows = data.x_train, data.y_train
             network = trained(baseline, QUANTIZERS["auto"], *rows, EPOCHS, int(seed), "4 bits")
             save(kind, seed, accuracy(network, data.x_test, data.y_test))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2:] or ["0", "1", "2"])
+    main(sys.argv[1], sys.argv[2:])

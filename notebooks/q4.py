@@ -181,11 +181,12 @@ plt.show()
 # but at half the learning rate. 1,500 augmented training images stand for unseen ones; the choice
 # does not look at the test file.
 #
-# - **alpha**: a number (fixed steps for all layers), `auto` (a float scale a channel), `auto_po2`
-#   (a power of two a channel, which hardware multiplies by shifting);
+# - **alpha**: 1 (fixed steps for all layers), `auto` (a float scale a channel), `auto_po2` (a
+#   power of two a channel, which hardware multiplies by shifting);
 # - **symmetric**: -7 to 7, or -8 to 7;
-# - **integer bits** double the range: 0 is ±1, 1 is ±2. (Negative ones, to halve it, are not
-#   possible in QKeras 0.9.0; an alpha of 1/4 does that.)
+# - **integer bits** set the range: -2 is ±1/4, 0 is ±1, 1 is ±2. (QKeras 0.9.0 takes negative ones
+#   only as a `tf.Variable`. A number other than 1 for alpha would not do: it multiplies the result
+#   and leaves the grid where it was.)
 # - **stochastic rounding** rounds up or down at random, the nearer the likelier. In QKeras 0.9.0
 #   the argument has an effect only with a fixed alpha, and only where Keras's learning phase is set
 #   by hand, as `learning_phase` does here;
@@ -200,7 +201,7 @@ WEIGHT_QUANTIZERS = {
     "alpha 1": (4, lambda: quantized_bits(4, 0, alpha=1)),
     "alpha 1, symmetric": (4, lambda: quantized_bits(4, 0, 1, alpha=1)),
     "alpha 1, 1 integer bit": (4, lambda: quantized_bits(4, 1, alpha=1)),
-    "alpha 1/4": (4, lambda: quantized_bits(4, 0, alpha=0.25)),
+    "alpha 1, -2 integer bits": (4, lambda: quantized_bits(4, tf.Variable(-2.0), alpha=1)),
     "alpha 1, stochastic": (
         4,
         lambda: quantized_bits(4, 0, alpha=1, use_stochastic_rounding=True),
@@ -297,7 +298,7 @@ display(
 bias = baseline.layers[-1].get_weights()[1]
 BIAS_QUANTIZERS = {
     "alpha 1": lambda: quantized_bits(4, 0, alpha=1),
-    "alpha 1/4": lambda: quantized_bits(4, 0, alpha=0.25),
+    "alpha 1, -2 integer bits": lambda: quantized_bits(4, tf.Variable(-2.0), alpha=1),
     "auto": auto,
 }
 fig, axes = figure("24 biases, float and in 4 bits", 1, 3, size=(9, 3), banner=data.banner)
