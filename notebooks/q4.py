@@ -58,7 +58,6 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import tensorflow as tf
-from adjustText import adjust_text
 from IPython.display import Markdown, display
 from qkeras import QConv2D, QDense, binary, quantized_bits, quantized_po2, ternary
 from qkeras.estimate import print_qstats
@@ -263,22 +262,32 @@ shown = trials.style.format(dict.fromkeys(trials.columns[2:], "{:.2%}")).hide(ax
 display(shown.set_caption(data.banner))
 
 # %%
-fig, ax = figure("Accuracy after one epoch against bits a weight", size=(9, 5), banner=data.banner)
-x, y = trials["bits a weight"], 100 * trials["augmented training images"]
-ax.plot(x, y, "o", color=BLUE, markersize=7)
-ax.margins(0.12, 0.15)
-ax.set(xlabel="bits a weight", ylabel="accuracy on augmented images, %")
-names = [ax.text(*row, fontsize=9) for row in zip(x, y, trials["quantizer"], strict=True)]
-fig.canvas.draw()
-adjust_text(names, x=x, y=y, ax=ax, arrowprops={"arrowstyle": "-", "color": "0.6"})
+fig, axes = figure(
+    "Accuracy after one epoch: by bits a weight, and of the 4-bit quantizers",
+    1,
+    2,
+    size=(9, 4),
+    banner=data.banner,
+)
+share = 100 * trials.set_index("quantizer")["augmented training images"]
+scaled = ["binary", "ternary", "auto, 3 bits", "auto", "auto, 6 bits", "auto, 8 bits"]
+axes[0].plot([1, 2, 3, 4, 6, 8], share[scaled], marker="o", color=BLUE)
+axes[0].set_xticks([1, 2, 3, 4, 6, 8], ["1\nbinary", "2\nternary", 3, "4\nauto", 6, 8])
+axes[0].set(xlabel="bits a weight", ylabel="accuracy on augmented images, %")
+four = share[list(trials["quantizer"][trials["bits a weight"] == 4])]
+bars = axes[1].barh(four.index, four, color=BLUE)
+axes[1].bar_label(bars, fmt=" %.1f", fontsize=9)
+axes[1].set_xlabel("accuracy on augmented images, %")
+axes[1].margins(x=0.15)
+axes[1].invert_yaxis()
+axes[1].grid(axis="y", visible=False)
 plt.show()
 
 # %%
-four = trials[trials["bits a weight"] == 4].set_index("quantizer")["augmented training images"]
 display(
     Markdown(
-        f"With 4 bits, **{four.idxmax()}** is best ({four.max():.2%}) and "
-        f"**{four.idxmin()}** worst ({four.min():.2%})."
+        f"With 4 bits, **{four.idxmax()}** is best ({four.max():.2f} %) and "
+        f"**{four.idxmin()}** worst ({four.min():.2f} %)."
     )
 )
 

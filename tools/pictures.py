@@ -13,7 +13,10 @@ PICTURES = {
     "q2_parts": ("q2", "The headline file after gzip -9"),
     "q3_models": ("q3", "Accuracy against bytes: pruning"),
     "q3_layers": ("q3", "Accuracy when one layer alone is pruned, not fine-tuned"),
-    "q4_quantizers": ("q4", "Accuracy after one epoch against bits a weight"),
+    "q4_quantizers": (
+        "q4",
+        "Accuracy after one epoch: by bits a weight, and of the 4-bit quantizers",
+    ),
     "q4_comparison": ("q4", "Accuracy and size, float and 4 bits"),
 }
 
