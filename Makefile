@@ -18,7 +18,7 @@ help:
 	@echo 'make report     rewrite report.md and the README table from models/results.json'
 	@echo 'make submission one zip to hand in, in build/'
 	@echo 'make check ZIP="a.zip b.zip"  check hand-ins and rank them'
-	@echo 'make colab      execute each notebook alone, with the versions that Colab has'
+	@echo 'make colab      execute each notebook alone, with the Python and TensorFlow of Colab'
 	@echo 'make clean      delete build/'
 
 run: $(READY)

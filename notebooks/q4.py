@@ -3,8 +3,8 @@
 #
 # **QKeras: all weights and biases of the convolutions and the dense layer in 4 bits, as accurate as
 # float.** Quantization-aware training from the accurate baseline of question 1. The score is the
-# accuracy. Then the part that is usually left out: the 4 bits are counted, proved, stored as 4 bits
-# in a `.tflite`, and run.
+# accuracy. Then the part that is usually left out: the 4 bits are counted and proved, and the
+# weights are stored as INT4 in a `.tflite` that LiteRT and TFLite Micro run.
 #
 # | section | what | file |
 # |---|---|---|
@@ -177,8 +177,9 @@ plt.show()
 # ## 2. Which quantizer for the weights
 #
 # Each candidate starts from the same float weights and is trained for one epoch, as in question 1
-# but at half the learning rate. 1,500 augmented training images stand for unseen ones; the choice
-# does not look at the test file.
+# but at half the learning rate. 1,500 augmented training images stand for unseen ones. This is a
+# first look: the choice itself (section 4) was made on held-out photos. The test file's column is
+# shown, not used.
 #
 # - **alpha**: 1 (fixed steps for all layers), `auto` (a float scale a channel), `auto_po2` (a
 #   power of two a channel, which hardware multiplies by shifting);

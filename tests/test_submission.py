@@ -93,7 +93,7 @@ def test_members_are_found_in_any_folder_and_nothing_leaves_the_zip(tmp_path):
 
 
 def test_a_zip_bomb_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(checker, "MAX_FILE", 10_000)
+    monkeypatch.setitem(checker.MAX_BYTES, ".ipynb", 10_000)
     path = write_zip(tmp_path / "bomb.zip", {"q1.ipynb": b"0" * 10_001})
     with pytest.raises(BadZip, match="q1.ipynb: more than"):
         read_members(path)
@@ -101,6 +101,26 @@ def test_a_zip_bomb_is_refused(tmp_path, monkeypatch):
     path = write_zip(tmp_path / "many.zip", {"q1.ipynb": b"0", "q2.ipynb": b"0"})
     with pytest.raises(BadZip, match="2 files are more than 1"):
         read_members(path)
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_methods_that_unpack_without_bounds_are_refused(tmp_path, method):
+    with zipfile.ZipFile(tmp_path / "b.zip", "w", method) as archive:
+        archive.writestr("q1.ipynb", b"0" * 1000)
+    with pytest.raises(BadZip, match="q1.ipynb: packed by another method"):
+        read_members(tmp_path / "b.zip")
+
+
+def test_a_name_cannot_write_to_the_terminal(tmp_path):
+    path = write_zip(tmp_path / "n.zip", {"a\n\x1b[31mq1 ok.tflite": b"0"})
+    assert list(read_members(path)) == ["'a\\n\\x1b[31mq1 ok.tflite'"]
+
+
+def test_an_unforeseen_error_stays_with_its_hand_in(monkeypatch, tmp_path):
+    monkeypatch.setattr(checker, "read_members", lambda path: 1 / 0)
+    rows, scores = checker.check(tmp_path / "a.zip", tmp_path, 1)
+    assert rows[0]["problem"] == "could not be checked (ZeroDivisionError)"
+    assert set(scores) == set(RANKED) and not any(scores.values())
 
 
 def test_a_damaged_zip_is_refused(tmp_path):
@@ -113,7 +133,10 @@ def test_a_damaged_zip_is_refused(tmp_path):
     path.write_bytes(content)
     with pytest.raises(BadZip, match="damaged"):
         read_members(path)
+    path.write_text("no zip")
     with pytest.raises(BadZip, match="damaged or not a zip"):
+        read_members(path)
+    with pytest.raises(BadZip, match="no such file"):
         read_members(tmp_path / "absent.zip")
 
 
@@ -184,7 +207,7 @@ def test_several_hand_ins_are_checked_ranked_and_one_bad_zip_stops_nothing(
     notebooks = {f"q{i}.ipynb": notebook([STREAM]) for i in range(1, 5)}
     good = write_zip(tmp_path / "good.zip", models | notebooks)
     (tmp_path / "bad.zip").write_text("no zip")
-    monkeypatch.setattr(checker, "GOAL", 0)
+    monkeypatch.setattr(checker, "GOAL", 0)  # the models were not made for the sample
     ranks = tmp_path / "ranking.csv"
     assert main([str(tmp_path / "bad.zip"), str(good), "--csv", str(ranks)]) == 1
     printed = capsys.readouterr().out
@@ -213,6 +236,10 @@ def test_what_is_not_ready_is_not_handed_in(project):
     (project / "models" / "sign_mnist.tflite").unlink()
     (project / "notebooks" / "q2.py").write_text("# %%\nprint(2)\n")
     with pytest.raises(RunError) as caught:
+        tools.submission.submit(project, target)
+    (project / "q3.ipynb").write_text("damaged")
+    (project / "notebooks" / "q3.py").write_text("# %%\nprint(2)\n")
+    with pytest.raises(RunError, match="q3.ipynb: not a notebook"):
         tools.submission.submit(project, target)
     assert "q1.ipynb is out of date" in str(caught.value)
     assert "q2.ipynb is missing" in str(caught.value)

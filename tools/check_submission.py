@@ -10,7 +10,6 @@ time and memory. The three models that are ranked see all test images, the other
 
 import argparse
 import concurrent.futures
-import contextlib
 import json
 import os
 import sys
@@ -24,7 +23,15 @@ import pandas as pd
 from tabulate import tabulate
 from tqdm import tqdm
 
-from signmnist.data import LABELS, DataError, find_csvs, read_csv, to_images
+from signmnist.data import (
+    CANONICAL_SHA256,
+    LABELS,
+    DataError,
+    file_sha256,
+    find_csvs,
+    read_csv,
+    to_images,
+)
 from signmnist.tflite import gzip_size
 from tools.scoring import score
 
@@ -42,7 +49,9 @@ RANKED = {
 }
 GOAL = 0.9
 SAMPLE = 500
-MAX_ENTRIES, MAX_FILE, MAX_TOTAL = 2000, 100 * 2**20, 400 * 2**20
+MAX_ENTRIES, MAX_TOTAL, MAX_OTHERS = 2000, 400 * 2**20, 20
+MAX_BYTES = {".ipynb": 20 * 2**20, ".tflite": 100 * 2**20}
+PACKED = zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED  # others unpack without bounds
 
 
 class BadZip(Exception):
@@ -63,20 +72,32 @@ def read_members(path):
             found, total = {}, 0
             for member in sorted(members, key=lambda m: (m.filename.count("/"), m.filename)):
                 place = PurePosixPath(member.filename.replace("\\", "/"))
-                wanted = place.suffix in (".ipynb", ".tflite") and place.name not in found
+                wanted = place.suffix in MAX_BYTES and printable(place.name) not in found
                 if member.is_dir() or not wanted or hidden(place):
                     continue
+                name, limit = printable(place.name), MAX_BYTES[place.suffix]
+                if member.compress_type not in PACKED:
+                    raise BadZip(f"{name}: packed by another method than deflate")
                 with file.open(member) as source:
-                    content = source.read(MAX_FILE + 1)
+                    content = source.read(limit + 1)
                 total += len(content)
-                if len(content) > MAX_FILE or total > MAX_TOTAL:
-                    raise BadZip(f"{place.name}: more than {MAX_FILE // 2**20} MB unpacked")
-                found[place.name] = content
+                if len(content) > limit:
+                    raise BadZip(f"{name}: more than {limit / 2**20:.0f} MB unpacked")
+                if total > MAX_TOTAL:
+                    raise BadZip(f"more than {MAX_TOTAL / 2**20:.0f} MB unpacked")
+                found[name] = content
             return found
+    except FileNotFoundError as error:
+        raise BadZip("there is no such file") from error
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError) as error:
         raise BadZip(f"damaged or not a zip ({error})") from error
     except (NotImplementedError, RuntimeError) as error:
         raise BadZip(f"cannot be unpacked ({error})") from error
+
+
+def printable(name):
+    """A file's name without line breaks or what a terminal would take for commands."""
+    return name if name.isprintable() else ascii(name)
 
 
 def hidden(place):
@@ -88,7 +109,8 @@ def notebook_problems(content):
     """What is wrong with the bytes of a notebook that was handed in, a list of str."""
     try:
         cells = json.loads(content)["cells"]
-        cells = [cell for cell in cells if cell["cell_type"] == "code" and cell["source"]]
+        cells = [cell for cell in cells if cell["cell_type"] == "code"]
+        cells = [cell for cell in cells if "".join(cell["source"]).strip()]
         outputs = [output for cell in cells for output in cell["outputs"]]
         errors = sum(output["output_type"] == "error" for output in outputs)
         left = sum(cell.get("execution_count") is None for cell in cells)
@@ -105,28 +127,37 @@ def notebook_problems(content):
 
 
 def check(path, data, seconds, everything=False):
-    """Checks one hand-in. Returns (rows, scores).
+    """`check_members`, but whatever goes wrong with one hand-in, the others go on."""
+    try:
+        return check_members(read_members(path), data, seconds, everything)
+    except BadZip as error:
+        problem = str(error)
+    except Exception as error:
+        problem = f"could not be checked ({type(error).__name__})"
+    return [row("", problem=problem)], dict.fromkeys(RANKED)
+
+
+def row(file, result="", size="", problem=""):
+    """A line of a hand-in's table."""
+    return {"file": file, "result": result, "gzip bytes": size, "problem": problem}
+
+
+def check_members(members, data, seconds, everything):
+    """Checks the members of one hand-in. Returns (rows, scores).
 
     rows: a list of dicts, one a file, with `file`, `result`, `gzip bytes` and `problem`.
     scores: dict with the keys RANKED, None where there is none. data: folder with
     images.npy and labels.npy, sample_images.npy and sample_labels.npy.
     """
     rows, scores = [], dict.fromkeys(RANKED)
-    try:
-        members = read_members(path)
-    except BadZip as error:
-        return [{"file": "", "result": "", "gzip bytes": "", "problem": str(error)}], scores
-
-    def tell(file, result="", size="", problem=""):
-        rows.append({"file": file, "result": result, "gzip bytes": size, "problem": problem})
-
     for name in NOTEBOOKS:
         problems = notebook_problems(members[name]) if name in members else ["missing"]
-        tell(name, "" if problems else "ok", problem=", ".join(problems))
+        rows.append(row(name, "" if problems else "ok", problem=", ".join(problems)))
     models = [name for name in members if name.endswith(".tflite")]
-    for name in [*MODELS, *sorted(set(models) - set(MODELS))]:
+    others = sorted(set(models) - set(MODELS))
+    for name in [*MODELS, *others[:MAX_OTHERS]]:
         if name not in members:
-            tell(name, problem="missing")
+            rows.append(row(name, problem="missing"))
             continue
         ranked = [title for title, file in RANKED.items() if file == name]
         kind = "" if ranked or everything else "sample_"
@@ -135,12 +166,16 @@ def check(path, data, seconds, everything=False):
             file.flush()
             images, labels = (str(Path(data, f"{kind}{what}.npy")) for what in ("images", "labels"))
             found = score(file.name, images, labels, seconds)
+            expected = len(np.load(labels, "r"))
         size = gzip_size(members[name])
         if not found.total:
-            tell(name, size=f"{size:,}", problem=found.problem)
+            rows.append(row(name, size=f"{size:,}", problem=found.problem))
             continue
         share = found.correct / found.total
-        tell(name, f"{share:.2%} of {found.total:,}", f"{size:,}")
+        rows.append(row(name, f"{share:.2%} of {found.total:,}", f"{size:,}"))
+        if ranked and found.total < expected:
+            rows[-1]["problem"] = f"not through in {seconds:g} s: not ranked"
+            continue
         for title in ranked:
             if title.endswith("accuracy"):
                 scores[title] = share
@@ -148,14 +183,16 @@ def check(path, data, seconds, everything=False):
                 scores[title] = size
             else:
                 rows[-1]["problem"] = f"below {GOAL:.0%}: not ranked"
+    if len(others) > MAX_OTHERS:
+        rows.append(row(f"{len(others) - MAX_OTHERS} more models", problem="not scored"))
     return rows, scores
 
 
 def ranking(scores):
     """Scores of several hand-ins (dict by name) as a DataFrame with a rank for each, best first.
 
-    The smallest bytes and the largest accuracy have rank 1; who has no score comes last.
-    The order is that of the sum of the three ranks.
+    The smallest bytes and the largest accuracy have rank 1; who has no score shares the last
+    rank. The order is that of the sum of the three ranks.
     """
     table = pd.DataFrame.from_dict(scores, orient="index", columns=list(RANKED), dtype=float)
     ranks = []
@@ -163,16 +200,22 @@ def ranking(scores):
         ranks.append(f"{title.split()[0]} rank")
         table[ranks[-1]] = (
             table[title]
-            .rank(method="min", ascending=not title.endswith("accuracy"), na_option="bottom")
+            .rank(method="min", ascending=not title.endswith("accuracy"))
+            .fillna(len(table))
             .astype(int)
         )
+        if not title.endswith("accuracy"):
+            table[title] = table[title].astype("Int64")
     table["sum of ranks"] = table[ranks].sum(axis=1)
     return table.rename_axis("hand-in").sort_values("sum of ranks", kind="stable")
 
 
 def save_test_data(folder):
     """Writes the test images and labels, and a sample of them, as .npy files to `folder`."""
-    pixels, labels = read_csv(find_csvs()[1])
+    path = find_csvs()[1]
+    if file_sha256(path) != CANONICAL_SHA256[path.name]:
+        print(f"NOT Sign Language MNIST: scored on other data, {path}")
+    pixels, labels = read_csv(path)
     images, labels = to_images(pixels), np.searchsorted(LABELS, labels)
     order = np.random.default_rng(0).permutation(len(images))  # early stops see all letters
     images, labels = images[order], labels[order]
@@ -189,18 +232,23 @@ def main(arguments=None):
     parser.add_argument("--all", action="store_true", help="score all models on all images")
     parser.add_argument("--seconds", type=float, default=20, help="limit for one model")
     chosen = parser.parse_args(arguments)
+    if chosen.csv and not Path(chosen.csv).absolute().parent.is_dir():
+        parser.error(f"{chosen.csv}: there is no such folder")
     with tempfile.TemporaryDirectory() as data:
         try:
             save_test_data(data)
         except DataError as error:
             print(error, file=sys.stderr)
             return 1
-        with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-            work = [pool.submit(check, z, data, chosen.seconds, chosen.all) for z in chosen.zips]
+        pool = concurrent.futures.ThreadPoolExecutor(min(4, os.cpu_count() or 1))
+        try:
+            work = {pool.submit(check, z, data, chosen.seconds, chosen.all): z for z in chosen.zips}
             done = concurrent.futures.as_completed(work)
-            for _ in tqdm(done, total=len(work), unit="zip", disable=len(work) == 1):
-                pass
-        results = {z: future.result() for z, future in zip(chosen.zips, work, strict=True)}
+            finished = tqdm(done, total=len(work), unit="zip", disable=len(work) == 1)
+            answers = {work[future]: future.result() for future in finished}
+        finally:
+            pool.shutdown(cancel_futures=True)
+        results = {path: answers[path] for path in chosen.zips}
     for path, (rows, _) in results.items():
         print(f"\n{path}")
         print(tabulate(rows, headers="keys", disable_numparse=True))
@@ -209,13 +257,15 @@ def main(arguments=None):
         shown = table.copy()
         for title in RANKED:
             form = "{:.2%}" if title.endswith("accuracy") else "{:,.0f}"
-            shown[title] = [form.format(v) if v == v else "–" for v in table[title]]
+            shown[title] = ["–" if pd.isna(v) else form.format(v) for v in table[title]]
         print(f"\nRanking\n{tabulate(shown.reset_index(), headers='keys', showindex=False)}")
     if chosen.csv:
         table.to_csv(chosen.csv)
-    return int(any(row["problem"] for rows, _ in results.values() for row in rows))
+    return int(any(line["problem"] for rows, _ in results.values() for line in rows))
 
 
 if __name__ == "__main__":
-    with contextlib.suppress(KeyboardInterrupt):
+    try:
         sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -1,4 +1,4 @@
-"""Executes each notebook alone, as Colab would: clean Python, Colab's versions, empty folder.
+"""Executes each notebook alone, as Colab would: its Python and TensorFlow, an empty folder.
 
     .venv/bin/python -m tools.colab [q1 q2 ...]
 

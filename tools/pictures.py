@@ -39,3 +39,5 @@ def write_pictures(folder):
         if content:
             with replacing(Path(folder, "figures", f"{name}.png")) as temporary:
                 temporary.write_bytes(content)
+        elif path.exists():
+            print(f'{path}: no plot "{title}" for the report')

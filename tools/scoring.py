@@ -16,6 +16,7 @@ from signmnist.tflite import ModelError, open_tflite, predict_tflite
 
 MEMORY = 4 * 2**30  # bytes of address space
 CHUNK = 512  # images between two looks at the clock
+BATCH = 64
 KAGGLE = {25: LABELS, 26: LABELS}  # outputs with a place for J, or for J and Z
 
 PROCESSES = multiprocessing.get_context("forkserver")
@@ -63,8 +64,9 @@ def _work(path, images, labels, seconds, sender):
         sender.send((0, 0, "LiteRT cannot load it"))
     except MemoryError:
         sender.send((0, 0, "needs too much memory"))
-    except (ValueError, RuntimeError, TypeError) as error:
-        sender.send((0, 0, f"cannot be run: {str(error).splitlines()[0][:80]}"))
+    except Exception as error:
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        sender.send((0, 0, f"cannot be run: {reason[:80]}"))
 
 
 def _score(path, images, labels, seconds):
@@ -72,15 +74,20 @@ def _score(path, images, labels, seconds):
     details = *interpreter.get_input_details(), *interpreter.get_output_details()
     if len(details) != 2:
         return 0, 0, "needs one input and one output"
-    shape, outputs = tuple(details[0]["shape"][1:].tolist()), int(details[1]["shape"][-1])
+    shape, outputs = tuple(details[0]["shape"][1:].tolist()), int(np.prod(details[1]["shape"]))
     if shape != (28, 28, 1):
         return 0, 0, f"takes {shape}, not (28, 28, 1)"
     if outputs != len(LABELS) and outputs not in KAGGLE:
         return 0, 0, f"gives {outputs} scores, not {len(LABELS)}"
+    try:
+        predict_tflite(path, images[:BATCH], BATCH)
+        batch = BATCH
+    except (ValueError, RuntimeError):
+        batch = 1  # some models take one image at a time only
     start, done, correct = time.monotonic(), 0, 0
     while done < len(images) and time.monotonic() - start < seconds:
         rows = slice(done, done + CHUNK)
-        scores = predict_tflite(path, images[rows])
+        scores = predict_tflite(path, images[rows], batch)
         scores = scores[:, list(KAGGLE[outputs])] if outputs in KAGGLE else scores
         correct += int(np.sum(scores.argmax(axis=1) == labels[rows]))
         done += len(scores)

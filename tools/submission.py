@@ -8,6 +8,7 @@ from pathlib import Path
 from signmnist.data import replacing
 from tools.check_submission import MODELS, notebook_problems
 from tools.notebooks import build, read_notebook, same_text, sources
+from tools.pictures import PICTURES
 from tools.run import RunError, exit_status
 
 FOLDER = "sign_mnist"
@@ -22,11 +23,17 @@ def problems(root):
         if not path.exists():
             found.append(f"{path.name} is missing: run `make publish`")
             continue
-        found += [f"{path.name}: {problem}" for problem in notebook_problems(path.read_bytes())]
-        if not same_text(build(source), read_notebook(path)):
+        wrong = notebook_problems(path.read_bytes())
+        found += [f"{path.name}: {problem}" for problem in wrong]
+        if "not a notebook" not in wrong and not same_text(build(source), read_notebook(path)):
             found.append(f"{path.name} is out of date: run `make notebooks` or `make publish`")
-    missing = [name for name in MODELS if not Path(root, "models", name).exists()]
-    return found + [f"models/{name} is missing: run `make publish`" for name in missing]
+    needed = [
+        *("report.md", "models/results.json", "models/sign_mnist_qkeras_4bit.keras"),
+        *(f"models/{name}" for name in MODELS),
+        *(f"figures/{name}.png" for name in PICTURES),
+    ]
+    missing = [name for name in needed if not Path(root, name).exists()]
+    return found + [f"{name} is missing: run `make publish`" for name in missing]
 
 
 def submit(root, target):
