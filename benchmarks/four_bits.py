@@ -29,7 +29,6 @@ FIGURES = Path(__file__).with_suffix(".json")
 TRIAL_EPOCHS, EPOCHS = 5, 12
 QUANTIZERS = {
     "alpha 1": lambda: quantized_bits(4, 0, alpha=1),
-    "alpha 1, -2 integer bits": lambda: quantized_bits(4, tf.Variable(-2.0), alpha=1),
     "auto": lambda: quantized_bits(4, 0, 1, alpha="auto"),
     "auto_po2": lambda: quantized_bits(4, 0, 1, alpha="auto_po2"),
     "powers of two": lambda: quantized_po2(4),

@@ -184,9 +184,9 @@ plt.show()
 # - **alpha**: 1 (fixed steps for all layers), `auto` (a float scale a channel), `auto_po2` (a
 #   power of two a channel, which hardware multiplies by shifting);
 # - **symmetric**: -7 to 7, or -8 to 7;
-# - **integer bits** set the range: -2 is ±1/4, 0 is ±1, 1 is ±2. (QKeras 0.9.0 takes negative ones
-#   only as a `tf.Variable`. A number other than 1 for alpha would not do: it multiplies the result
-#   and leaves the grid where it was.)
+# - **integer bits** set the range: 0 is ±1, 1 is ±2. Negative ones, for ranges below 1, stop QKeras
+#   0.9.0 with an error; a number below 1 for alpha would not do, since it multiplies the result and
+#   leaves the grid where it was;
 # - **stochastic rounding** rounds up or down at random, the nearer the likelier. In QKeras 0.9.0
 #   the argument has an effect only with a fixed alpha, and only where Keras's learning phase is set
 #   by hand, as `learning_phase` does here;
@@ -201,7 +201,6 @@ WEIGHT_QUANTIZERS = {
     "alpha 1": (4, lambda: quantized_bits(4, 0, alpha=1)),
     "alpha 1, symmetric": (4, lambda: quantized_bits(4, 0, 1, alpha=1)),
     "alpha 1, 1 integer bit": (4, lambda: quantized_bits(4, 1, alpha=1)),
-    "alpha 1, -2 integer bits": (4, lambda: quantized_bits(4, tf.Variable(-2.0), alpha=1)),
     "alpha 1, stochastic": (
         4,
         lambda: quantized_bits(4, 0, alpha=1, use_stochastic_rounding=True),
@@ -312,10 +311,9 @@ display(
 bias = baseline.layers[-1].get_weights()[1]
 BIAS_QUANTIZERS = {
     "alpha 1": lambda: quantized_bits(4, 0, alpha=1),
-    "alpha 1, -2 integer bits": lambda: quantized_bits(4, tf.Variable(-2.0), alpha=1),
     "auto": auto,
 }
-fig, axes = figure("24 biases, float and in 4 bits", 1, 3, size=(9, 3), banner=data.banner)
+fig, axes = figure("24 biases, float and in 4 bits", 1, 2, size=(9, 3), banner=data.banner)
 rows = []
 for ax, (name, quantizer) in zip(axes, BIAS_QUANTIZERS.items(), strict=True):
     values = quantizer()(tf.constant(bias)).numpy()
@@ -340,7 +338,7 @@ display(shown.set_caption(data.banner))
 #
 # `auto` for weights and biases, trained until it settles. What was interrupted goes on where it
 # stopped. The choice was made on the group-aware validation split, with networks that had not seen
-# the held-out photos: `auto` and `auto_po2` are level with float there, the fixed ranges are not.
+# the held-out photos: `auto` and `auto_po2` are level with float there, a fixed range is not.
 # `auto` is taken, since its scales cost nothing once batch normalization is folded into them. The
 # figures, and those of two more seeds, are in `report.md` (`benchmarks/four_bits.py` in the
 # project's repository).
