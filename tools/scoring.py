@@ -15,12 +15,12 @@ from signmnist.data import LABELS
 from signmnist.tflite import ModelError, open_tflite, predict_tflite
 
 MEMORY = 4 * 2**30  # bytes of address space
-CHUNK = 512  # images between two looks at the clock
+CHUNK = 2048  # images between two looks at the clock
 BATCH = 64
 KAGGLE = {25: LABELS, 26: LABELS}  # outputs with a place for J, or for J and Z
 
 PROCESSES = multiprocessing.get_context("forkserver")
-PROCESSES.set_forkserver_preload(["tools.scoring"])
+PROCESSES.set_forkserver_preload(["tools.check_submission"])  # each child imports it again
 
 
 class Score(NamedTuple):
