@@ -5,8 +5,8 @@
 Each of TIMES (10) runs of the smoke profile on the drawn sample is killed with all its
 processes, by SIGKILL, SIGTERM or SIGINT in turn, somewhere in its first minutes. Then one run
 goes to its end. Exit status 1, and a line that says why, if that run fails, if a file in the
-root has changed, or if a temporary file is left. Works in a copy of the project; about a quarter of an
-hour on 2 cores.
+root has changed, or if a temporary file is left. Works in a copy of the project; about a quarter
+of an hour on 2 cores.
 """
 
 import os
