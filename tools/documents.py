@@ -15,7 +15,7 @@ import pypandoc
 import typst
 
 from signmnist.data import replacing
-from signmnist.fourbit import bit_count
+from signmnist.fourbit import bit_count, quiet_qkeras
 from signmnist.results import load_records
 from signmnist.runtime import use_keras_2
 from tools.report import ROOT, percent
@@ -23,7 +23,8 @@ from tools.report import ROOT, percent
 use_keras_2()
 from qkeras.utils import load_qmodel
 
-PAGE = """#set page(paper: "a4", margin: 2cm, numbering: "1")
+PAGE = """#set document(date: none)
+#set page(paper: "a4", margin: 2cm, numbering: "1")
 #set text(font: "Libertinus Serif", size: 10pt)
 #set table(stroke: 0.4pt + gray, inset: 4pt)
 #show table: set text(size: 7pt)
@@ -34,7 +35,8 @@ PAGE = """#set page(paper: "a4", margin: 2cm, numbering: "1")
 
 def bits_of_question_4(root):
     """Bits of the 4-bit network and of the float baseline, by what they are for."""
-    network = load_qmodel(str(Path(root, "models/sign_mnist_qkeras_4bit.keras")), compile=False)
+    with quiet_qkeras():
+        network = load_qmodel(str(Path(root, "models/sign_mnist_qkeras_4bit.keras")), compile=False)
     bits = {name: int(count) for name, count in bit_count(network).sum().items()}
     return bits | {"baseline": 32 * network.count_params()}
 
