@@ -20,7 +20,7 @@ from signmnist.tflite import gzip_size
 from tools.check_submission import RANKED, BadZip, main, notebook_problems, ranking, read_members
 from tools.notebooks import build, write_notebook
 from tools.run import RunError
-from tools.scoring import score
+from tools.scoring import score, score_all
 
 use_keras_2()
 import tensorflow as tf
@@ -184,6 +184,15 @@ def test_a_model_that_eats_memory_takes_only_its_own_process_down(images, tmp_pa
     found = scored(constant_model(24, 0, tmp_path / "g.tflite", grow), images, 10)
     assert found.total == 0 and found.problem
     assert scored(constant_model(24, 0, tmp_path / "h.tflite"), images, 20).total == 700
+
+
+def test_after_a_crash_the_next_model_is_scored(images, tmp_path):
+    grow = [tf.keras.layers.UpSampling2D(20) for _ in range(2)]
+    good = constant_model(24, 0, tmp_path / "i.tflite")
+    bad = constant_model(24, 0, tmp_path / "j.tflite", grow)
+    found = list(score_all([(path, *images) for path in (good, bad, good, bad)], 10))
+    assert [answer.total for answer in found] == [700, 0, 700, 0]
+    assert found[1].problem and found[3].problem
 
 
 def test_ranking_of_known_scores():

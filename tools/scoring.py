@@ -4,6 +4,7 @@ A file that is damaged or made to do harm can crash, hang or fill the memory of 
 only. This is no sandbox, though: who expects attacks runs the checker in a container.
 """
 
+import json
 import multiprocessing
 import resource
 import time
@@ -32,41 +33,60 @@ class Score(NamedTuple):
 
 
 def score(path, images, labels, seconds):
-    """Scores the .tflite file at `path` in another process. Returns a Score.
+    """Scores one .tflite file; see `score_all`. Returns a Score."""
+    return next(score_all([(path, images, labels)], seconds))
 
-    images, labels: paths of .npy files, float32 (n, 28, 28, 1) and int (n,). After
-    `seconds` it stops with the images that it got through; a file that is not even
-    through with the first ones by then is given up.
+
+def score_all(jobs, seconds):
+    """Scores .tflite files, one after the other, in another process. Yields a Score for each.
+
+    jobs: tuples (path, images, labels), the latter paths of .npy files, float32 (n, 28, 28, 1)
+    and int (n,). After `seconds` a model stops with the images that it got through; one that
+    is not even through with the first ones by then is given up. After a crash the next
+    process goes on with the next model.
     """
-    receiver, sender = PROCESSES.Pipe(duplex=False)
-    child = PROCESSES.Process(target=_work, args=(path, images, labels, seconds, sender))
-    child.start()
-    sender.close()
-    try:
-        answered = receiver.poll(2 * seconds + 5)
-        return Score(*receiver.recv()) if answered else Score(0, 0, "gave no answer in time")
-    except EOFError:
-        child.join()
-        return Score(0, 0, f"crashed the interpreter (exit {child.exitcode})")
-    finally:
-        child.kill()
-        child.join()
-        receiver.close()
+    jobs = list(jobs)
+    while jobs:
+        receiver, sender = PROCESSES.Pipe(duplex=False)
+        child = PROCESSES.Process(target=_work, args=(jobs, seconds, sender))
+        child.start()
+        sender.close()
+        try:
+            while jobs:
+                if not receiver.poll(2 * seconds + 5):
+                    problem = "gave no answer in time"
+                    break
+                # JSON, since unpickling what the child sends would trust it
+                answer = json.loads(receiver.recv_bytes(1000))
+                jobs.pop(0)
+                yield Score(*answer)
+        except EOFError:
+            child.join()
+            problem = f"crashed the interpreter (exit {child.exitcode})"
+        finally:
+            child.kill()
+            child.join()
+            receiver.close()
+        if jobs:
+            jobs.pop(0)
+            yield Score(0, 0, problem)
 
 
-def _work(path, images, labels, seconds, sender):
+def _work(jobs, seconds, sender):
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     resource.setrlimit(resource.RLIMIT_FSIZE, (2**20, 2**20))
-    try:
-        sender.send(_score(path, np.load(images, "r"), np.load(labels, "r"), seconds))
-    except ModelError:
-        sender.send((0, 0, "LiteRT cannot load it"))
-    except MemoryError:
-        sender.send((0, 0, "needs too much memory"))
-    except Exception as error:
-        reason = next(iter(str(error).splitlines()), type(error).__name__)
-        sender.send((0, 0, f"cannot be run: {reason[:80]}"))
+    for path, images, labels in jobs:
+        try:
+            answer = _score(path, np.load(images, "r"), np.load(labels, "r"), seconds)
+        except ModelError:
+            answer = 0, 0, "LiteRT cannot load it"
+        except MemoryError:
+            answer = 0, 0, "needs too much memory"
+        except Exception as error:
+            reason = next(iter(str(error).splitlines()), type(error).__name__)
+            answer = 0, 0, f"cannot be run: {reason[:80]}"
+        sender.send_bytes(json.dumps(answer).encode())
 
 
 def _score(path, images, labels, seconds):
