@@ -22,7 +22,6 @@ from qkeras import QConv2D, QDense, quantized_bits, quantized_po2
 from benchmarks.race import held_out
 from signmnist.baseline import BATCH_SIZE, augment, compile_cnn
 from signmnist.data import load_sign_mnist, replacing
-from signmnist.splits import group_split, photo_groups
 from signmnist.training import accuracy, train
 
 FIGURES = Path(__file__).with_suffix(".json")
@@ -83,8 +82,7 @@ def save(kind, name, share):
 def main(kind, chosen):
     data = load_sign_mnist()
     if kind == "validation":
-        x, judged, baseline, _ = held_out(data)
-        y = data.y_train[group_split(data.y_train, photo_groups(data.x_train))[0]]
+        (x, y), judged, baseline, _ = held_out(data)
         save(kind, "float", accuracy(baseline, *judged))
         for name in chosen or QUANTIZERS:
             network = trained(baseline, QUANTIZERS[name], x, y, TRIAL_EPOCHS, 0, name)

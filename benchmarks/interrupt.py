@@ -11,7 +11,6 @@ of an hour on 2 cores.
 
 import os
 import random
-import re
 import shutil
 import signal
 import subprocess
@@ -21,6 +20,7 @@ import time
 from pathlib import Path
 
 from signmnist.data import file_sha256
+from tools.run import half_written
 from tools.sample import write_sample
 
 ROOT = Path(__file__).parent.parent
@@ -67,7 +67,7 @@ def main(times):
             return f"the run after the kills failed:\n{last.stderr}"
         if digests(root) != before:
             return "a file in the root has changed"
-        left = [p for p in root.rglob(".*") if re.match(r"\.\d+\.", p.name)]
+        left = half_written(root)
         left += list((root / "build").rglob("*.failed.ipynb"))
         left += list(root.glob("build/checkpoints/*"))
         if left:

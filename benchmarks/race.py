@@ -30,7 +30,7 @@ from signmnist.int4 import to_int4
 from signmnist.packing import repack
 from signmnist.runtime import use_keras_2
 from signmnist.splits import group_split, photo_groups
-from signmnist.tflite import count_correct, predict_tflite, save_tflite, sizes
+from signmnist.tflite import count_correct, gzip_size, predict_tflite, save_tflite
 
 use_keras_2()
 import tensorflow as tf
@@ -47,7 +47,7 @@ RECIPES = {
 def held_out(data):
     """The group-aware split, and the baselines trained without its validation photos.
 
-    The baselines are kept under checkpoints/. Returns (images to train on, images and labels
+    The baselines are kept under checkpoints/. Returns ((images, labels) to train on, the same
     to validate on, teacher, compact).
     """
     training, validation = group_split(data.y_train, photo_groups(data.x_train))
@@ -58,7 +58,7 @@ def held_out(data):
         folder / "compact.keras", lambda: train_compact(x, teacher, COMPACT_EPOCHS)
     )
     judged = data.x_train[validation], data.y_train[validation]
-    return x, judged, teacher, compact
+    return (x, y), judged, teacher, compact
 
 
 def prune_large(model, schedule):
@@ -107,7 +107,7 @@ def score(content, x, y):
         file.write(content)
         file.flush()
         correct = count_correct(predict_tflite(file.name, x), y)
-        return {"bytes_gzip": sizes(file.name)["bytes_gzip"], "accuracy": correct / len(y)}
+    return {"bytes_gzip": gzip_size(content), "accuracy": correct / len(y)}
 
 
 def save(kind, name, seed, figures):
@@ -125,7 +125,7 @@ def save(kind, name, seed, figures):
 def main(kind, name, seeds):
     data = load_sign_mnist()
     if kind == "validation":
-        x, judged, teacher, compact = held_out(data)
+        (x, _), judged, teacher, compact = held_out(data)
     else:
         teacher, compact = (
             tf.keras.models.load_model(f"models/sign_mnist_{saved}.keras", compile=False)

@@ -23,7 +23,7 @@ EPOCHS = 24
 
 
 def main(trials):
-    x, judged, teacher, compact = held_out(load_sign_mnist())
+    (x, _), judged, teacher, compact = held_out(load_sign_mnist())
 
     def objective(trial):
         recipe = {

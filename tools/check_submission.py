@@ -155,7 +155,8 @@ def check_members(members, data, seconds, everything):
         rows.append(row(name, "" if problems else "ok", problem=", ".join(problems)))
     models = [name for name in members if name.endswith(".tflite")]
     others = sorted(set(models) - set(MODELS))
-    chosen = [name for name in (*MODELS, *others[:MAX_OTHERS]) if name in members]
+    expected = [*MODELS, *others[:MAX_OTHERS]]
+    chosen = [name for name in expected if name in members]
     ranked = {file: title for title, file in RANKED.items()}
     with tempfile.TemporaryDirectory() as folder:
         jobs = []
@@ -167,7 +168,7 @@ def check_members(members, data, seconds, everything):
             jobs.append((str(path), *arrays))
         answers = dict(zip(chosen, score_all(jobs, seconds), strict=True))
     images = len(np.load(Path(data, "labels.npy"), "r"))
-    for name in [*MODELS, *others[:MAX_OTHERS]]:
+    for name in expected:
         if name not in answers:
             rows.append(row(name, problem="missing"))
             continue

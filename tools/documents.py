@@ -10,7 +10,6 @@ import os
 import sys
 from pathlib import Path
 
-import jinja2
 import pypandoc
 import typst
 
@@ -18,7 +17,7 @@ from signmnist.data import replacing
 from signmnist.fourbit import bit_count, quiet_qkeras
 from signmnist.results import load_records
 from signmnist.runtime import use_keras_2
-from tools.report import ROOT, percent
+from tools.report import ROOT, template
 
 use_keras_2()
 from qkeras.utils import load_qmodel
@@ -43,15 +42,8 @@ def bits_of_question_4(root):
 
 def question_4(root):
     """The comparison of question 4 as Markdown; every figure from the results and the models."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"percent": percent, "comma": "{:,.0f}".format}
     records = load_records(Path(root, "models", "results.json"))
-    return environment.get_template("q4_report.md.j2").render(
+    return template("q4_report.md.j2").render(
         models={record["id"]: record for record in records}, bits=bits_of_question_4(root)
     )
 

@@ -22,8 +22,8 @@ OTHER_DATA = "NOT Sign Language MNIST: figures from other data"
 TABLE = re.compile(r"(<!-- results -->\n).*?(<!-- /results -->)", re.DOTALL)
 
 
-def render(records, figures):
-    """The report as Markdown. figures: name -> what to show of benchmarks/<name>.json."""
+def template(name):
+    """The jinja2 template tools/<name>, with the filters that reports share."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
         undefined=jinja2.StrictUndefined,
@@ -36,7 +36,12 @@ def render(records, figures):
         "comma": "{:,.0f}".format,
         "table": markdown_table,
     }
-    return environment.get_template("report.md.j2").render(
+    return environment.get_template(name)
+
+
+def render(records, figures):
+    """The report as Markdown. figures: name -> what to show of benchmarks/<name>.json."""
+    return template("report.md.j2").render(
         models={record["id"]: record for record in records},
         banner=banner(records),
         table=markdown_table(results_table(records)),

@@ -112,11 +112,16 @@ def run(root, target, profile, paths):
     print(f"{minutes(time.monotonic() - start)} in all; notebooks, models and report.md: {target}")
 
 
+def half_written(folder):
+    """What `replacing` left in `folder` when a run was killed, a list of paths."""
+    hidden = [path for path in folder.rglob(".*") if path.is_file()]
+    return [path for path in hidden if re.match(r"\.\d+\..", path.name)]
+
+
 def remove_temporary(folder):
-    """Deletes what `replacing` left half-written in `folder` when a run was killed."""
-    for path in folder.rglob(".*"):
-        if re.match(r"\.\d+\..", path.name) and path.is_file():
-            path.unlink()
+    """Deletes what is `half_written` in `folder`."""
+    for path in half_written(folder):
+        path.unlink()
 
 
 def is_up_to_date(path, stamp):

@@ -18,7 +18,7 @@ from signmnist.tflite import ModelError, open_tflite, predict_tflite
 MEMORY = 4 * 2**30  # bytes of address space
 CHUNK = 2048  # images between two looks at the clock
 BATCH = 64
-KAGGLE = {25: LABELS, 26: LABELS}  # outputs with a place for J, or for J and Z
+KAGGLE = 25, 26  # outputs, with a place for J, or for J and Z
 
 PROCESSES = multiprocessing.get_context("forkserver")
 PROCESSES.set_forkserver_preload(["tools.check_submission"])  # each child imports it again
@@ -30,11 +30,6 @@ class Score(NamedTuple):
     correct: int
     total: int
     problem: str = ""
-
-
-def score(path, images, labels, seconds):
-    """Scores one .tflite file; see `score_all`. Returns a Score."""
-    return next(score_all([(path, images, labels)], seconds))
 
 
 def score_all(jobs, seconds):
@@ -108,7 +103,7 @@ def _score(path, images, labels, seconds):
     while done < len(images) and time.monotonic() - start < seconds:
         rows = slice(done, done + CHUNK)
         scores = predict_tflite(path, images[rows], batch)
-        scores = scores[:, list(KAGGLE[outputs])] if outputs in KAGGLE else scores
+        scores = scores[:, LABELS] if outputs in KAGGLE else scores
         correct += int(np.sum(scores.argmax(axis=1) == labels[rows]))
         done += len(scores)
     return correct, done, "" if done else "gave no answer in time"
