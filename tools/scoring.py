@@ -13,15 +13,15 @@ from typing import NamedTuple
 import numpy as np
 
 from signmnist.data import LABELS
-from signmnist.tflite import ModelError, open_tflite, predict_tflite
+from signmnist.tflite import ModelError, open_tflite, quantize_input
 
 MEMORY = 4 * 2**30  # bytes of address space
-CHUNK = 2048  # images between two looks at the clock
-BATCH = 64
+BATCH = 32
 KAGGLE = 25, 26  # outputs, with a place for J, or for J and Z
 
 PROCESSES = multiprocessing.get_context("forkserver")
-PROCESSES.set_forkserver_preload(["tools.check_submission"])  # each child imports it again
+# each child imports what the command imports
+PROCESSES.set_forkserver_preload(["pandas", "tabulate", "tqdm", "tools.scoring"])
 
 
 class Score(NamedTuple):
@@ -85,7 +85,7 @@ def _work(jobs, seconds, sender):
 
 
 def _score(path, images, labels, seconds):
-    interpreter = open_tflite(path)
+    interpreter = open_tflite(path, threads=1)
     details = *interpreter.get_input_details(), *interpreter.get_output_details()
     if len(details) != 2:
         return 0, 0, "needs one input and one output"
@@ -94,16 +94,27 @@ def _score(path, images, labels, seconds):
         return 0, 0, f"takes {shape}, not (28, 28, 1)"
     if outputs != len(LABELS) and outputs not in KAGGLE:
         return 0, 0, f"gives {outputs} scores, not {len(LABELS)}"
-    try:
-        predict_tflite(path, images[:BATCH], BATCH)
-        batch = BATCH
-    except (ValueError, RuntimeError):
-        batch = 1  # some models take one image at a time only
-    start, done, correct = time.monotonic(), 0, 0
+    start, done, correct, batch = time.monotonic(), 0, 0, BATCH
     while done < len(images) and time.monotonic() - start < seconds:
-        rows = slice(done, done + CHUNK)
-        scores = predict_tflite(path, images[rows], batch)
+        rows = slice(done, done + batch)
+        try:
+            scores = _invoke(interpreter, images[rows])
+        except (ValueError, RuntimeError):
+            if batch == 1:
+                raise
+            interpreter, batch = open_tflite(path, threads=1), 1  # some take one image at a time
+            continue
         scores = scores[:, LABELS] if outputs in KAGGLE else scores
         correct += int(np.sum(scores.argmax(axis=1) == labels[rows]))
         done += len(scores)
     return correct, done, "" if done else "gave no answer in time"
+
+
+def _invoke(interpreter, images):
+    (detail,), (output,) = interpreter.get_input_details(), interpreter.get_output_details()
+    inputs = quantize_input(images, detail)
+    interpreter.resize_tensor_input(detail["index"], inputs.shape)
+    interpreter.allocate_tensors()
+    interpreter.set_tensor(detail["index"], inputs)
+    interpreter.invoke()
+    return interpreter.get_tensor(output["index"])
