@@ -162,7 +162,8 @@ print(f"test file {accuracy(clustered, data.x_test, data.y_test):.2%}")
 # is the small one.
 #
 # What clustering did: above the weights before, below the 16 values that are left. The ticks under
-# the upper histograms mark the centroids. The convolutions are numbered in order; `letters` is the
+# the upper histograms mark the centroids. The six convolutions have names that count up in the
+# order of the network (Keras goes on from where the last network's count ended); `letters` is the
 # dense layer.
 
 
@@ -252,10 +253,15 @@ display(
 )
 
 # %% [markdown]
+# These are the values of the Keras layers. The file holds more different ones, since the converter
+# folds batch normalization into them (section 4 counts them): hence less than the eight times that
+# 4 bits instead of 32 would give.
+#
 # ## 2. Which layers bear it: sensitivity
 #
 # One layer at a time is clustered by k-means, without any fine-tuning, while all others keep their
-# weights. 1,500 augmented training images stand for unseen ones.
+# weights. 1,500 augmented training images stand for unseen ones. In the plot, the names at the
+# right stand in the order of the lines' ends.
 
 # %%
 sample = np.random.default_rng(SEED).permutation(len(data.x_train))[:1500]
@@ -302,6 +308,9 @@ display(
 )
 
 # %% [markdown]
+# In the plot, the dense layer's line hides behind that of the last convolution: neither loses
+# anything even at 2 values.
+#
 # ## 3. How many clusters, and where they start
 #
 # All layers at once, fine-tuned: 4, 8, 16 and 32 clusters. Then, at 8 clusters, the three ways of
@@ -349,8 +358,8 @@ display(
 # %% [markdown]
 # The starts differ by a few images only, but not in bytes: linear centroids also cover the thin
 # tails, where few but large weights live, so that most weights share the few values near zero, and
-# what is frequent is cheap. Each halving of the number of clusters shrinks the file by a quarter to
-# a third; the accuracy holds down to 8 clusters and falls at 4.
+# what is frequent is cheap. Each halving of the number of clusters shrinks the file by about a
+# quarter; the accuracy holds down to 8 clusters and falls at 4.
 #
 # ## 4. Clustering and each quantization
 #
@@ -425,9 +434,11 @@ display(pd.DataFrame(stored).rename_axis("layer"))
 
 # %% [markdown]
 # Float suffers most. In int8 the scale of each channel divides most of the factor out again, so
-# that the file stays close to 16 values a layer. The remedy for all is to fold first and share
-# values afterwards, on the weights that the file will hold. That is what the second half of this
-# notebook does.
+# that the file stays at 16 to 42 values a layer, 16 in the largest. CQAT keeps the clusters of the
+# Keras layers as well, but not this: its largest layer ends with more than a hundred numbers, and
+# its file is larger than that of plain int8 (section 9). The remedy for all is to fold first and
+# share values afterwards, on the weights that the file will hold. That is what the second half of
+# this notebook does.
 #
 # ## 5. Few values for the whole network
 #
@@ -447,8 +458,9 @@ display(pd.DataFrame(stored).rename_axis("layer"))
 from signmnist.grid import grid_network, plain_network, whole_numbers
 
 # %% [markdown]
-# First the accurate baseline, with a mild penalty and with a strong one. There is no room left for
-# signs at odd angles, so the augmentation is milder than in question 1.
+# First the accurate baseline, with a mild penalty and with a strong one. The second is named by its
+# goal, 90 %, which it ends well above. There is no room left for signs at odd angles, so the
+# augmentation is milder than in question 1.
 
 # %%
 PENALTIES = {"accurate": 8e-5, "90": 4e-4}
@@ -553,8 +565,8 @@ print(f"training images: rounded {rounded:.2%}, fine-tuned", end=" ")
 print(f"{accuracy(headline, data.x_train, data.y_train):.2%}")
 
 # %% [markdown]
-# Its weights, counted in steps: as they came, and after fine-tuning. (These are the compact
-# network's own layers, numbered afresh.)
+# Its weights, counted in steps: as they came, and after fine-tuning. (The layers are the compact
+# network's own; the convolutions are counted from the start again.)
 
 # %%
 show_weights(
@@ -623,6 +635,8 @@ floor = container_floor(packed)
 print(f"floor of the container: {floor:,} bytes after gzip -9")
 
 # %% [markdown]
+# The bound above is for one table of codes for all layers; with one for each it is about 4 % lower.
+#
 # As a side note, zopfli searches longer for the best gzip stream; any gunzip reads it.
 
 # %%
@@ -665,6 +679,7 @@ display(
 # In the table, *arena* is the working memory that TFLite Micro needs, a dash says that it refuses
 # the model, and ± is one standard deviation. In the plot, the step line joins the models that no
 # other beats in both size and accuracy, and names without a prefix are 16-cluster models.
+# "90 %" is the goal of its recipe, not what it reached.
 
 # %%
 from signmnist.results import measure, results_table, save_record

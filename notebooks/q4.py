@@ -85,7 +85,7 @@ data = load_sign_mnist()
 
 # %% [markdown]
 # The accurate baseline comes from question 1. Where its file is not at hand, as in Colab, it is
-# trained here first, which takes about three minutes more.
+# trained here first, which takes about five minutes more.
 
 # %%
 from signmnist.baseline import BATCH_SIZE, augment, compile_cnn, load_or_train, train_accurate
@@ -102,13 +102,13 @@ print(f"float baseline: {baseline.count_params():,} parameters, test file {float
 # %% [markdown]
 # ## 1. A QKeras network in its smallest form
 #
-# QKeras has a layer for each layer of Keras that takes **quantizers**: functions that round the
+# For the common layers of Keras, QKeras has one that takes **quantizers**: functions that round the
 # weights in the forward pass, while gradients pass them as if they were not there. The float
 # weights stay underneath and are what training changes.
 #
 # `quantized_bits(4, 0, alpha=1)` are 4 bits with no integer bit: the multiples of 1/8 from -1 to
 # 7/8. With `alpha="auto"` each output channel gets a step of its own, a seventh of its largest
-# weight, and the whole numbers from -7 to 7.
+# absolute weight, and the whole numbers from -7 to 7.
 
 
 # %%
@@ -185,12 +185,12 @@ plt.show()
 #   power of two a channel, which hardware multiplies by shifting);
 # - **symmetric**: -7 to 7, or -8 to 7;
 # - **integer bits** set the range: 0 is ±1, 1 is ±2. Negative ones, for ranges below 1, stop QKeras
-#   0.9.0 with an error; a number below 1 for alpha would not do, since it multiplies the result and
-#   leaves the grid where it was;
+#   0.9.0 with an error; a number below 1 for alpha would not do: it multiplies the result only, and
+#   the weights are still rounded to eighths first;
 # - **stochastic rounding** rounds up or down at random, the nearer the likelier. In QKeras 0.9.0
 #   the argument has an effect only with a fixed alpha, and only where Keras's learning phase is set
 #   by hand, as `learning_phase` does here;
-# - `quantized_po2`: the weights themselves are powers of two;
+# - `quantized_po2`: the weights themselves are powers of two, with no zero and none below 1/16;
 # - the far end: `ternary` (-1, 0, 1) and `binary` (-1, 1); and 3, 6 and 8 bits.
 #
 # `quantized_linear`, which QKeras's repository describes, is not in the released version.
@@ -295,10 +295,14 @@ display(
 )
 
 # %% [markdown]
-# What decides is how well the steps fit the weights. Most of these weights are far below 1, so a
-# fixed range of one spends most of its levels on numbers that do not occur and rounds the rest to
-# zero. And `auto` takes its step from the largest weight of a channel: 4 bits can afford that, 3
-# bits hardly, while `binary` and `ternary` fit their scale to all weights by least squares.
+# `auto` and `auto_po2` are level here. The two fixed ranges of one are equal, since no weight comes
+# near -1. What decides first is how well the steps fit the weights. Most of these weights are far
+# below 1, so a fixed range of one leaves most of its levels unused (the convolutions use 5 to 7 of
+# 16) and rounds a third to two thirds of their weights to zero. Two fall behind for reasons of
+# their own: the stochastic one is trained with random rounding and judged with rounding to the
+# nearest, and the powers of two cannot say zero. And `auto` takes its step from the largest weight
+# of a channel: 4 bits can afford that, 3 bits hardly, while `binary` and `ternary` fit their scale
+# to all weights by least squares.
 
 # %% [markdown]
 # ## 3. And for the biases
@@ -336,12 +340,12 @@ display(shown.set_caption(data.banner))
 # %% [markdown]
 # ## 4. The 4-bit network
 #
-# `auto` for weights and biases, trained until it settles. What was interrupted goes on where it
-# stopped. The choice was made on the group-aware validation split, with networks that had not seen
-# the held-out photos: `auto` and `auto_po2` are level with float there, a fixed range is not.
-# `auto` is taken, since its scales cost nothing once batch normalization is folded into them. The
-# figures, and those of two more seeds, are in `report.md` (`benchmarks/four_bits.py` in the
-# project's repository).
+# `auto` for weights and biases, trained for 12 epochs. If the run is interrupted, running the cell
+# again continues where it stopped. The choice was made on the group-aware validation split, with
+# networks that had not seen the held-out photos: `auto` and `auto_po2` are level with float there,
+# a fixed range is not. `auto` is taken, since its scales cost nothing once batch normalization is
+# folded into them. The figures, and those of two more seeds, are in `report.md`
+# (`benchmarks/four_bits.py` in the project's repository).
 
 # %%
 tf.keras.utils.set_random_seed(SEED)
@@ -366,7 +370,7 @@ display(
 
 # %% [markdown]
 # The file gets the values that the network computes with, already rounded. Rounding them again
-# changes nothing: the largest of each channel stays, and so does its scale.
+# changes nothing beyond float rounding: the largest of each channel stays, and so does its scale.
 
 # %%
 network = quantized_copy(baseline)
@@ -389,8 +393,10 @@ with contextlib.redirect_stdout(report), quiet_qkeras():
 print(report.getvalue())
 
 # %% [markdown]
-# It prints no total, and it passes over what it does not know, such as batch normalization. So here
-# is an independent count from the arrays themselves, and the comparison of both.
+# The numbered `conv2d` are the six convolutions in order (Keras goes on counting from one network to
+# the next), `letters` is the dense layer; `sfmult_4_32` is a multiplication of 4 bits by 32-bit
+# float. It prints no total of the bits and leaves batch normalization, float here, out of
+# its count. So here is an independent count from the arrays themselves, and the comparison of both.
 
 # %%
 bits = bit_count(network)

@@ -7,6 +7,7 @@ default, from the notebooks, models and report in the root. `make submission` do
 """
 
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -26,8 +27,8 @@ PAGE = """#set document(date: none)
 #set page(paper: "a4", margin: 2cm, numbering: "1")
 #set text(font: "Libertinus Serif", size: 10pt)
 #set table(stroke: 0.4pt + gray, inset: 4pt)
-#show table: set text(size: 7pt)
-#show raw: set text(size: 8pt)
+#show table: set text(size: 8pt)
+#show raw: set text(size: 1.1em)
 #let horizontalrule = line(length: 100%)
 """
 
@@ -61,6 +62,8 @@ def write_documents(markdown, name, root, folder):
             extra_args=[f"--resource-path={root}"],
         )
     source = PAGE + pypandoc.convert_text(markdown, "typst", format="gfm")
+    # what announces a table or a picture stays on its page
+    source = re.sub(r"(?<=\n\n)((?:.+\n)*.+:)\n\n", r"#block(sticky: true)[\1]\n\n", source)
     content = typst.compile(source.encode(), root=str(root))
     with replacing(Path(folder, f"{name}.pdf")) as temporary:
         temporary.write_bytes(content)
