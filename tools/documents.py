@@ -26,6 +26,7 @@ from qkeras.utils import load_qmodel
 PAGE = """#set document(date: none)
 #set page(paper: "a4", margin: 2cm, numbering: "1")
 #set text(font: "Libertinus Serif", size: 10pt)
+#set image(width: 80%)
 #set table(stroke: 0.4pt + gray, inset: 4pt)
 #show table: set text(size: 8pt)
 #show raw: set text(size: 1.1em)
