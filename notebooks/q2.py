@@ -308,7 +308,7 @@ display(
 )
 
 # %% [markdown]
-# In the plot, the dense layer's line hides behind that of the last convolution: neither loses
+# In the plot, the lines of the dense layer and of the last convolution coincide: neither loses
 # anything even at 2 values.
 #
 # ## 3. How many clusters, and where they start
@@ -566,7 +566,7 @@ print(f"{accuracy(headline, data.x_train, data.y_train):.2%}")
 
 # %% [markdown]
 # Its weights, counted in steps: as they came, and after fine-tuning. (The layers are the compact
-# network's own; the convolutions are counted from the start again.)
+# network's own four convolutions, in order, and its dense layer.)
 
 # %%
 show_weights(

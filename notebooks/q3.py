@@ -655,7 +655,7 @@ print(f"{accuracy(headline, data.x_train, data.y_train):.2%}")
 
 # %% [markdown]
 # Its weights, counted in steps: as they came, and after fine-tuning. (The layers are the compact
-# network's own; the convolutions are counted from the start again.)
+# network's own four convolutions, in order, and its dense layer.)
 
 # %%
 show_weights(
