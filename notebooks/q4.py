@@ -393,8 +393,8 @@ with contextlib.redirect_stdout(report), quiet_qkeras():
 print(report.getvalue())
 
 # %% [markdown]
-# The numbered `conv2d` are the six convolutions in order (Keras goes on counting from one network to
-# the next), `letters` is the dense layer; `sfmult_4_32` is a multiplication of 4 bits by 32-bit
+# The numbered `conv2d` are the six convolutions in order (Keras goes on counting from one network
+# to the next), `letters` is the dense layer; `sfmult_4_32` is a multiplication of 4 bits by 32-bit
 # float. It prints no total of the bits and leaves batch normalization, float here, out of
 # its count. So here is an independent count from the arrays themselves, and the comparison of both.
 
