@@ -65,7 +65,7 @@ def write_documents(markdown, name, root, folder):
     source = PAGE + pypandoc.convert_text(markdown, "typst", format="gfm")
     # what announces a table or a picture stays on its page
     source = re.sub(r"(?<=\n\n)((?:.+\n)*.+:)\n\n", r"#block(sticky: true)[\1]\n\n", source)
-    content = typst.compile(source.encode(), root=str(root))
+    content = typst.compile(source.encode(), root=str(root))  # type: ignore[type-var]
     with replacing(Path(folder, f"{name}.pdf")) as temporary:
         temporary.write_bytes(content)
 
