@@ -27,7 +27,7 @@ run: $(READY)
 test: $(READY)
 	@$(RUN) -m ruff check --quiet . && $(RUN) -m ruff format --check --quiet .
 	@$(RUN) -m mypy --no-error-summary
-	@$(RUN) -m pytest -q
+	@$(RUN) -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder
 
 publish: $(READY)
 	@$(RUN) -m tools.publish

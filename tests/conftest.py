@@ -31,3 +31,8 @@ def real():
     if not data.canonical:
         pytest.skip("needs the real data, and these are not canonical")
     return data
+
+
+def pytest_collection_modifyitems(items):
+    """The longest test first, so that the other process does all the rest meanwhile."""
+    items.sort(key=lambda item: item.path.stem != "test_suite")
