@@ -162,9 +162,8 @@ print(f"test file {accuracy(clustered, data.x_test, data.y_test):.2%}")
 # is the small one.
 #
 # What clustering did: above the weights before, below the 16 values that are left. The ticks under
-# the upper histograms mark the centroids. The six convolutions have names that count up in the
-# order of the network (Keras goes on from where the last network's count ended); `letters` is the
-# dense layer.
+# the upper histograms mark the centroids. `conv1` to `conv6` are the convolutions in the order of
+# the network, `letters` is the dense layer.
 
 
 # %%
@@ -495,6 +494,7 @@ show_weights(
     },
     {name: all_weights(arrays) for name, arrays in numbers.items()},
     banner=data.banner,
+    yscale="log",
 )
 for name, arrays in numbers.items():
     values = all_weights(arrays)
@@ -565,8 +565,8 @@ print(f"training images: rounded {rounded:.2%}, fine-tuned", end=" ")
 print(f"{accuracy(headline, data.x_train, data.y_train):.2%}")
 
 # %% [markdown]
-# Its weights, counted in steps: as they came, and after fine-tuning. (The layers are the compact
-# network's own four convolutions, in order, and its dense layer.)
+# Its weights, counted in steps: as they came, and after fine-tuning. The compact network has four
+# convolutions and the dense layer.
 
 # %%
 show_weights(

@@ -178,10 +178,9 @@ print(f"test file {accuracy(pruned, data.x_test, data.y_test):.2%}")
 # its threshold, which double the size of the model.
 #
 # What pruning did: how many weights have which value, above before and below after. In the
-# convolutions everything around zero is gone, and the survivors have moved. In `letters`, the dense
-# layer, nearly all positive weights are gone: the large ones are negative. The six convolutions
-# have names that count up in the order of the network (Keras goes on from where the last network's
-# count ended).
+# convolutions (`conv1` to `conv6` in the order of the network) everything around zero is gone, and
+# the survivors have moved. In `letters`, the dense layer, nearly all positive weights are gone: the
+# large ones are negative.
 
 
 # %%
@@ -654,8 +653,8 @@ print(f"training images: rounded {rounded:.2%}, fine-tuned", end=" ")
 print(f"{accuracy(headline, data.x_train, data.y_train):.2%}")
 
 # %% [markdown]
-# Its weights, counted in steps: as they came, and after fine-tuning. (The layers are the compact
-# network's own four convolutions, in order, and its dense layer.)
+# Its weights, counted in steps: as they came, and after fine-tuning. The compact network has four
+# convolutions and the dense layer.
 
 # %%
 show_weights(

@@ -393,10 +393,9 @@ with contextlib.redirect_stdout(report), quiet_qkeras():
 print(report.getvalue())
 
 # %% [markdown]
-# The numbered `conv2d` are the six convolutions in order (Keras goes on counting from one network
-# to the next), `letters` is the dense layer; `sfmult_4_32` is a multiplication of 4 bits by 32-bit
-# float. It prints no total of the bits and leaves batch normalization, float here, out of
-# its count. So here is an independent count from the arrays themselves, and the comparison of both.
+# `sfmult_4_32` is a multiplication of 4 bits by 32-bit float. It prints no total of the bits and
+# leaves batch normalization (`norm1` to `norm6`), float here, out of its count. So here is an
+# independent count from the arrays themselves, and the comparison of both.
 
 # %%
 bits = bit_count(network)
@@ -564,6 +563,7 @@ for ax, values, label, form in (
     ax.margins(x=0.2)
     ax.invert_yaxis()
     ax.grid(axis="y", visible=False)
+axes[0].set_xticks(range(0, 101, 20))
 axes[1].set_yticklabels([])
 plt.show()
 
