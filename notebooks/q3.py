@@ -6,7 +6,7 @@
 # This notebook prunes the networks of question 1, combines pruning with each quantization, and
 # then races for bytes. The score is the size after `gzip -9`.
 #
-# | track | starts from | goal | section | `models/sign_mnist_` |
+# | track | starts from | goal on the test file | section | `models/sign_mnist_` |
 # |---|---|---|---|---|
 # | pruning and each quantization | accurate baseline | | 1 to 4 | `pruned_float` ... |
 # | accurate and small | accurate baseline | 99.5 % | 5 | `pruned_accurate` |
@@ -177,10 +177,11 @@ print(f"test file {accuracy(pruned, data.x_test, data.y_test):.2%}")
 # `strip_pruning` at the end must not be forgotten: while training, each layer carries its mask and
 # its threshold, which double the size of the model.
 #
-# What pruning did: how many weights have which value, above before and below after. In the
-# convolutions (`conv1` to `conv6` in the order of the network) everything around zero is gone, and
-# the survivors have moved. In `letters`, the dense layer, nearly all positive weights are gone: the
-# large ones are negative.
+# What pruning did: how many weights (upwards) have which value, above before and below after. In
+# the convolutions everything around zero is gone, and the survivors have moved. In `letters`, the
+# dense layer, nearly all positive weights are gone: the large ones are negative. The six
+# convolutions have names that count up in the order of the network (Keras goes on from where the
+# last network's count ended).
 
 
 # %%
@@ -244,8 +245,9 @@ show_lines(
 # %% [markdown]
 # ### Why the raw file does not shrink
 #
-# A zero is stored like any other number, so the raw file stays as large as it was. Zeros only pay
-# once the file is compressed.
+# In a `.tflite` file, the format of TensorFlow Lite (now named LiteRT), a zero is stored like any
+# other number, so the raw file stays as large as it was. Zeros only pay once the file is
+# compressed.
 
 # %%
 from signmnist.anatomy import anatomy, container_floor, gzip_anatomy, value_entropy
@@ -292,8 +294,8 @@ display(
 )
 
 # %% [markdown]
-# The places of the zeros are what costs: a mask of one bit a weight would take 9 kB at the most,
-# but gzip works on bytes and spends a good deal more on it.
+# What is missing to five times is the places of the zeros: a mask of one bit a weight would take
+# 9 kB at the most, but gzip works on bytes and spends a good deal more on it.
 #
 # ## 2. Which layers bear it: sensitivity
 #
@@ -414,8 +416,10 @@ display(
 # %% [markdown]
 # ## 4. Pruning and each quantization
 #
-# The pruned model through the converters of question 1. Zero stays zero in every scheme: int8
-# weights are symmetric, so that 0.0 is the number 0 in each channel.
+# We go on with the plainest of the four, all layers gradually from 0, so that what follows shows
+# the quantization and not the choice of layers; section 5 prunes the large layers only. The pruned
+# model goes through the converters of question 1. Zero stays zero in every scheme: int8 weights are
+# symmetric, so that 0.0 is the number 0 in each channel.
 
 # %%
 calibration_rows = np.random.default_rng(SEED).choice(len(data.x_train), 300, replace=False)
@@ -451,10 +455,10 @@ convert(pruned, "models/sign_mnist_pruned_int8.tflite", **INT8)
 
 # %% [markdown]
 # **PQAT**, sparsity-preserving quantization-aware training, and **PCQAT**: clustering to 16 values
-# that keeps the zeros, then quantization-aware training that keeps both in the Keras layers. (In
-# the file most of those layers have some fifty different numbers, since the converter folds batch
-# normalization into them: still fewer than the 120 to 200 of int8 and PQAT there, and so fewer
-# bytes.)
+# that keeps the zeros, then quantization-aware training (rounding to 8 bits in the forward pass)
+# that keeps both in the Keras layers. (In the file most of those layers have some fifty different
+# numbers, since the converter folds batch normalization into them: still fewer than the 120 to 200
+# of int8 and PQAT there, and so fewer bytes.)
 
 
 # %%
@@ -529,7 +533,8 @@ def late(final, epochs):
 # %% [markdown]
 # First the accurate baseline, at two sparsities, in its layers with more than 5,000 weights. The
 # second is named by its goal, 90 %, which it ends well above. There is no room left for signs at
-# odd angles, so the augmentation is milder than in question 1.
+# odd angles, so the augmentation is milder than in question 1; and as weights are counted in steps,
+# the learning rate is larger. Sparsities and penalties were set by hand.
 
 # %%
 SPARSITIES = {"accurate": 0.86, "90": 0.95}
@@ -618,11 +623,12 @@ for name, model in small.items():
 #
 # Now from the compact baseline, whose pruned version on the grid is fine-tuned as it was trained:
 # by distillation from the accurate network. The penalty, the learning rate, the sparsity and the
-# seed were chosen on the group-aware validation split, never on the test file
-# (`benchmarks/search.py` in the project's repository proposes recipes, `benchmarks/race.py` judges
-# them). The rule: the smallest file that reads **90 % of the held-out photos when trained without
-# them**. The margin lies in the rule itself: the network below has seen those photos as well, a
-# quarter more than the candidates, and so can be expected to do better.
+# seed were chosen on the validation split of question 1, which holds out whole photos, never on the
+# test file (`benchmarks/search.py` in the project's repository proposes recipes,
+# `benchmarks/race.py` judges them). The rule: the recipe with the smallest file that reads **90 %
+# of the held-out photos when trained without them**, and among its seeds the one that reads them
+# best. The rule has a margin built in: the network below has seen those photos as well, a quarter
+# more than the candidates, and so can be expected to do better.
 #
 # The first convolution and the dense layer are small and are left alone; the three layers with more
 # than 300 weights are pruned.
@@ -653,8 +659,8 @@ print(f"training images: rounded {rounded:.2%}, fine-tuned", end=" ")
 print(f"{accuracy(headline, data.x_train, data.y_train):.2%}")
 
 # %% [markdown]
-# Its weights, counted in steps: as they came, and after fine-tuning. The compact network has four
-# convolutions and the dense layer.
+# Its weights, counted in steps: as they came, and after fine-tuning. (The layers are the compact
+# network's own four convolutions, in order, and its dense layer.)
 
 # %%
 show_weights(
@@ -673,7 +679,7 @@ for name, content in stages.items():
 
 # %% [markdown]
 # Is repacking really lossless? Every score of every test image, before and after, on LiteRT, and
-# the first hundred on TFLite Micro:
+# the first hundred on TFLite Micro, the interpreter for microcontrollers:
 
 # %%
 for name, content in stages.items():
@@ -690,8 +696,9 @@ for kind in ("int8", "int4"):
 # %% [markdown]
 # ## 7. Anatomy of the file
 #
-# What the bytes are for, raw and after gzip. The bits of the compressed file are charged to the
-# bytes that they stand for; "gzip" is its own overhead, mostly the code tables.
+# What the bytes are for, raw and after gzip. The *graph* is the list of operators and tensors. The
+# bits of the compressed file are charged to the bytes that they stand for; "gzip" is its own
+# overhead, mostly the code tables.
 
 # %%
 show_parts(
@@ -765,9 +772,9 @@ display(
 # ## 9. All models
 #
 # In the table, *arena* is the working memory that TFLite Micro needs, a dash says that it refuses
-# the model, and ± is one standard deviation. In the plot, the step line joins the models that no
-# other beats in both size and accuracy, and names without a prefix are 80 % zeros models.
-# "90 %" is the goal of its recipe, not what it reached.
+# the model, and ± is one standard deviation. In the plot, the step line joins the models for which
+# no smaller file is at least as accurate, and names without a prefix are 80 % zeros models. "90 %"
+# is the goal of its recipe, not what it reached.
 
 # %%
 from signmnist.results import measure, results_table, save_record
@@ -849,10 +856,9 @@ display(
 # %% [markdown]
 # Pruning and sharing meet in the end: on a grid of whole numbers, zero is the value that most
 # weights share. The penalty alone already makes most of the zeros: question 2 reaches nearly as
-# many in the accurate network without any pruning, and even more in its headline, which is a few
-# bytes smaller and reads less. The schedule sets a minimum for the layers that it prunes, the large
-# ones, and they end at it or above. What pruning cannot give is few values among the rest, and
-# there the grid does the work.
+# many in the accurate network without any pruning. The schedule sets a minimum for the layers that
+# it prunes, the large ones, and they end at it or above. What pruning cannot give is few values
+# among the rest, and there the grid does the work.
 
 # %%
 print(f"{PROFILE} profile, {(time.perf_counter() - started) / 60:.1f} minutes")

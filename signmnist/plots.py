@@ -89,27 +89,24 @@ def show_confusion(title, labels, predictions, banner=""):
     plt.show()
 
 
-def show_weights(title, before, after, banner="", yscale="linear"):
+def show_weights(title, before, after, banner=""):
     """Histograms of kernels above the values that they share afterwards, a column a layer.
 
     before, after: dicts from the layer's name to its weights, arrays of one size.
     """
     _, axes = figure(title, 2, len(before), size=(9, 4.5), banner=banner)
-    foot = 0.5 if yscale == "log" else 0
     for column, name in zip(axes.T, before, strict=True):
         top, bottom = column
         top.hist(np.ravel(before[name]), bins=60, color=BLUE)
         values, counts = np.unique(np.round(after[name], 6), return_counts=True)
-        bottom.vlines(values, foot, counts, color=ORANGE, linewidth=2.5)
-        top.plot(values, np.full(len(values), foot), "|", color=ORANGE, markersize=12)
+        bottom.vlines(values, 0, counts, color=ORANGE, linewidth=2.5)
+        top.plot(values, np.zeros(len(values)), "|", color=ORANGE, markersize=12)
         top.set_title(name, fontsize=11)
-        bottom.set(xlabel="weight", yscale=yscale, ylim=(foot, None))
-        top.set(yscale=yscale, ylim=(foot, None))
+        bottom.set(xlabel="weight", ylim=(0, None))
         bottom.set_title(f"{len(values)} values", fontsize=11, color=ORANGE)
         bottom.sharex(top)
-    scale = "" if yscale == "linear" else f" ({yscale})"
-    axes[0, 0].set_ylabel(f"weights, before{scale}")
-    axes[1, 0].set_ylabel(f"weights, after{scale}")
+    axes[0, 0].set_ylabel("weights, before")
+    axes[1, 0].set_ylabel("weights, after")
     plt.show()
 
 
@@ -191,8 +188,7 @@ def show_accuracy_against_bytes(title, records, banner="", floor=None):
         if record["accuracy"] > best:
             best = record["accuracy"]
             front.append((record["bytes_gzip"], 100 * best))
-    sizes, heights = zip(*front, strict=True)
-    ax.step(sizes, heights, where="post", color=SKY, linewidth=1.5)
+    ax.step(*zip(*front, strict=True), where="post", color=SKY, linewidth=1.5)
     if floor:
         ax.axvline(floor, color=RED, linewidth=1.5)
         ax.text(floor, 0.02, f" all weights equal:\n {floor:,} bytes", color=RED, fontsize=9,
@@ -212,8 +208,5 @@ def show_accuracy_against_bytes(title, records, banner="", floor=None):
     ]  # fmt: skip
     fig.canvas.draw()  # lays the axes out, on which the names then find their places
     line = {"arrowstyle": "-", "color": "0.6"}
-    bends = sizes[1:], heights[:-1]  # of the line, kept free like the points
-    adjust_text(names, x=[*x, *bends[0]], y=[*y, *bends[1]], target_x=x, target_y=y, ax=ax,
-                expand=(1.15, 1.5), force_text=(0.3, 0.8), force_static=(0.4, 0.8),
-                arrowprops=line)  # fmt: skip
+    adjust_text(names, x=x, y=y, ax=ax, expand=(1.15, 1.5), force_text=(0.3, 0.8), arrowprops=line)
     plt.show()
