@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 import tools.run
-from signmnist.data import TEST_CSV, TRAIN_CSV
+import tools.sample
 from signmnist.results import load_records
 from tools.notebooks import read_notebook, sources
 
@@ -13,10 +13,13 @@ ROOT = Path(__file__).parent.parent
 
 
 @pytest.fixture(scope="module")
-def build(sample_folder, tmp_path_factory):
+def build(tmp_path_factory):
     target = tmp_path_factory.mktemp("build")
-    paths = [sample_folder / name for name in (TRAIN_CSV, TEST_CSV)]
-    tools.run.run(ROOT, target, "smoke", paths)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tools.sample, "TRAIN_PHOTOS", 5)
+        patch.setattr(tools.sample, "TEST_PHOTOS", 1)
+        paths = tools.sample.write_sample(tmp_path_factory.mktemp("sample"))
+    tools.run.run(ROOT, target, "smoke", [Path(path) for path in paths])
     return target
 
 
