@@ -584,9 +584,10 @@ display(
 # %% [markdown]
 # ### The mistake that makes int16x8 look broken
 #
-# Reports of an int16x8 model "below 5 %" come from a line like `correct += np.argmax(scores) ==
-# np.argmax(label)`. It is right for one-hot labels. But here the label is a single number, and the
-# `argmax` of a single number is always 0: the line counts how often the model says A.
+# Reports of an int16x8 model "below 5 %" come from a line like
+# `correct += np.argmax(scores) == np.argmax(label)`. It is right for one-hot labels. But here the
+# label is a single number, and the `argmax` of a single number is always 0: the line counts how
+# often the model says A.
 
 # %%
 mistaken = sum(
