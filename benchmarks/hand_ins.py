@@ -16,6 +16,7 @@ import zipfile
 from pathlib import Path
 
 from tools.check_submission import MODELS, NOTEBOOKS
+from tools.submission import FOLDER
 
 ROOT = Path(__file__).parent.parent
 
@@ -29,9 +30,9 @@ def write_hand_ins(folder, times):
         paths.append(Path(folder, f"student_{number:03}.zip"))
         with zipfile.ZipFile(paths[-1], "w", zipfile.ZIP_DEFLATED) as archive:
             for name, content in notebooks.items():
-                archive.writestr(f"sign_mnist/{name}", content)
+                archive.writestr(f"{FOLDER}/{name}", content)
             for name, content in models.items():
-                archive.writestr(f"sign_mnist/{name}", content + number.to_bytes(4, "little"))
+                archive.writestr(f"{FOLDER}/{name}", content + number.to_bytes(4, "little"))
     return paths
 
 

@@ -299,9 +299,9 @@ display(
 # `auto` and `auto_po2` are level here, both at 100 %. The two fixed ranges of one are equal, since
 # no weight comes near -1. What decides first is how well the steps fit the weights: most are far
 # below 1, so a fixed range of one leaves most of its levels unused. The stochastic form falls
-# behind because it is trained with random rounding and judged with rounding to the nearest. Powers
-# of two and 3 bits are behind after this one short epoch only: the accuracies printed above, during
-# it, are near those of the best. (The left axis does not start at 0.)
+# behind because it is trained with random rounding and judged with rounding to the nearest. How far
+# powers of two and 3 bits are behind says little after one epoch: the accuracies printed above,
+# during it, are near those of the best. (The left axis does not start at 0.)
 
 # %% [markdown]
 # ## 3. And for the biases

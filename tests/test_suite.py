@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 import tools.run
-import tools.sample
 from signmnist.results import load_records
 from tools.notebooks import read_notebook, sources
+from tools.sample import write_sample
 
 ROOT = Path(__file__).parent.parent
 
@@ -15,11 +15,8 @@ ROOT = Path(__file__).parent.parent
 @pytest.fixture(scope="module")
 def build(tmp_path_factory):
     target = tmp_path_factory.mktemp("build")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(tools.sample, "TRAIN_PHOTOS", 5)
-        patch.setattr(tools.sample, "TEST_PHOTOS", 1)
-        paths = tools.sample.write_sample(tmp_path_factory.mktemp("sample"))
-    tools.run.run(ROOT, target, "smoke", [Path(path) for path in paths])
+    paths = write_sample(tmp_path_factory.mktemp("sample"), photos=(5, 1))
+    tools.run.run(ROOT, target, "smoke", paths)
     return target
 
 

@@ -56,20 +56,21 @@ POSES = {
 }
 
 
-def write_sample(folder, seed=2):
+def write_sample(folder, seed=2, photos=(TRAIN_PHOTOS, TEST_PHOTOS)):
     """Draws the sample into `folder` and returns the paths of its CSVs (train, test).
 
-    24 letters, 12 photos each to train and 4 others to test, 12 variants of each photo.
-    The same seed draws the same files; with the default, no photo correlates above 0.95
-    with one of another letter or of the other file.
+    24 letters, 12 photos each to train and 4 others to test, 12 variants of each photo;
+    photos: other numbers of photos (train, test) for each letter. The same seed draws the
+    same files; with the defaults, no photo correlates above 0.95 with one of another letter
+    or of the other file.
     """
     rng = np.random.default_rng(seed)
     paths = Path(folder, TRAIN_CSV), Path(folder, TEST_CSV)
-    for path, photos in zip(paths, (TRAIN_PHOTOS, TEST_PHOTOS), strict=True):
+    for path, count in zip(paths, photos, strict=True):
         rows = [
             np.concatenate([[label], image.ravel()])
             for label, letter in zip(LABELS, LETTERS, strict=True)
-            for _ in range(photos)
+            for _ in range(count)
             for image in draw_variants(letter, rng)
         ]
         with replacing(path) as temporary:
