@@ -162,8 +162,8 @@ print(f"fit {len(fit_rows):,}, random {len(random_rows):,}, group-aware {len(gro
 #
 # Three blocks of two 3x3 convolutions, each followed by batch normalization and ReLU (in this
 # order, so that the converter can fold the normalization into the convolution), then a global
-# average and one dense layer. No custom layers, and the augmentation lives in the `tf.data`
-# pipeline: the model takes plain pixels / 255 and gives 24 logits.
+# average and one dense layer, `letters`. No custom layers, and the augmentation lives in the
+# `tf.data` pipeline: the model takes plain pixels / 255 and gives 24 logits.
 
 # %%
 from signmnist.baseline import (
@@ -179,7 +179,7 @@ from signmnist.baseline import (
 from signmnist.training import accuracy, predict, train
 
 # %%
-build_cnn(**ACCURATE).summary(line_length=80)
+build_cnn(**ACCURATE).summary(line_length=75)
 
 # %% [markdown]
 # What training sees: the first image of the training file, a D, turned by up to 0.03 of a turn,
@@ -229,35 +229,34 @@ plt.show()
 # %%
 display(
     Markdown(
-        f"The random split reports {leak['random split']:.2%} and would let any recipe look "
-        f"perfect. Unseen photos are harder: {leak['group-aware split']:.2%} on the group-aware "
-        f"split, {leak['test file']:.2%} on the test file. Only the group-aware estimate can tell "
-        "a better recipe from a worse one."
+        f"The random split reports {leak['random split']:.2%}, which leaves next to nothing to "
+        f"compare recipes by. Unseen photos are harder: {leak['group-aware split']:.2%} on the "
+        f"group-aware split, {leak['test file']:.2%} on the test file."
     )
 )
 
 # %% [markdown]
-# ### The chosen recipe on all training rows
-#
-# Only the group-aware split holds photos that the network has not seen and the test file has no
-# part in, so it is what recipes are compared by.
-#
-# Now the same recipe sees every training image, and the result is scored on the test file, once.
-# In the plot, the errors on unseen photos are those of the candidate above: no photo is unseen now.
-
-# %%
-baseline, baseline_history = train_accurate(
-    data.x_train, data.y_train, EPOCHS, SEED, name="baseline"
-)
+# How the errors of this network fell during its training: on what it was trained on, augmented
+# images, and on photos that it never saw.
 
 # %%
 show_errors(
     "Errors during training",
     {
         "unseen photos (validation)": candidate_history["group_accuracy"],
-        "training images, augmented": baseline_history["accuracy"],
+        "training images, augmented": candidate_history["accuracy"],
     },
     data.banner,
+)
+
+# %% [markdown]
+# ### The chosen recipe on all training rows
+#
+# Now the same recipe sees every training image, and the result is scored on the test file, once.
+
+# %%
+baseline, baseline_history = train_accurate(
+    data.x_train, data.y_train, EPOCHS, SEED, name="baseline"
 )
 
 # %%
@@ -488,14 +487,13 @@ pd.set_option("display.max_colwidth", None)
 display(pd.DataFrame({"TFLite Micro": {name: r["micro"] for name, r in records.items()}}))
 
 # %% [markdown]
-# Float, int8 and int16x8 models run there, and the table says for how many of the 100 images they
-# give the same letter as LiteRT. Where TFLite Micro refuses a model, the table quotes its message.
-# Dynamic range is refused because it is *hybrid*: int8 weights meet float activations, which are
-# quantized anew at each run. The microcontroller's kernels accept only fixed combinations of number
-# types, with all ranges known beforehand. float16 is refused for another reason: its weights are
-# expanded to float32 by an operator, `DEQUANTIZE`, that TFLite Micro has for integers only. In the
-# results table, *arena* is the working memory that TFLite Micro needs, a dash says that it refuses
-# the model, and ± is one standard deviation.
+# Float, int8 and int16x8 models run there. Dynamic range is refused at its convolutions (`CONV_2D`)
+# because it is *hybrid*: int8 weights meet float activations, which are quantized anew at each run.
+# The microcontroller's kernels accept only fixed combinations of number types, with all ranges
+# known beforehand. float16 is refused for another reason: its weights are expanded to float32 by an
+# operator (`DEQUANTIZE`) that TFLite Micro has for integers only. In the results table, *arena* is
+# the working memory that TFLite Micro needs, a dash says that it refuses the model, and ± is one
+# standard deviation.
 
 # %% [markdown]
 # ## 5. What the figures say
@@ -531,7 +529,8 @@ plain, small = records["float"], records["int8"]
 display(
     Markdown(
         f"Raw, int8 is {plain['bytes'] / small['bytes']:.2f} times smaller than float: one byte a "
-        f"weight instead of four, plus scales and the graph, which do not shrink. gzip takes "
+        f"weight instead of four, plus scales and the graph (the list of "
+        "operators and tensors), which do not shrink. gzip takes "
         f"{1 - plain['bytes_gzip'] / plain['bytes']:.0%} off the float file and "
         f"{1 - small['bytes_gzip'] / small['bytes']:.0%} off the int8 file, much of that off the "
         "graph and the scales rather than the weights. The reason is in the "
@@ -572,11 +571,13 @@ wide = records["int16x8"]
 display(
     Markdown(
         f"int16x8 makes {wide['total'] - wide['correct']} errors, float "
-        f"{plain['total'] - plain['correct']}, int8 {small['total'] - small['correct']}: with "
-        "65,536 steps for the activations, rounding them all but disappears, and only the 8-bit "
-        f"weights differ from float. But one image takes {wide['latency_us_mean']:,.0f} µs, "
+        f"{plain['total'] - plain['correct']}, int8 {small['total'] - small['correct']}. With "
+        "65,536 steps for the activations instead of 256, rounding them all but disappears: a gain "
+        "for networks that 8 bits harm. Its price is time: one image takes "
+        f"{wide['latency_us_mean']:,.0f} µs, "
         f"{wide['latency_us_mean'] / small['latency_us_mean']:.0f} times as long as int8. The "
-        "format is not slow, its kernels are: float and int8 run on XNNPACK's vectorised code, "
+        "format is not slow, its kernels are: float and int8 run on XNNPACK, LiteRT's library of "
+        "vectorised kernels, "
         "while LiteRT has only the portable reference loops for 16-bit activations."
     )
 )
@@ -607,7 +608,9 @@ print(f"images of the letter A: {share_of_a:.2%}")
 # ## 6. Accuracy against bytes
 
 # %%
-show_accuracy_against_bytes("Every model of this notebook", list(records.values()), data.banner)
+show_accuracy_against_bytes(
+    "Accuracy against bytes: quantization", list(records.values()), data.banner
+)
 
 # %%
 accurate = {name: record for name, record in records.items() if name != "compact float"}
@@ -634,8 +637,7 @@ display(
 # The compact network in the corner of the plot shows that a smaller architecture saves more bytes
 # than any number format of this notebook, at the price of some accuracy. Questions 2 and 3 compress
 # both networks further. (The step line joins the models for which no smaller file is at least as
-# accurate. XNNPACK, named above, is LiteRT's library of vectorised kernels; the *graph* is the list
-# of operators and tensors.)
+# accurate.)
 
 # %%
 print(f"{PROFILE} profile, {(time.perf_counter() - started) / 60:.1f} minutes")

@@ -132,7 +132,7 @@ def clone(model):
 
 
 def fine_tune(model, name, epochs=TUNING_EPOCHS, learning_rate=3e-4, augmentation=augment):
-    """Trains as question 1 did, at a lower learning rate. Returns the history."""
+    """Trains as question 1 did, at a learning rate of its own. Returns the history."""
     compile_cnn(model, len(data.x_train), epochs, learning_rate)
     settings = {"seed": SEED, "batch_size": BATCH_SIZE, "augment": augmentation}
     return train(model, data.x_train, data.y_train, epochs=epochs, name=name, **settings)
@@ -162,9 +162,8 @@ print(f"test file {accuracy(clustered, data.x_test, data.y_test):.2%}")
 # is the small one.
 #
 # What clustering did: above the weights before, below the 16 values that are left. The ticks under
-# the upper histograms mark the centroids. The six convolutions have names that count up in the
-# order of the network (Keras goes on from where the last network's count ended); `letters` is the
-# dense layer.
+# the upper histograms mark the centroids. `conv1` to `conv6` are the convolutions in the order of
+# the network, `letters` is the dense layer.
 
 
 # %%
@@ -238,7 +237,9 @@ paths = {
     "float": build / "baseline_float.tflite",
     "float, 16 clusters": Path("models/sign_mnist_clustered_float.tflite"),
 }
-display(pd.DataFrame({name: sizes(path) for name, path in paths.items()}).T.style.format("{:,}"))
+measured = pd.DataFrame({name: sizes(path) for name, path in paths.items()}).T
+measured.columns = "raw bytes", "ZIP bytes", "gzip bytes"
+display(measured.style.format("{:,}").set_caption(data.banner))
 
 # %%
 entropies = [value_entropy(np.round(w, 6)) for w in after.values()]
@@ -260,8 +261,8 @@ display(
 # ## 2. Which layers bear it: sensitivity
 #
 # One layer at a time is clustered by k-means, without any fine-tuning, while all others keep their
-# weights. 1,500 augmented training images stand for unseen ones. In the plot, the names at the
-# right stand in the order of the lines' ends, moved apart where ends coincide.
+# weights. 1,500 augmented training images stand for unseen ones. In the plot, the names
+# stand in the order of the lines' ends.
 
 # %%
 sample = np.random.default_rng(SEED).permutation(len(data.x_train))[:1500]
@@ -300,16 +301,16 @@ show_lines(
 few = pd.Series({name: shares[COUNTS.index(4)] for name, (_, shares) in sensitivity.items()})
 display(
     Markdown(
-        f"With 4 values left, **{few.idxmin()}** suffers most ({few.min():.1f} %) "
-        f"and **{few.idxmax()}** least ({few.max():.1f} %). The first convolution has few weights "
+        f"With 4 values left, accuracy falls furthest with **{few.idxmin()}**, to "
+        f"{few.min():.1f} %. The first convolution has few weights "
         "and is by far the most sensitive, even at 16 values. The last convolutions, which hold "
         "most of the bytes, bear most."
     )
 )
 
 # %% [markdown]
-# In the plot, the lines of the dense layer and of the last convolution coincide: neither loses
-# anything even at 2 values. All but the first convolution end at 100 %.
+# In the plot, the lines of the dense layer (`letters`) and of the last convolution (`conv6`)
+# coincide: neither loses anything even at 2 values.
 #
 # ## 3. How many clusters, and where they start
 #
@@ -491,13 +492,15 @@ def all_weights(arrays):
 
 numbers = {f"penalty {PENALTIES[name]:g}": whole_numbers(model) for name, model in small.items()}
 show_weights(
-    "All weights of the accurate network in steps: as trained, and as rounded",
+    "All weights of the accurate network: before and after rounding",
     {
         f"penalty {PENALTIES[name]:g}": np.clip(all_weights(kernels(model).values()), -8, 8)
         for name, model in small.items()
     },
     {name: all_weights(arrays) for name, arrays in numbers.items()},
     banner=data.banner,
+    xlabel="weight, in steps",
+    yscale="log",
 )
 for name, arrays in numbers.items():
     values = all_weights(arrays)
@@ -569,8 +572,8 @@ print(f"training images: rounded {rounded:.2%}, fine-tuned", end=" ")
 print(f"{accuracy(headline, data.x_train, data.y_train):.2%}")
 
 # %% [markdown]
-# Its weights, counted in steps: as they came, and after fine-tuning. (The layers are the compact
-# network's own four convolutions, in order, and its dense layer.)
+# Its weights, counted in steps: as they came, and after fine-tuning. The compact network has four
+# convolutions and the dense layer.
 
 # %%
 show_weights(
@@ -578,6 +581,7 @@ show_weights(
     in_steps,
     dict(zip(in_steps, whole_numbers(headline), strict=True)),
     banner=data.banner,
+    xlabel="weight, in steps",
 )
 
 # %%
@@ -674,7 +678,8 @@ display(
         f"The baseline was trained under strong augmentation and loses at most "
         f"{100 * (steady.iloc[0] - steady.min()):.1f} points. "
         f"The small network has little room for such variety: its worst case is *{worst}* with "
-        f"{survived['size race'].min():.1%}. Its 90 % hold for images framed like the data set's."
+        f"{survived['size race'].min():.1%}. It keeps 90 % only on "
+        "images framed like those of the data set."
     )
 )
 
@@ -748,12 +753,12 @@ show_accuracy_against_bytes(
 
 # %%
 race = records["15 values, size race, int4"]
-arena = "which TFLite Micro runs" if race["arena_bytes"] else "which TFLite Micro does not run"
+arena = f" in an arena of {race['arena_bytes']:,} bytes" if race["arena_bytes"] else ""
 display(
     Markdown(
         f"**The headline: {race['bytes_gzip']:,} bytes at {race['accuracy']:.2%}**, with integer "
-        f"input and output, {race['latency_us_mean']:,.0f} µs an image on LiteRT, {arena} in an "
-        f"arena of {race['arena_bytes'] or 0:,} bytes. "
+        f"input and output, {race['latency_us_mean']:,.0f} µs an image on LiteRT. "
+        f"TFLite Micro: {race['micro']}{arena}. "
         f"The accurate network fits into "
         f"{records['15 values, accurate, int4']['bytes_gzip']:,} bytes at "
         f"{records['15 values, accurate, int4']['accuracy']:.2%}, and into "

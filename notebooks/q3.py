@@ -136,7 +136,7 @@ def clone(model):
 def fine_tune(
     model, name, epochs=PRUNING_EPOCHS, learning_rate=1e-3, augmentation=augment, callbacks=()
 ):
-    """Trains as question 1 did, at a lower learning rate. Returns the history."""
+    """Trains as question 1 did, at a learning rate of its own. Returns the history."""
     compile_cnn(model, len(data.x_train), epochs, learning_rate)
     return train(
         model,
@@ -177,11 +177,10 @@ print(f"test file {accuracy(pruned, data.x_test, data.y_test):.2%}")
 # `strip_pruning` at the end must not be forgotten: while training, each layer carries its mask and
 # its threshold, which double the size of the model.
 #
-# What pruning did: how many weights (upwards) have which value, above before and below after. In
-# the convolutions everything around zero is gone, and the survivors have moved. In `letters`, the
-# dense layer, nearly all positive weights are gone: the large ones are negative. The six
-# convolutions have names that count up in the order of the network (Keras goes on from where the
-# last network's count ended).
+# What pruning did: how many weights have which value, above before and below after. In the
+# convolutions (`conv1` to `conv6` in the order of the network) everything around zero is gone, and
+# the survivors have moved. In `letters`, the dense layer, nearly all positive weights are gone: the
+# large ones are negative.
 
 
 # %%
@@ -215,6 +214,8 @@ for column, name in zip(axes.T, chosen, strict=True):
         ax.set_title(f"{name}, {1 - alive.size / kernel.size:.0%} zeros", fontsize=10)
     column[0].sharex(column[1])
     column[1].set_xlabel("weights other than zero")
+for ax in axes[:, 0]:
+    ax.set_ylabel("how many weights")
 plt.show()
 
 # %% [markdown]
@@ -280,7 +281,9 @@ paths = {
     "float": build / "baseline_float.tflite",
     "float, 80 % zeros": Path("models/sign_mnist_pruned_float.tflite"),
 }
-display(pd.DataFrame({name: sizes(path) for name, path in paths.items()}).T.style.format("{:,}"))
+measured = pd.DataFrame({name: sizes(path) for name, path in paths.items()}).T
+measured.columns = "raw bytes", "ZIP bytes", "gzip bytes"
+display(measured.style.format("{:,}").set_caption(data.banner))
 
 # %%
 gzipped = {name: sizes(path)["bytes_gzip"] for name, path in paths.items()}
@@ -300,7 +303,7 @@ display(
 # ## 2. Which layers bear it: sensitivity
 #
 # One layer at a time loses its smallest weights, without any fine-tuning, while all others stay
-# whole. 1,500 augmented training images stand for unseen ones. In the plot, the names at the right
+# whole. 1,500 augmented training images stand for unseen ones. In the plot, the names
 # stand in the order of the lines' ends.
 
 # %%
@@ -333,10 +336,10 @@ show_lines(
 at_70 = pd.Series({name: shares[LEVELS.index(0.7)] for name, (_, shares) in sensitivity.items()})
 display(
     Markdown(
-        f"At 70 % sparsity, **{at_70.idxmin()}** suffers most "
-        f"({at_70.min():.1f} %) and **{at_70.idxmax()}** least "
-        f"({at_70.max():.1f} %). The first convolution has few weights and none to spare; the "
-        "last one, which holds half of them all, has many."
+        f"At 70 % sparsity, accuracy falls furthest with **{at_70.idxmin()}**, to "
+        f"{at_70.min():.1f} %, and least with **{at_70.idxmax()}**, to {at_70.max():.1f} %. The "
+        "first convolution has few weights and none to spare; the last one, which holds half of "
+        "them all, has many."
     )
 )
 
@@ -659,8 +662,8 @@ print(f"training images: rounded {rounded:.2%}, fine-tuned", end=" ")
 print(f"{accuracy(headline, data.x_train, data.y_train):.2%}")
 
 # %% [markdown]
-# Its weights, counted in steps: as they came, and after fine-tuning. (The layers are the compact
-# network's own four convolutions, in order, and its dense layer.)
+# Its weights, counted in steps: as they came, and after fine-tuning. The compact network has four
+# convolutions and the dense layer.
 
 # %%
 show_weights(
@@ -668,6 +671,7 @@ show_weights(
     in_steps,
     dict(zip(in_steps, whole_numbers(headline), strict=True)),
     banner=data.banner,
+    xlabel="weight, in steps",
 )
 
 # %%
@@ -764,7 +768,8 @@ display(
         f"The baseline was trained under strong augmentation and loses at most "
         f"{100 * (steady.iloc[0] - steady.min()):.1f} points. "
         f"The small network has little room for such variety: its worst case is *{worst}* with "
-        f"{survived['size race'].min():.1%}. Its 90 % hold for images framed like the data set's."
+        f"{survived['size race'].min():.1%}. It keeps 90 % only on "
+        "images framed like those of the data set."
     )
 )
 
@@ -839,12 +844,12 @@ show_accuracy_against_bytes(
 
 # %%
 race = records["pruned, size race, int4"]
-arena = "which TFLite Micro runs" if race["arena_bytes"] else "which TFLite Micro does not run"
+arena = f" in an arena of {race['arena_bytes']:,} bytes" if race["arena_bytes"] else ""
 display(
     Markdown(
         f"**The headline: {race['bytes_gzip']:,} bytes at {race['accuracy']:.2%}**, with integer "
-        f"input and output, {race['latency_us_mean']:,.0f} µs an image on LiteRT, {arena} in an "
-        f"arena of {race['arena_bytes'] or 0:,} bytes. "
+        f"input and output, {race['latency_us_mean']:,.0f} µs an image on LiteRT. "
+        f"TFLite Micro: {race['micro']}{arena}. "
         f"The accurate network fits into "
         f"{records['pruned, accurate, int4']['bytes_gzip']:,} bytes at "
         f"{records['pruned, accurate, int4']['accuracy']:.2%}, and into "

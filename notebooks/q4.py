@@ -109,13 +109,13 @@ print(f"float baseline: {baseline.count_params():,} parameters, test file {float
 #
 # `quantized_bits(4, 0, alpha=1)` are 4 bits with no integer bit: the multiples of 1/8 from -1 to
 # 7/8. With `alpha="auto"` each output channel gets a step of its own, a seventh of its largest
-# absolute weight, and, the third argument being `symmetric=1`, the whole numbers from -7 to 7.
+# absolute weight, and, being `symmetric`, the whole numbers from -7 to 7.
 
 
 # %%
 def auto():
     """Four bits with one scale for each output channel."""
-    return quantized_bits(4, 0, 1, alpha="auto")
+    return quantized_bits(4, 0, symmetric=1, alpha="auto")
 
 
 def quantized_copy(model, kernel_quantizer=auto, bias_quantizer=auto):
@@ -200,20 +200,20 @@ plt.show()
 WEIGHT_QUANTIZERS = {
     # name: bits a weight, quantizer
     "alpha 1": (4, lambda: quantized_bits(4, 0, alpha=1)),
-    "alpha 1, symmetric": (4, lambda: quantized_bits(4, 0, 1, alpha=1)),
+    "alpha 1, symmetric": (4, lambda: quantized_bits(4, 0, symmetric=1, alpha=1)),
     "alpha 1, 1 integer bit": (4, lambda: quantized_bits(4, 1, alpha=1)),
     "alpha 1, stochastic": (
         4,
         lambda: quantized_bits(4, 0, alpha=1, use_stochastic_rounding=True),
     ),
     "auto": (4, auto),
-    "auto_po2": (4, lambda: quantized_bits(4, 0, 1, alpha="auto_po2")),
+    "auto_po2": (4, lambda: quantized_bits(4, 0, symmetric=1, alpha="auto_po2")),
     "powers of two": (4, lambda: quantized_po2(4)),
     "binary": (1, lambda: binary(alpha="auto")),
     "ternary": (2, lambda: ternary(alpha="auto")),
-    "auto, 3 bits": (3, lambda: quantized_bits(3, 0, 1, alpha="auto")),
-    "auto, 6 bits": (6, lambda: quantized_bits(6, 0, 1, alpha="auto")),
-    "auto, 8 bits": (8, lambda: quantized_bits(8, 0, 1, alpha="auto")),
+    "auto, 3 bits": (3, lambda: quantized_bits(3, 0, symmetric=1, alpha="auto")),
+    "auto, 6 bits": (6, lambda: quantized_bits(6, 0, symmetric=1, alpha="auto")),
+    "auto, 8 bits": (8, lambda: quantized_bits(8, 0, symmetric=1, alpha="auto")),
 }
 
 # %%
@@ -271,12 +271,15 @@ fig, axes = figure(
     banner=data.banner,
 )
 share = 100 * trials.set_index("quantizer")["augmented training images"]
-scaled = ["binary", "ternary", "auto, 3 bits", "auto", "auto, 6 bits", "auto, 8 bits"]
-axes[0].plot([1, 2, 3, 4, 6, 8], share[scaled], marker="o", color=BLUE)
+auto_bits = {3: "auto, 3 bits", 4: "auto", 6: "auto, 6 bits", 8: "auto, 8 bits"}
+axes[0].plot(list(auto_bits), share[list(auto_bits.values())], marker="o", color=BLUE)
+axes[0].text(8, share["auto, 8 bits"] - 0.3, "auto", color=BLUE, ha="right", va="top")
+for count, name in ((1, "binary"), (2, "ternary")):
+    axes[0].plot(count, share[name], "o", color=ORANGE)
+    axes[0].text(count + 0.2, share[name], name, color=ORANGE, va="bottom")
 axes[0].set_xticks([1, 2, 3, 4, 6, 8])
 axes[0].set(
-    xlabel="bits a weight (1 binary, 2 ternary, else auto)",
-    ylabel="accuracy on augmented images, %",
+    xlabel="bits a weight", ylabel="accuracy on augmented images, %\n(axis does not start at 0)"
 )
 four = share[list(trials["quantizer"][trials["bits a weight"] == 4])]
 bars = axes[1].barh(four.index, four, color=BLUE)
@@ -288,10 +291,20 @@ axes[1].grid(axis="y", visible=False)
 plt.show()
 
 # %%
+eighths = [
+    quantized_bits(4, 0, alpha=1)(tf.constant(layer.get_weights()[0])).numpy()
+    for layer in baseline.layers
+    if isinstance(layer, tf.keras.layers.Conv2D)
+]
+levels = [len(np.unique(w)) for w in eighths]
+zeros = [np.mean(w == 0) for w in eighths]
+best = " and ".join(f"**{name}**" for name in four.index[four == four.max()])
 display(
     Markdown(
-        f"With 4 bits, **{four.idxmax()}** is best ({four.max():.2f} %) and "
-        f"**{four.idxmin()}** worst ({four.min():.2f} %)."
+        f"With 4 bits, best: {best} ({four.max():.2f} %); worst: **{four.idxmin()}** "
+        f"({four.min():.2f} %). On the fixed grid of eighths the float weights of the convolutions "
+        f"take {min(levels)} to {max(levels)} of the 16 levels, and {min(zeros):.0%} to "
+        f"{max(zeros):.0%} of a layer become zero."
     )
 )
 
@@ -383,20 +396,19 @@ with quiet_qkeras(), replacing("models/sign_mnist_qkeras_4bit.keras") as tempora
 # %% [markdown]
 # ## 5. How many bits
 #
-# `print_qstats` of QKeras, in full, with its notes on progress:
+# What `print_qstats` of QKeras says, less its notes on progress:
 
 # %%
 report = io.StringIO()
 with contextlib.redirect_stdout(report), quiet_qkeras():
     print_qstats(network)
-print(report.getvalue())
+print("\n".join(line for line in report.getvalue().splitlines() if "quantiz" not in line))
 
 # %% [markdown]
-# The numbered `conv2d` are the six convolutions in order (Keras goes on counting from one network
-# to the next), `letters` is the dense layer; `sfmult_4_32` is a multiplication of 4 bits by 32-bit
-# float, `smult_4_8` one by the 8-bit integers that QKeras takes the input for. It prints no total
-# of the bits and leaves batch normalization, float here, out of its count. So here is an
-# independent count from the arrays themselves, and the comparison of both.
+# `sfmult_4_32` is a multiplication of 4 bits by 32-bit float, `smult_4_8` one by the 8-bit integers
+# that QKeras takes the input for. It prints no total of the bits and leaves batch normalization
+# (`norm1` to `norm6`), float here, out of its count. So here is an independent count from the
+# arrays themselves, and the comparison of both.
 
 # %%
 bits = bit_count(network)
@@ -427,8 +439,7 @@ print(f"print_qstats counts {by_qkeras:,} bits, the independent count {core:,}: 
 # ## 6. Are they really 4 bits?
 #
 # For every layer: the values the network computes with, divided by their step, must be whole
-# numbers between -8 and 7, so that each step has at most 16 multiples. The plot below the table
-# counts how many of the weights are which whole number.
+# numbers between -8 and 7, so that each step has at most 16 multiples.
 
 # %%
 proof = {}
@@ -461,8 +472,10 @@ whole, counts = np.unique(np.round(stored_numbers(four_bit[-1])[1][0]), return_c
 axes.flat[len(four_bit)].bar(whole, counts, color=ORANGE)
 axes.flat[len(four_bit)].set_title(f"{four_bit[-1].name}, biases", fontsize=10)
 axes.flat[len(four_bit)].set_xticks([-7, 0, 7])
-axes[0, 0].set_ylabel("weights")
-axes[1, 0].set_ylabel("weights")
+for ax in axes[1]:
+    ax.set_xlabel("stored whole number")
+for ax in axes[:, 0]:
+    ax.set_ylabel("how many")
 plt.show()
 
 # %% [markdown]
@@ -534,8 +547,7 @@ display(pd.DataFrame.from_dict(comparison, orient="index").style.set_caption(dat
 # ## 8. In the common table
 #
 # The columns are those of questions 1 to 3: ± is one standard deviation, *arena* the working memory
-# that TFLite Micro needs, where it gives the same letters as LiteRT for as many of 100 images as
-# the last line says.
+# that TFLite Micro needs.
 
 # %%
 from signmnist.results import measure, results_table, save_record
@@ -569,6 +581,7 @@ for ax, values, label, form in (
     ax.margins(x=0.2)
     ax.invert_yaxis()
     ax.grid(axis="y", visible=False)
+axes[0].set_xticks(range(0, 101, 20))
 axes[1].set_yticklabels([])
 plt.show()
 

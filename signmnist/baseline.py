@@ -24,19 +24,23 @@ def build_cnn(blocks, shrink=1, dropout=0.0):
     """A plain CNN: blocks of 3x3 convolutions, max-pooling between blocks.
 
     blocks: for each block the widths of its convolutions, such as ((16, 16), (32, 32)).
-    Each convolution is followed by batch normalization and ReLU. shrink: the factor by
-    which the image is averaged down first. dropout: rate before the dense layer.
+    Each convolution (conv1, conv2, ...) is followed by batch normalization (norm1, norm2,
+    ...) and ReLU. shrink: the factor by which the image is averaged down first. dropout:
+    rate before the dense layer (letters).
     Takes (n, 28, 28, 1) in [0, 1] and gives (n, 24) logits.
     """
     inputs = x = layers.Input((28, 28, 1), name="pixels")
     if shrink > 1:
         x = layers.AveragePooling2D(shrink)(x)
+    number = 0
     for i, widths in enumerate(blocks):
         if i:
             x = layers.MaxPooling2D()(x)
         for width in widths:
-            x = layers.Conv2D(width, 3, padding="same", use_bias=False)(x)
-            x = layers.BatchNormalization()(x)
+            number += 1
+            name = f"conv{number}"
+            x = layers.Conv2D(width, 3, padding="same", use_bias=False, name=name)(x)
+            x = layers.BatchNormalization(name=f"norm{number}")(x)
             x = layers.ReLU()(x)
     x = layers.GlobalAveragePooling2D()(x)
     if dropout:

@@ -108,6 +108,7 @@ def grid_network(model, penalty=0.0):
                 padding=layer.padding,
                 use_bias=False,
                 kernel_regularizer=regularizer,
+                name=layer.name,
             )
             norm = SharedScaleNorm()
             x = layers.ReLU()(norm(convolution(x)))

@@ -89,46 +89,56 @@ def show_confusion(title, labels, predictions, banner=""):
     plt.show()
 
 
-def show_weights(title, before, after, banner=""):
+def show_weights(title, before, after, banner="", xlabel="weight", yscale="linear"):
     """Histograms of kernels above the values that they share afterwards, a column a layer.
 
     before, after: dicts from the layer's name to its weights, arrays of one size.
     """
     _, axes = figure(title, 2, len(before), size=(9, 4.5), banner=banner)
+    foot = 0.5 if yscale == "log" else 0
     for column, name in zip(axes.T, before, strict=True):
         top, bottom = column
         top.hist(np.ravel(before[name]), bins=60, color=BLUE)
         values, counts = np.unique(np.round(after[name], 6), return_counts=True)
-        bottom.vlines(values, 0, counts, color=ORANGE, linewidth=2.5)
-        top.plot(values, np.zeros(len(values)), "|", color=ORANGE, markersize=12)
+        bottom.vlines(values, foot, counts, color=ORANGE, linewidth=2.5)
+        top.plot(values, np.full(len(values), foot), "|", color=ORANGE, markersize=12)
         top.set_title(name, fontsize=11)
-        bottom.set(xlabel="weight", ylim=(0, None))
+        bottom.set(xlabel=xlabel, yscale=yscale, ylim=(foot, None))
+        top.set(yscale=yscale, ylim=(foot, None))
         bottom.set_title(f"{len(values)} values", fontsize=11, color=ORANGE)
         bottom.sharex(top)
-    axes[0, 0].set_ylabel("weights, before")
-    axes[1, 0].set_ylabel("weights, after")
+    scale = "" if yscale == "linear" else f" ({yscale})"
+    axes[0, 0].set_ylabel(f"weights, before{scale}")
+    axes[1, 0].set_ylabel(f"weights, after{scale}")
     plt.show()
 
 
 def show_lines(title, lines, xlabel, ylabel, banner="", xscale="linear"):
-    """Lines with their names at the right end. lines: name -> (x values, y values)."""
+    """Lines with their names at the end where they lie further apart.
+
+    lines: name -> (x values, y values).
+    """
     _, ax = figure(title, banner=banner)
     colours = plt.colormaps["viridis"](np.linspace(0, 0.8, len(lines)))
-    ends = sorted(lines, key=lambda name: lines[name][1][-1])
+    spread = {end: np.ptp([y[end] for _, y in lines.values()]) for end in (0, -1)}
+    end = max(spread, key=lambda end: spread[end])
+    ends = sorted(lines, key=lambda name: lines[name][1][end])
     for name, colour in zip(ends, colours, strict=True):
         x, y = lines[name]
         ax.plot(x, y, marker="o" if len(x) < 20 else None, color=colour, markersize=4)
     low, high = ax.get_ylim()
     gap = (high - low) / 16
-    heights = [lines[name][1][-1] for name in ends]
+    heights = [lines[name][1][end] for name in ends]
     for i in range(1, len(ends)):  # names that would cover one another move up,
         heights[i] = max(heights[i], heights[i - 1] + gap)
     for i in reversed(range(len(ends))):  # and down where there is no room left
         heights[i] = min(heights[i], high - gap * (len(ends) - 1 - i))
     for name, height, colour in zip(ends, heights, colours, strict=True):
-        end = lines[name][0][-1], height
-        ax.annotate(name, end, xytext=(10, 0), textcoords="offset points", color=colour,
+        ax.annotate(name, (lines[name][0][end], height), xytext=(-10 if end == 0 else 10, 0),
+                    textcoords="offset points", color=colour, ha="left" if end else "right",
                     va="center", annotation_clip=False)  # fmt: skip
+    if end == 0:
+        ax.margins(x=0.16)
     ax.set(xlabel=xlabel, ylabel=ylabel, xscale=xscale)
     if xscale == "log":
         ax.set_xticks(x, [f"{value:g}" for value in x])
@@ -188,7 +198,8 @@ def show_accuracy_against_bytes(title, records, banner="", floor=None):
         if record["accuracy"] > best:
             best = record["accuracy"]
             front.append((record["bytes_gzip"], 100 * best))
-    ax.step(*zip(*front, strict=True), where="post", color=SKY, linewidth=1.5)
+    sizes, heights = zip(*front, strict=True)
+    ax.step(sizes, heights, where="post", color=SKY, linewidth=1.5)
     if floor:
         ax.axvline(floor, color=RED, linewidth=1.5)
         ax.text(floor, 0.02, f" all weights equal:\n {floor:,} bytes", color=RED, fontsize=9,
@@ -198,7 +209,7 @@ def show_accuracy_against_bytes(title, records, banner="", floor=None):
     ax.plot(x, y, "o", color=BLUE, markersize=7)
     ax.set_xscale("log")
     ax.margins(0.12, 0.45)
-    ax.set_yticks([tick for tick in ax.get_yticks() if tick <= 100])
+    ax.set_yticks([tick for tick in ax.get_yticks() if 0 <= tick <= 100])
     ax.set(xlabel="bytes after gzip -9 (log scale)", ylabel="test accuracy, %")
     halo = withStroke(linewidth=3, foreground="white")
     names = [
@@ -208,5 +219,8 @@ def show_accuracy_against_bytes(title, records, banner="", floor=None):
     ]  # fmt: skip
     fig.canvas.draw()  # lays the axes out, on which the names then find their places
     line = {"arrowstyle": "-", "color": "0.6"}
-    adjust_text(names, x=x, y=y, ax=ax, expand=(1.15, 1.5), force_text=(0.3, 0.8), arrowprops=line)
+    bends = sizes[1:], heights[:-1]  # of the line, kept free like the points
+    adjust_text(names, x=[*x, *bends[0]], y=[*y, *bends[1]], target_x=x, target_y=y, ax=ax,
+                expand=(1.15, 1.5), force_text=(0.3, 0.8), force_static=(0.4, 0.8),
+                arrowprops=line)  # fmt: skip
     plt.show()

@@ -32,7 +32,7 @@ def measure(path, scores, data):
         verdict = micro.reason
     else:
         letters = scores[: len(micro.scores)].argmax(axis=1)
-        verdict = f"{count_correct(micro.scores, letters)}/{len(letters)} as LiteRT"
+        verdict = f"{count_correct(micro.scores, letters)} of {len(letters)} letters as LiteRT"
     return {
         "file": Path(path).name,
         "correct": correct,
@@ -88,7 +88,7 @@ def results_table(records):
             "ZIP bytes": number(record["bytes_zip"]),
             "gzip bytes": number(record["bytes_gzip"]),
             "latency µs": f"{record['latency_us_mean']:,.0f} ± {record['latency_us_std']:,.0f}",
-            "TFLM arena bytes": number(record["arena_bytes"]),
+            "TFLite Micro arena bytes": number(record["arena_bytes"]),
         }
         for record in records
     }

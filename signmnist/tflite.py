@@ -229,7 +229,8 @@ def run_micro(path, images):
             failure = str(error)
     text = log.getvalue()
     if failure is not None:
+        operator = re.search(r"^Node (\w+) .* failed to prepare", text, re.MULTILINE)
         lines = text.strip().splitlines() or [failure]
-        return MicroRun(reason=re.sub(r"^tensorflow/\S+ ", "", lines[0]))
+        return MicroRun(reason=f"refuses {operator[1]}" if operator else lines[0])
     arena = re.findall(r"Arena allocation total (\d+)", text)[0]
     return MicroRun(np.array(scores), int(arena))

@@ -44,4 +44,4 @@ def test_the_table_shows_figures_as_people_write_them():
     assert row["errors"] == "1"
     assert row["raw bytes"] == "296,576"
     assert row["latency µs"] == "133 ± 12"
-    assert row["TFLM arena bytes"] == "–"
+    assert row["TFLite Micro arena bytes"] == "–"

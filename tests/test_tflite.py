@@ -1,6 +1,7 @@
 import gzip
 import io
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -24,6 +25,7 @@ from signmnist.training import predict
 use_keras_2()
 import tensorflow as tf
 
+MODELS = Path(__file__).parent.parent / "models"
 IMAGES = np.random.default_rng(0).random((40, 28, 28, 1), np.float32)
 
 
@@ -118,6 +120,9 @@ def test_micro_agrees_with_litert_or_says_why_it_refuses(files):
         assert 1_000 < run.arena_bytes < 100_000
     # dynamic range is refused only when it leaves some layer hybrid; here none is
     assert run_micro(files["dynamic"], IMAGES).reason == ""
+    for scheme, operator in (("quant_dyn", "CONV_2D"), ("quant_float16", "DEQUANTIZE")):
+        run = run_micro(MODELS / f"sign_mnist_{scheme}.tflite", IMAGES)
+        assert run.reason == f"refuses {operator}" and run.scores is None
 
 
 def test_sizes_are_those_of_the_file_its_zip_and_its_gzip(files, tmp_path):

@@ -8,7 +8,7 @@ from tools.notebooks import read_notebook
 
 # name of the picture -> notebook and title of the plot
 PICTURES = {
-    "q1_models": ("q1", "Every model of this notebook"),
+    "q1_models": ("q1", "Accuracy against bytes: quantization"),
     "q2_models": ("q2", "Accuracy against bytes: clustering"),
     "q2_parts": ("q2", "The headline file after gzip -9"),
     "q3_models": ("q3", "Accuracy against bytes: pruning"),
