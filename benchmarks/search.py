@@ -19,7 +19,7 @@ from benchmarks.race import held_out, score, shrink
 from signmnist.data import load_sign_mnist
 
 JOURNAL = Path("checkpoints", "search.log")
-EPOCHS = 24
+EPOCHS = 12
 
 
 def main(trials):

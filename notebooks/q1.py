@@ -64,7 +64,7 @@ PROFILE = os.environ.get("PROFILE", "full")
 SEED = 0
 
 EPOCHS = {"full": 20, "quick": 3, "smoke": 1}[PROFILE]
-COMPACT_EPOCHS = {"full": 9, "quick": 2, "smoke": 1}[PROFILE]
+COMPACT_EPOCHS = {"full": 5, "quick": 1, "smoke": 1}[PROFILE]
 QAT_EPOCHS = {"full": 2, "quick": 1, "smoke": 1}[PROFILE]
 
 tf.keras.utils.set_random_seed(SEED)

@@ -17,7 +17,7 @@ layers = tf.keras.layers
 ACCURATE = {"blocks": ((16, 16), (32, 32), (64, 64)), "dropout": 0.3}
 COMPACT = {"blocks": ((6, 6), (8,), (12,)), "shrink": 2}
 BATCH_SIZE = 128
-COPIES = 4  # of each image in an epoch of distillation
+COPIES = 8  # of each image in an epoch of distillation
 
 
 def build_cnn(blocks, shrink=1, dropout=0.0):

@@ -67,14 +67,14 @@ class SharedScaleNorm(tf.keras.layers.Layer, tfmot.sparsity.keras.PrunableLayer)
 
 
 class GridDense(tf.keras.layers.Dense, tfmot.sparsity.keras.PrunableLayer):
-    """A dense layer with whole-number weights times one trained step, and a float bias."""
+    """A dense layer with whole-number weights times one trained step, and no bias."""
 
     def build(self, shape):
         super().build(shape)
         self.step = self.add_weight("step", (), initializer="ones")
 
     def call(self, inputs):
-        return tf.matmul(inputs, to_grid(self.kernel)) * self.step + self.bias
+        return tf.matmul(inputs, to_grid(self.kernel)) * self.step
 
     def get_prunable_weights(self):
         return [self.kernel]
@@ -91,6 +91,7 @@ def grid_network(model, penalty=0.0):
     """The network of `build_cnn` with its weights on a grid, ready to be fine-tuned.
 
     The batch normalization is folded into the kernels, a SharedScaleNorm takes its place.
+    The bias of the dense layer is left out; fine-tuning makes up for it.
     penalty: weight of the L1 norm of the kernels, in steps, in the loss; the larger, the
     more weights become 0 or 1 and the fewer bits they need.
     """
@@ -116,11 +117,13 @@ def grid_network(model, penalty=0.0):
             spread = np.mean(gamma**2)
             norm.set_weights([np.sqrt(spread), beta, mean * gain / step, spread / step**2])
         elif isinstance(layer, layers.Dense):
-            kernel, bias = layer.get_weights()
+            kernel = layer.get_weights()[0]
             step = best_step(kernel)
-            dense = GridDense(layer.units, name="letters", kernel_regularizer=regularizer)
+            dense = GridDense(
+                layer.units, use_bias=False, kernel_regularizer=regularizer, name=layer.name
+            )
             x = dense(x)
-            dense.set_weights([kernel / step, bias, step])
+            dense.set_weights([kernel / step, step])
         elif not isinstance(layer, (layers.InputLayer, layers.BatchNormalization, layers.ReLU)):
             x = layer.__class__.from_config(layer.get_config())(x)
     return tf.keras.Model(inputs, x)
@@ -136,9 +139,12 @@ def plain_network(model):
             x = convolution(x)
             convolution.set_weights([to_grid(layer.kernel) * step, after.bias - after.mean * step])
         elif isinstance(layer, GridDense):
-            dense = layers.Dense(layer.units, name="letters")
+            dense = layers.Dense(layer.units, use_bias=False, name=layer.name)
             x = dense(x)
-            dense.set_weights([to_grid(layer.kernel) * layer.step, layer.bias])
+            dense.set_weights([to_grid(layer.kernel) * layer.step])
+        elif isinstance(layer, layers.GlobalAveragePooling2D):
+            # Becomes AVERAGE_POOL_2D, which takes fewer bytes than MEAN and its tensor of axes
+            x = layers.Flatten()(layers.AveragePooling2D(x.shape[1:3], name=layer.name)(x))
         elif not isinstance(layer, (layers.InputLayer, SharedScaleNorm)):
             x = layer.__class__.from_config(layer.get_config())(x)
     return tf.keras.Model(inputs, x)

@@ -17,6 +17,7 @@ from signmnist.packing import (
 )
 from signmnist.tflite import ModelError
 
+COARSE = 16  # fewer different biases take fewer bytes; half of it moves an output by about one
 
 def to_int4(content):
     """Stores weights on a grid of at most 15 values in 4 bits, and equal scales for all layers.
@@ -24,8 +25,8 @@ def to_int4(content):
     Takes the bytes of an int8 file with one scale a tensor, converted from a network whose
     weights are whole multiples, up to 7, of one step a layer, and returns new ones. Each
     weight keeps its value relative to the others of its layer. What is rounded: biases to
-    the accumulator's new unit, scales to the 8 bits of bfloat16. Raises ModelError if a
-    layer has other weights.
+    COARSE units of the accumulator, scales to the 8 bits of bfloat16. Raises ModelError if
+    a layer has other weights.
     """
     model = read_model(content)
     operators = model.subgraphs[0].operators
@@ -54,7 +55,7 @@ def narrow(weights, bias):
     store(weights, steps)
     rescale(weights, largest / limit)
     if bias:
-        store(bias, np.round(as_array(bias) * limit / largest))
+        store(bias, COARSE * np.round(as_array(bias) * limit / largest / COARSE))
 
 
 def share_scales(graph):

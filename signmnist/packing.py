@@ -110,6 +110,11 @@ def strip(model):
     graph = model.subgraphs[0]
     model.description = model.metadata = model.metadataBuffer = model.signatureDefs = None
     graph.name = None
+    flatten_in_dense(graph)
+    used = sorted({op.opcodeIndex for op in graph.operators})
+    model.operatorCodes = [model.operatorCodes[index] for index in used]
+    for op in graph.operators:
+        op.opcodeIndex = used.index(op.opcodeIndex)
     for code in model.operatorCodes:
         code.version = 1  # of the operator; runtimes register every version they know
         if code.builtinCode == code.deprecatedBuiltinCode:
@@ -141,6 +146,22 @@ def strip(model):
         bias, last = op.sources[2], biased[-1].sources[2]
         if op.kind == OPERATORS.CONV_2D and has_one_scale(bias) and has_one_scale(last):
             bias.quantization = last.quantization
+
+
+def flatten_in_dense(graph):
+    """Takes out, in place, each RESHAPE before a dense layer, which flattens by itself."""
+    for op in list(graph.operators):
+        readers = [reader for reader in graph.operators if op.targets[0] in reader.sources]
+        if op.kind == OPERATORS.RESHAPE and op.targets[0] not in graph.targets:
+            if all(r.kind == OPERATORS.FULLY_CONNECTED and not keeps_shape(r) for r in readers):
+                for reader in readers:
+                    reader.sources[0] = op.sources[0]
+                graph.operators.remove(op)
+
+
+def keeps_shape(dense):
+    """Whether a dense layer gives its outputs in the shape of its inputs."""
+    return bool(dense.builtinOptions and dense.builtinOptions.keepNumDims)
 
 
 def has_one_scale(tensor):

@@ -7,7 +7,7 @@ from signmnist.anatomy import container_floor
 from signmnist.baseline import COMPACT, build_cnn
 from signmnist.grid import GRID, grid_network, plain_network, whole_numbers
 from signmnist.int4 import to_int4
-from signmnist.packing import repack
+from signmnist.packing import LAYERS, OPERATORS, as_array, read_model, repack
 from signmnist.runtime import use_keras_2
 from signmnist.tflite import ModelError, predict_tflite, run_micro, save_tflite
 
@@ -99,6 +99,15 @@ def test_a_file_in_4_bits_predicts_what_the_int8_file_does_up_to_the_bias(files)
     int8, int4 = (predict_tflite(path, IMAGES).astype(int) for path in files)
     assert np.abs(int8 - int4).max() <= 4
     assert np.corrcoef(int8.ravel(), int4.ravel())[0, 1] > 0.999
+
+
+def test_a_file_in_4_bits_holds_coarse_biases_none_for_the_dense_layer_and_few_operators(files):
+    operators = read_model(files[1].read_bytes()).subgraphs[0].operators
+    *convolutions, dense = [op for op in operators if op.kind in LAYERS]
+    biases = np.concatenate([as_array(op.sources[2]) for op in convolutions])
+    assert np.any(biases) and not np.any(biases % 16)
+    assert not any(dense.sources[2:])
+    assert not {op.kind for op in operators} & {OPERATORS.MEAN, OPERATORS.RESHAPE}
 
 
 def test_a_file_in_4_bits_runs_on_tflite_micro_as_on_litert(files):

@@ -6,7 +6,7 @@ import pytest
 
 from signmnist.anatomy import PARTS, anatomy, deflate_symbols, gzip_anatomy, value_entropy
 from signmnist.baseline import build_cnn
-from signmnist.packing import repack
+from signmnist.packing import OPERATORS, read_model, repack
 from signmnist.runtime import use_keras_2
 from signmnist.tflite import ModelError, constants, predict_tflite, run_micro, save_tflite
 
@@ -81,6 +81,29 @@ def test_the_overhead_of_the_file_shrinks_by_two_fifths(files, kind):
     before, after = (path.read_bytes() for path in files[kind])
     numbers = anatomy(before)["weights"] + anatomy(before)["biases"]
     assert gzipped(after) - numbers < 0.6 * (gzipped(before) - numbers)
+
+
+@pytest.mark.parametrize("ending, left", [("dense", 0), ("softmax", 1), ("reshaped", 1)])
+def test_a_reshape_goes_where_a_dense_layer_alone_reads_it(ending, left, tmp_path):
+    layers = tf.keras.layers
+    inputs = layers.Input((28, 28, 1))
+    x = layers.Flatten()(layers.AveragePooling2D(7)(inputs))
+    if ending == "dense":
+        x = layers.Dense(24)(x)
+    elif ending == "softmax":
+        x = layers.Softmax()(x)
+    converter = tf.lite.TFLiteConverter.from_keras_model(tf.keras.Model(inputs, x))
+    before, after = tmp_path / "before.tflite", tmp_path / "after.tflite"
+    save_tflite(converter, before)
+    after.write_bytes(repack(before.read_bytes(), tries=0))
+    kinds = [
+        [op.kind for op in read_model(path.read_bytes()).subgraphs[0].operators]
+        for path in (before, after)
+    ]
+    assert [kind.count(OPERATORS.RESHAPE) for kind in kinds] == [1, left]
+    scores = [predict_tflite(path, IMAGES) for path in (before, after)]
+    np.testing.assert_array_equal(*scores)
+    np.testing.assert_array_equal(*(run_micro(path, IMAGES).scores for path in (before, after)))
 
 
 def test_names_and_metadata_are_gone(files):
