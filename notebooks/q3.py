@@ -641,8 +641,8 @@ for name, model in small.items():
 
 # %%
 SPARSITY = 0.4
-PENALTY = 4e-4
-LEARNING_RATE = 1e-2
+PENALTY = 3e-4
+LEARNING_RATE = 6e-3
 RACE_SEED = 1
 
 # %%
