@@ -74,7 +74,7 @@ def prune_large(model, schedule):
 
 def shrink(compact, teacher, x, seed, penalty, sparsity, learning_rate, epochs):
     """The recipe of q2 (sparsity 0) or q3. Returns the bytes of the .tflite file."""
-    model = grid_network(compact, penalty)
+    model = grid_network(compact, penalty, dense_bias=False)
     callbacks = []
     if sparsity:
         steps = epochs * COPIES * (len(x) // BATCH_SIZE)
@@ -88,7 +88,7 @@ def shrink(compact, teacher, x, seed, penalty, sparsity, learning_rate, epochs):
     if sparsity:
         model = pruning.strip_pruning(model)
     rows = np.random.default_rng(seed).choice(len(x), min(300, len(x)), replace=False)
-    converter = tf.lite.TFLiteConverter.from_keras_model(plain_network(model))
+    converter = tf.lite.TFLiteConverter.from_keras_model(plain_network(model, average_pool=True))
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     converter.representative_dataset = lambda: ([x[row : row + 1]] for row in rows)
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
@@ -98,7 +98,7 @@ def shrink(compact, teacher, x, seed, penalty, sparsity, learning_rate, epochs):
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "race.tflite")
         save_tflite(converter, path)
-        return repack(to_int4(path.read_bytes()), 3000)
+        return repack(to_int4(path.read_bytes(), coarse=16), 3000)
 
 
 def score(content, x, y):

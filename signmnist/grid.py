@@ -67,14 +67,15 @@ class SharedScaleNorm(tf.keras.layers.Layer, tfmot.sparsity.keras.PrunableLayer)
 
 
 class GridDense(tf.keras.layers.Dense, tfmot.sparsity.keras.PrunableLayer):
-    """A dense layer with whole-number weights times one trained step, and no bias."""
+    """A dense layer with whole-number weights times one trained step, and a float bias, if any."""
 
     def build(self, shape):
         super().build(shape)
         self.step = self.add_weight("step", (), initializer="ones")
 
     def call(self, inputs):
-        return tf.matmul(inputs, to_grid(self.kernel)) * self.step
+        outputs = tf.matmul(inputs, to_grid(self.kernel)) * self.step
+        return outputs + self.bias if self.use_bias else outputs
 
     def get_prunable_weights(self):
         return [self.kernel]
@@ -87,13 +88,13 @@ def best_step(kernel):
     return float(steps[np.argmin([np.sum((other - kernel) ** 2) for other in rounded])])
 
 
-def grid_network(model, penalty=0.0):
+def grid_network(model, penalty=0.0, dense_bias=True):
     """The network of `build_cnn` with its weights on a grid, ready to be fine-tuned.
 
     The batch normalization is folded into the kernels, a SharedScaleNorm takes its place.
-    The bias of the dense layer is left out; fine-tuning makes up for it.
     penalty: weight of the L1 norm of the kernels, in steps, in the loss; the larger, the
-    more weights become 0 or 1 and the fewer bits they need.
+    more weights become 0 or 1 and the fewer bits they need. dense_bias: whether the dense
+    layer keeps its bias; fine-tuning makes up for it.
     """
     regularizer = tf.keras.regularizers.L1(penalty) if penalty else None
     inputs = x = layers.Input(model.input_shape[1:], name="pixels")
@@ -117,20 +118,24 @@ def grid_network(model, penalty=0.0):
             spread = np.mean(gamma**2)
             norm.set_weights([np.sqrt(spread), beta, mean * gain / step, spread / step**2])
         elif isinstance(layer, layers.Dense):
-            kernel = layer.get_weights()[0]
+            kernel, bias = layer.get_weights()
             step = best_step(kernel)
             dense = GridDense(
-                layer.units, use_bias=False, kernel_regularizer=regularizer, name=layer.name
+                layer.units, use_bias=dense_bias, kernel_regularizer=regularizer, name=layer.name
             )
             x = dense(x)
-            dense.set_weights([kernel / step, step])
+            dense.set_weights([kernel / step, *([bias] if dense_bias else []), step])
         elif not isinstance(layer, (layers.InputLayer, layers.BatchNormalization, layers.ReLU)):
             x = layer.__class__.from_config(layer.get_config())(x)
     return tf.keras.Model(inputs, x)
 
 
-def plain_network(model):
-    """A grid network as ordinary Keras layers, for the converter: the same function."""
+def plain_network(model, average_pool=False):
+    """A grid network as ordinary Keras layers, for the converter: the same function.
+
+    average_pool: makes of global average pooling an AVERAGE_POOL_2D in the file, which takes
+    fewer bytes than MEAN with its tensor of axes, but rounds the averages in coarser steps.
+    """
     inputs = x = layers.Input(model.input_shape[1:], name="pixels")
     for layer, after in zip(model.layers, [*model.layers[1:], None], strict=True):
         if isinstance(layer, GridConv2D):
@@ -139,11 +144,11 @@ def plain_network(model):
             x = convolution(x)
             convolution.set_weights([to_grid(layer.kernel) * step, after.bias - after.mean * step])
         elif isinstance(layer, GridDense):
-            dense = layers.Dense(layer.units, use_bias=False, name=layer.name)
+            dense = layers.Dense(layer.units, use_bias=layer.use_bias, name=layer.name)
             x = dense(x)
-            dense.set_weights([to_grid(layer.kernel) * layer.step])
-        elif isinstance(layer, layers.GlobalAveragePooling2D):
-            # Becomes AVERAGE_POOL_2D, which takes fewer bytes than MEAN and its tensor of axes
+            bias = [layer.bias] if layer.use_bias else []
+            dense.set_weights([to_grid(layer.kernel) * layer.step, *bias])
+        elif average_pool and isinstance(layer, layers.GlobalAveragePooling2D):
             x = layers.Flatten()(layers.AveragePooling2D(x.shape[1:3], name=layer.name)(x))
         elif not isinstance(layer, (layers.InputLayer, SharedScaleNorm)):
             x = layer.__class__.from_config(layer.get_config())(x)

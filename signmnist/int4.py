@@ -17,29 +17,30 @@ from signmnist.packing import (
 )
 from signmnist.tflite import ModelError
 
-COARSE = 16  # fewer different biases take fewer bytes; half of it moves an output by about one
 
-def to_int4(content):
+def to_int4(content, coarse=1):
     """Stores weights on a grid of at most 15 values in 4 bits, and equal scales for all layers.
 
     Takes the bytes of an int8 file with one scale a tensor, converted from a network whose
     weights are whole multiples, up to 7, of one step a layer, and returns new ones. Each
     weight keeps its value relative to the others of its layer. What is rounded: biases to
-    COARSE units of the accumulator, scales to the 8 bits of bfloat16. Raises ModelError if
-    a layer has other weights.
+    multiples of `coarse` units of the accumulator, of which the fewer are different the
+    larger it is, and scales to the 8 bits of bfloat16. Raises ModelError if a layer has
+    other weights.
     """
     model = read_model(content)
     operators = model.subgraphs[0].operators
     for op in operators:
         if op.kind in LAYERS:
-            narrow(*[*op.sources, None][1:3])
+            weights, bias = [*op.sources, None][1:3]
+            narrow(weights, bias, coarse)
     share_scales(model.subgraphs[0])
     strip(model)
     return write_model(model)
 
 
-def narrow(weights, bias):
-    """Makes an int8 tensor of weights int4 and its bias fit, in place."""
+def narrow(weights, bias, coarse):
+    """Makes an int8 tensor of weights int4 and its bias, rounded to `coarse`, fit, in place."""
     if weights.type != TYPES.INT8 or not has_one_scale(weights):
         raise ModelError("Only int8 weights with one scale a tensor can become int4.")
     values = as_array(weights).astype(int)
@@ -55,7 +56,7 @@ def narrow(weights, bias):
     store(weights, steps)
     rescale(weights, largest / limit)
     if bias:
-        store(bias, COARSE * np.round(as_array(bias) * limit / largest / COARSE))
+        store(bias, coarse * np.round(as_array(bias) * limit / largest / coarse))
 
 
 def share_scales(graph):

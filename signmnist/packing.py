@@ -111,10 +111,10 @@ def strip(model):
     model.description = model.metadata = model.metadataBuffer = model.signatureDefs = None
     graph.name = None
     flatten_in_dense(graph)
-    used = sorted({op.opcodeIndex for op in graph.operators})
-    model.operatorCodes = [model.operatorCodes[index] for index in used]
+    codes = sorted({op.opcodeIndex for op in graph.operators})
+    model.operatorCodes = [model.operatorCodes[index] for index in codes]
     for op in graph.operators:
-        op.opcodeIndex = used.index(op.opcodeIndex)
+        op.opcodeIndex = codes.index(op.opcodeIndex)
     for code in model.operatorCodes:
         code.version = 1  # of the operator; runtimes register every version they know
         if code.builtinCode == code.deprecatedBuiltinCode:
@@ -149,14 +149,14 @@ def strip(model):
 
 
 def flatten_in_dense(graph):
-    """Takes out, in place, each RESHAPE before a dense layer, which flattens by itself."""
-    for op in list(graph.operators):
+    """Takes out, in place, each RESHAPE before dense layers alone, which flatten by themselves."""
+    for op in [op for op in graph.operators if op.kind == OPERATORS.RESHAPE]:
         readers = [reader for reader in graph.operators if op.targets[0] in reader.sources]
-        if op.kind == OPERATORS.RESHAPE and op.targets[0] not in graph.targets:
-            if all(r.kind == OPERATORS.FULLY_CONNECTED and not keeps_shape(r) for r in readers):
-                for reader in readers:
-                    reader.sources[0] = op.sources[0]
-                graph.operators.remove(op)
+        dense = [r for r in readers if r.kind == OPERATORS.FULLY_CONNECTED and not keeps_shape(r)]
+        if dense == readers and op.targets[0] not in graph.targets:
+            graph.operators.remove(op)
+            for reader in readers:
+                reader.sources[0] = op.sources[0]
 
 
 def keeps_shape(dense):

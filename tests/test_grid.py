@@ -40,7 +40,8 @@ def network():
 @pytest.fixture(scope="module")
 def files(network, tmp_path_factory):
     """A grid network as converted to int8, and stored in 4 bits: two paths."""
-    converter = tf.lite.TFLiteConverter.from_keras_model(plain_network(grid_network(network)))
+    grid = grid_network(network, dense_bias=False)
+    converter = tf.lite.TFLiteConverter.from_keras_model(plain_network(grid, average_pool=True))
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     converter.representative_dataset = lambda: ([image[None]] for image in IMAGES)
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
@@ -50,7 +51,7 @@ def files(network, tmp_path_factory):
     folder = tmp_path_factory.mktemp("grid")
     save_tflite(converter, folder / "int8.tflite")
     content = (folder / "int8.tflite").read_bytes()
-    (folder / "int4.tflite").write_bytes(repack(to_int4(content), tries=100))
+    (folder / "int4.tflite").write_bytes(repack(to_int4(content, coarse=16), tries=100))
     return folder / "int8.tflite", folder / "int4.tflite"
 
 
@@ -66,9 +67,10 @@ def test_a_grid_network_starts_close_to_the_network_it_comes_from(network):
     assert np.corrcoef(grid.ravel(), original.ravel())[0, 1] > 0.95
 
 
-def test_the_plain_network_is_the_same_function_in_ordinary_layers(network):
-    grid = grid_network(network)
-    plain = plain_network(grid)
+@pytest.mark.parametrize("frugal", [False, True])
+def test_the_plain_network_is_the_same_function_in_ordinary_layers(network, frugal):
+    grid = grid_network(network, dense_bias=not frugal)
+    plain = plain_network(grid, average_pool=frugal)
     scores = grid.predict(IMAGES, verbose=0), plain.predict(IMAGES, verbose=0)
     np.testing.assert_allclose(scores[0], scores[1], atol=1e-5)
     assert {type(layer).__module__.split(".")[0] for layer in plain.layers} == {"tf_keras"}
