@@ -42,7 +42,7 @@ submission: $(READY)
 	@$(RUN) -m tools.submission
 
 check: $(READY)
-	@$(RUN) -m tools.check_submission $(ZIP)
+	@$(RUN) -m tools.check_submission
 
 colab: $(READY)
 	@$(RUN) -m tools.colab

@@ -13,7 +13,7 @@ import json
 import sys
 from pathlib import Path
 
-from signmnist.runtime import use_keras_2
+from toolkit.runtime import use_keras_2
 
 use_keras_2()
 import tensorflow as tf
@@ -21,8 +21,9 @@ from qkeras import QConv2D, QDense, quantized_bits, quantized_po2
 
 from benchmarks.race import held_out
 from signmnist.baseline import BATCH_SIZE, augment, compile_cnn
-from signmnist.data import load_sign_mnist, replacing
-from signmnist.training import accuracy, train
+from signmnist.data import load_sign_mnist
+from toolkit.files import replacing
+from toolkit.training import accuracy, train
 
 FIGURES = Path(__file__).with_suffix(".json")
 TRIAL_EPOCHS, EPOCHS = 5, 12

@@ -15,7 +15,7 @@ import time
 import zipfile
 from pathlib import Path
 
-from tools.check_submission import MODELS, NOTEBOOKS
+from tools.hand_in import MODELS, NOTEBOOKS
 from tools.submission import FOLDER
 
 ROOT = Path(__file__).parent.parent

@@ -19,7 +19,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from signmnist.data import file_sha256
+from toolkit.files import file_sha256
 from tools.run import half_written
 from tools.sample import write_sample
 

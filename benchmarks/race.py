@@ -24,13 +24,14 @@ from signmnist.baseline import (
     train_accurate,
     train_compact,
 )
-from signmnist.data import TRAIN_CSV, load_sign_mnist, replacing
-from signmnist.grid import grid_network, plain_network
-from signmnist.int4 import to_int4
-from signmnist.packing import repack
-from signmnist.runtime import use_keras_2
+from signmnist.data import TRAIN_CSV, load_sign_mnist
 from signmnist.splits import group_split, photo_groups
-from signmnist.tflite import count_correct, gzip_size, predict_tflite, save_tflite
+from toolkit.files import replacing
+from toolkit.grid import grid_network, plain_network
+from toolkit.int4 import to_int4
+from toolkit.packing import repack
+from toolkit.runtime import use_keras_2
+from toolkit.tflite import count_correct, gzip_size, predict_tflite, save_tflite
 
 use_keras_2()
 import tensorflow as tf

@@ -12,15 +12,16 @@ import json
 import sys
 from pathlib import Path
 
-from signmnist.runtime import use_keras_2
+from toolkit.runtime import use_keras_2
 
 use_keras_2()
 import tensorflow as tf
 
 from signmnist.baseline import BATCH_SIZE, augment, build_cnn, compile_cnn
-from signmnist.data import load_sign_mnist, replacing
+from signmnist.data import load_sign_mnist
 from signmnist.splits import group_split, photo_groups
-from signmnist.training import accuracy, predict, train
+from toolkit.files import replacing
+from toolkit.training import accuracy, predict, train
 
 FIGURES = Path(__file__).with_suffix(".json")
 PLAIN = {

@@ -11,10 +11,11 @@ import sys
 from pathlib import Path
 
 from signmnist.baseline import train_accurate
-from signmnist.data import load_sign_mnist, replacing
-from signmnist.results import load_records
-from signmnist.tflite import count_correct
-from signmnist.training import predict
+from signmnist.data import load_sign_mnist
+from toolkit.files import replacing
+from toolkit.results import load_records
+from toolkit.tflite import count_correct
+from toolkit.training import predict
 
 FIGURES = Path(__file__).with_suffix(".json")
 EPOCHS = 20

@@ -16,9 +16,10 @@ import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 
 from signmnist.baseline import train_accurate, train_compact
-from signmnist.data import load_sign_mnist, replacing
-from signmnist.results import load_records
-from signmnist.tflite import predict_tflite, quantize_input
+from signmnist.data import load_sign_mnist
+from toolkit.files import replacing
+from toolkit.results import load_records
+from toolkit.tflite import predict_tflite, quantize_input
 
 FIGURES = Path(__file__).with_suffix(".json")
 

@@ -23,22 +23,22 @@
 # is first imported. So this comes first.
 
 # %%
-from signmnist.runtime import install_missing, use_keras_2
+from toolkit.runtime import install_missing, use_keras_2
 
 # %%
 install_missing(
-    "tensorflow==2.20.0",
-    "tf_keras==2.20.1",
-    "tensorflow-model-optimization==0.8.1",
-    "setuptools==84.2.1",
-    "ai-edge-litert==2.3.0",
-    'tflite-micro==0.dev20261023182759; sys_platform == "linux" and platform_machine == "x86_64"',
-    "kaggle==2.2.4",
-    "pandas==3.1.1",
-    "pyarrow==26.0.1",
-    "matplotlib==3.11.2",
-    "adjustText==1.4.0",
-    "scikit-learn==1.9.1",
+    "tensorflow",
+    "tf_keras",
+    "tensorflow-model-optimization",
+    "setuptools",
+    "ai-edge-litert",
+    "tflite-micro",
+    "kaggle",
+    "pandas",
+    "pyarrow",
+    "matplotlib",
+    "adjustText",
+    "scikit-learn",
 )
 use_keras_2()
 
@@ -77,8 +77,9 @@ started = time.perf_counter()
 # every value, prints what it found and says whether the files are the canonical ones.
 
 # %%
-from signmnist.data import LETTERS, load_sign_mnist, replacing
-from signmnist.plots import (
+from signmnist.data import LETTERS, load_sign_mnist
+from toolkit.files import replacing
+from toolkit.plots import (
     BLUE,
     ORANGE,
     RED,
@@ -166,20 +167,26 @@ print(f"fit {len(fit_rows):,}, random {len(random_rows):,}, group-aware {len(gro
 # `tf.data` pipeline: the model takes plain pixels / 255 and gives 24 logits.
 
 # %%
+from signmnist.baseline import build_cnn  # in sight
+
+# %%
+ACCURATE = {"blocks": ((16, 16), (32, 32), (64, 64)), "dropout": 0.3}
+build_cnn(**ACCURATE).summary(line_length=75)
+
+# %% [markdown]
+# Augmentation is one affine map an image and a change of its light, a function of a seed.
+
+# %%
+# %%
 from signmnist.baseline import (
-    ACCURATE,
     BATCH_SIZE,
     COMPACT,
-    augment,
-    build_cnn,
+    augment,  # in sight
     compile_cnn,
     train_accurate,
     train_compact,
 )
-from signmnist.training import accuracy, predict, train
-
-# %%
-build_cnn(**ACCURATE).summary(line_length=75)
+from toolkit.training import accuracy, predict, train
 
 # %% [markdown]
 # What training sees: the first image of the training file, a D, turned by up to 0.03 of a turn,
@@ -270,7 +277,9 @@ print(f"test file {test_accuracy:.4%}, {len(wrong)} errors of {len(predictions):
 # The confusion matrix, with correct answers in gray and errors, if any, in orange.
 
 # %%
-show_confusion("Letters shown and letters read", data.y_test, predictions, banner=data.banner)
+show_confusion(
+    "Letters shown and letters read", LETTERS, data.y_test, predictions, banner=data.banner
+)
 
 # %% [markdown]
 # The images that it reads wrongly, if any, and after them the closest calls: those where the letter
@@ -334,7 +343,8 @@ print(f"{compact.count_params():,} parameters, test file {compact_accuracy:.2%}"
 # One converter, a few flags. `save_tflite` runs the converter and writes the file.
 
 # %%
-from signmnist.tflite import constants, predict_tflite, save_tflite
+from toolkit.graph import constants
+from toolkit.tflite import predict_tflite, save_tflite
 
 # %% [markdown]
 # **Float.** The reference: weights and activations stay float32.
@@ -436,7 +446,7 @@ save_tflite(converter, "models/sign_mnist_compact.tflite")
 # microcontrollers, is tried on 100 test images, and its answers are compared with LiteRT's.
 
 # %%
-from signmnist.results import measure, results_table, save_record
+from toolkit.results import measure, results_table, save_record
 
 # %%
 MODELS = {

@@ -23,24 +23,24 @@
 # is first imported. So this comes first.
 
 # %%
-from signmnist.runtime import install_missing, use_keras_2
+from toolkit.runtime import install_missing, use_keras_2
 
 # %%
 install_missing(
-    "tensorflow==2.20.0",
-    "tf_keras==2.20.1",
-    "tensorflow-model-optimization==0.8.1",
-    "setuptools==84.2.1",
-    "ai-edge-litert==2.3.0",
-    'tflite-micro==0.dev20261023182759; sys_platform == "linux" and platform_machine == "x86_64"',
-    "kaggle==2.2.4",
-    "pandas==3.1.1",
-    "pyarrow==26.0.1",
-    "matplotlib==3.11.2",
-    "adjustText==1.4.0",
-    "scikit-learn==1.9.1",
-    "scipy==1.17.1",
-    "zopfli==0.4.3",
+    "tensorflow",
+    "tf_keras",
+    "tensorflow-model-optimization",
+    "setuptools",
+    "ai-edge-litert",
+    "tflite-micro",
+    "kaggle",
+    "pandas",
+    "pyarrow",
+    "matplotlib",
+    "adjustText",
+    "scikit-learn",
+    "scipy",
+    "zopfli",
 )
 use_keras_2()
 
@@ -78,28 +78,33 @@ tf.keras.utils.set_random_seed(SEED)
 started = time.perf_counter()
 
 # %%
-from signmnist.data import load_sign_mnist, replacing
+from signmnist.data import load_sign_mnist
+from toolkit.files import replacing
 
 # %%
 data = load_sign_mnist()
 
 # %% [markdown]
-# Both baselines come from question 1. Where its files are not at hand, as in Colab, they are
-# trained here first, which takes about seven minutes more.
+# Both baselines come from question 1, and one function builds them.
 
+# %%
+# %% [markdown]
+# Where question 1's files are not at hand, as in Colab, both networks are trained here first, which
+# takes about seven minutes more.
 # %%
 from signmnist.baseline import (
     BATCH_SIZE,
     COPIES,
     augment,
     augment_mildly,
+    build_cnn,  # noqa: F401  (in sight)
     compile_cnn,
     distil,
     load_or_train,
     train_accurate,
     train_compact,
 )
-from signmnist.training import accuracy, train
+from toolkit.training import accuracy, train
 
 # %%
 baseline = load_or_train(
@@ -191,7 +196,7 @@ def kernels(model):
 
 
 # %%
-from signmnist.plots import (
+from toolkit.plots import (
     BLUE,
     ORANGE,
     figure,
@@ -251,9 +256,9 @@ show_lines(
 # compressed.
 
 # %%
-from signmnist.anatomy import anatomy, container_floor, gzip_anatomy, value_entropy
-from signmnist.tflite import (
-    constants,
+from toolkit.anatomy import anatomy, container_floor, gzip_anatomy, value_entropy
+from toolkit.graph import constants
+from toolkit.tflite import (
     gzip_size,
     predict_tflite,
     run_micro,
@@ -522,8 +527,24 @@ display(pd.DataFrame(zero_shares).style.format("{:.1%}"))
 # - `prune_low_magnitude` wraps these layers like any others, with a schedule that starts late,
 #   when the penalty has done its work.
 
+# %% [markdown]
+# The layer that rounds to the grid, and the normalization behind it. Both exist while training
+# only: the network that is converted consists of ordinary Keras layers.
+
 # %%
-from signmnist.grid import grid_network, plain_network, whole_numbers
+# %% [markdown]
+# `grid_network` puts them into a trained network, `plain_network` writes the result as ordinary
+# layers.
+# %%
+from toolkit.grid import (  # noqa: F401  (in sight)
+    GridConv2D,
+    SharedScaleNorm,
+    grid_network,
+    plain_network,
+    round_through,
+    to_grid,
+    whole_numbers,
+)
 
 
 # %%
@@ -595,8 +616,8 @@ for name, model in small.items():
 #   scales on the way, so that scores can change a little, and drops the same as `repack`.
 
 # %%
-from signmnist.int4 import to_int4
-from signmnist.packing import repack
+from toolkit.int4 import to_int4
+from toolkit.packing import repack
 
 
 # %%
@@ -606,12 +627,12 @@ def compress(model, name, average_pool=False, coarse=1, tries=0):
         plain = plain_network(model, average_pool)
         convert(plain, build / f"{name}.tflite", **INT8, **ONE_SCALE)
     converted = (build / f"{name}.tflite").read_bytes()
-    int4 = to_int4(converted, coarse)
+    int4 = to_int4(converted, coarse, fixed_size=True)
     steps = {
         "int8, as converted": converted,
-        "int8, repacked": repack(converted, tries),
+        "int8, repacked": repack(converted, tries, fixed_size=True),
         "int4": int4,
-        "int4, repacked": repack(int4, tries),
+        "int4, repacked": repack(int4, tries, fixed_size=True),
     }
     with replacing(Path("models", f"{name}.tflite")) as temporary:
         temporary.write_bytes(steps["int4, repacked"])
@@ -755,7 +776,7 @@ print(f"zopfli: {len(zopfli.gzip.compress(packed)):,} bytes")
 
 # %%
 from signmnist.perturb import survival
-from signmnist.training import predict
+from toolkit.training import predict
 
 # %%
 PREFIX = "sign_mnist_pruned"
@@ -792,7 +813,7 @@ display(
 # is the goal of its recipe, not what it reached.
 
 # %%
-from signmnist.results import measure, results_table, save_record
+from toolkit.results import measure, results_table, save_record
 
 # %%
 MODELS = {

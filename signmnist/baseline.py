@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
-from signmnist.data import replacing
-from signmnist.runtime import use_keras_2
-from signmnist.training import predict, train
+from toolkit.files import replacing
+from toolkit.runtime import use_keras_2
+from toolkit.training import predict, train
 
 use_keras_2()
 import tensorflow as tf

@@ -1,6 +1,5 @@
 """Sign Language MNIST: finds the two CSVs, checks them and loads them as arrays."""
 
-import contextlib
 import csv
 import dataclasses
 import hashlib
@@ -11,11 +10,14 @@ import sys
 import tempfile
 import zipfile
 import zlib
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import pyarrow
 import pyarrow.csv
+
+from toolkit.files import DataError, replacing
 
 LETTERS = "ABCDEFGHIKLMNOPQRSTUVWXY"
 LABELS = np.array([label for label in range(25) if label != 9], np.uint8)
@@ -27,6 +29,12 @@ CANONICAL_SHA256 = {
 }
 KAGGLE_DATASET = "datamunge/sign-language-mnist"
 MAX_CSV_BYTES = 500_000_000
+# how files begin that often lie where a CSV or an archive should
+LOOKALIKES = {
+    b"\x1f\x8b": "a gzip file, not the data. Unpack it with gunzip.",
+    b"version https://git-lfs": "a Git LFS pointer, not the data. `git lfs pull` fetches them.",
+    b"<": "a web page, not the data.",
+}
 REMEDY = (
     f"Download the data set from https://www.kaggle.com/datasets/{KAGGLE_DATASET} and put "
     f"{TRAIN_CSV} and {TEST_CSV} (or the archive) into the folder data/, or name their "
@@ -34,16 +42,12 @@ REMEDY = (
 )
 
 
-class DataError(Exception):
-    """The data are missing or damaged; the message says where and what to do."""
-
-
 @dataclasses.dataclass(frozen=True)
 class SignMnist:
     """The data set in memory.
 
     x_train, x_test: float32 (n, 28, 28, 1), pixels / 255. y_train, y_test: int64 (n,),
-    indices into LETTERS. sha256: file name -> hex digest of the CSV it came from.
+    indices into LETTERS. sha256: file name -> `content_sha256` of the CSV it came from.
     """
 
     x_train: np.ndarray
@@ -62,48 +66,39 @@ class SignMnist:
         return "" if self.canonical else "NOT Sign Language MNIST: figures from other data"
 
 
-@contextlib.contextmanager
-def replacing(path):
-    """Yields a temporary path beside `path` that takes its name if the block succeeds.
-
-    If the block fails, the temporary file is removed and `path` stays as it was.
-    """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{os.getpid()}.{path.name}")
-    try:
-        yield temporary
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def file_sha256(path):
-    """Hex sha256 of a file."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def find_csvs():
     """Paths (train, test) of the CSVs: SIGN_MNIST_DIR, else data/, else from Kaggle.
 
-    A Kaggle archive found instead of the CSVs is unpacked in its place. Raises
-    DataError when there is nothing to be had.
+    They may lie in folders of their own, as Kaggle's archive unpacks; an archive found
+    instead of them is unpacked in its place. Raises DataError when there is nothing to be had.
     """
     named = os.environ.get("SIGN_MNIST_DIR")
     folder = Path(named or "data")
-    paths = folder / TRAIN_CSV, folder / TEST_CSV
-    if not all(path.is_file() for path in paths):
+    paths = csvs_below(folder)
+    if None in paths:
         archives = sorted(folder.glob("*.zip"))
         for archive in archives:
             unpack(archive, folder)
         if not archives and not named:
             download(folder)
-    missing = [path.name for path in paths if not path.is_file()]
+        paths = csvs_below(folder)
+    missing = [name for name, path in zip(CANONICAL_SHA256, paths, strict=True) if not path]
     if missing:
         where = f"SIGN_MNIST_DIR={named}" if named else "data/"
         raise DataError(f"{where}: {' and '.join(missing)} not found. {REMEDY}")
     return paths
+
+
+def csvs_below(folder):
+    """Paths (train, test) of the CSVs in a folder or up to two folders deeper, the nearest ones.
+
+    None for one that is not there.
+    """
+    found = []
+    for name in CANONICAL_SHA256:
+        places = (sorted(folder.glob(f"{depth}{name}")) for depth in ("", "*/", "*/*/"))
+        found.append(next((path for some in places for path in some if path.is_file()), None))
+    return tuple(found)
 
 
 def download(folder):
@@ -150,7 +145,8 @@ def unpack(archive, folder):
                 ):
                     shutil.copyfileobj(source, copy)
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
-        raise DataError(f"{archive}: damaged archive ({error}). {REMEDY}") from error
+        what = lookalike(archive) or f"damaged archive ({error})."
+        raise DataError(f"{archive}: {what} {REMEDY}") from error
     except PermissionError as error:
         raise DataError(f"{archive}: cannot unpack into {folder} ({error}).") from error
 
@@ -161,15 +157,11 @@ def read_csv(path):
     Raises DataError naming the file, the line and the value at fault.
     """
     with open(path, encoding="utf-8-sig", errors="replace") as file:
-        header = file.readline().strip().replace('"', "").split(",")
-    if header == [""]:
-        raise DataError(f"{path}: empty file. {REMEDY}")
+        header = file.readline(100_000).strip().replace('"', "").split(",")
     if header[0].startswith("PK\x03\x04"):
         raise DataError(f"{path}: a ZIP archive, not a CSV. Rename it to {Path(path).name}.zip.")
     if header != COLUMNS:
-        absent = [name for name in COLUMNS if name not in header]
-        what = f"column {absent[0]} is missing" if absent else "the columns are out of order"
-        raise DataError(f"{path}: {what}; the header must be label,pixel1,...,pixel784. {REMEDY}")
+        raise DataError(f"{path}: {lookalike(path) or header_fault(header)} {REMEDY}")
     types = pyarrow.csv.ConvertOptions(column_types={name: pyarrow.uint8() for name in COLUMNS})
     try:
         table = pyarrow.csv.read_csv(path, convert_options=types)
@@ -182,6 +174,32 @@ def read_csv(path):
         raise DataError(f"{path}: no rows below the header. {REMEDY}")
     pixels = np.stack([table[name].to_numpy() for name in COLUMNS[1:]], axis=1)
     return pixels, labels
+
+
+def lookalike(path):
+    """What a file is that lies where a CSV or an archive should, or None."""
+    with open(path, "rb") as file:
+        start = file.read(100).removeprefix(b"\xef\xbb\xbf").lstrip()
+    return next((what for sign, what in LOOKALIKES.items() if start.startswith(sign)), None)
+
+
+def header_fault(header):
+    """What is wrong with the names in the first line of a CSV, as a sentence."""
+    if header == [""]:
+        return "empty file."
+    absent = [name for name in COLUMNS if name not in header]
+    extra = list(Counter(header) - Counter(COLUMNS))
+    if all(name.strip().isdecimal() for name in header):
+        fault = "the header line is missing"
+    elif len(header) == 1:
+        fault = f"no commas in the first line, which begins {header[0][:20]!r}"
+    elif absent:
+        fault = f"column {absent[0]} is missing"
+    elif extra:
+        fault = f"column {extra[0]!r} is one too many"
+    else:
+        fault = "the columns are out of order"
+    return f"{fault}; the header must be label,pixel1,...,pixel784."
 
 
 def find_fault(path):
@@ -200,11 +218,28 @@ def find_fault(path):
                 return f"{where} label {row[0]} is not a letter of the set (0-24 without 9)."
 
 
+def content_sha256(pixels, labels):
+    """Hex sha256 of the CSV that Kaggle would serve for `read_csv`'s pixels and labels.
+
+    That of Kaggle's own file for the same images in the same order, whatever the line ends,
+    the quotes or the byte order mark of the file that they were read from.
+    """
+    digest = hashlib.sha256(",".join(COLUMNS).encode() + b"\n")
+    numbers = np.array([f"{value},".encode() for value in range(256)], "S4")
+    for start in range(0, len(labels), 4096):
+        rows = slice(start, start + 4096)
+        text = numbers[np.column_stack([labels[rows], pixels[rows]])]
+        text[:, -1] = np.char.replace(text[:, -1], b",", b"\n")
+        characters = text.view(np.uint8)
+        digest.update(characters[characters != 0])
+    return digest.hexdigest()
+
+
 def load_sign_mnist():
     """Finds, checks and loads the data, and prints what they are. Returns a SignMnist."""
     paths = find_csvs()
-    sha256 = {path.name: file_sha256(path) for path in paths}
-    (train, train_labels), (test, test_labels) = (read_csv(path) for path in paths)
+    (train, train_labels), (test, test_labels) = contents = [read_csv(path) for path in paths]
+    sha256 = dict(zip(CANONICAL_SHA256, [content_sha256(*c) for c in contents], strict=True))
     data = SignMnist(
         *(to_images(train), np.searchsorted(LABELS, train_labels)),
         *(to_images(test), np.searchsorted(LABELS, test_labels)),

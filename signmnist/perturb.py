@@ -3,7 +3,7 @@
 import numpy as np
 from scipy import ndimage
 
-from signmnist.tflite import count_correct
+from toolkit.tflite import count_correct
 
 
 def perturbations(images):

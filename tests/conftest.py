@@ -1,6 +1,7 @@
 import pytest
 
-from signmnist.data import DataError, load_sign_mnist
+from signmnist.data import load_sign_mnist
+from toolkit.files import DataError
 from tools.sample import write_sample
 
 

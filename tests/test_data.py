@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from signmnist import data
-from signmnist.data import DataError, find_csvs, load_sign_mnist, read_csv, replacing
+from signmnist.data import find_csvs, load_sign_mnist, read_csv
+from toolkit.files import DataError, replacing
 
 HEADER = ",".join(data.COLUMNS)
 

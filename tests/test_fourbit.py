@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from signmnist.baseline import build_cnn
-from signmnist.fourbit import (
+from toolkit.fourbit import (
     bit_count,
     learning_phase,
     pack_int4,
@@ -19,11 +19,12 @@ from signmnist.fourbit import (
     quiet_qkeras,
     stored_numbers,
 )
-from signmnist.packing import LAYERS, TYPES, as_array, read_model, repack
-from signmnist.results import load_records
-from signmnist.runtime import use_keras_2
-from signmnist.tflite import ModelError, predict_tflite, save_tflite
-from signmnist.training import predict
+from toolkit.graph import LAYERS, TYPES, as_array, read_model
+from toolkit.packing import repack
+from toolkit.results import load_records
+from toolkit.runtime import use_keras_2
+from toolkit.tflite import ModelError, predict_tflite, save_tflite
+from toolkit.training import predict
 
 use_keras_2()
 import tensorflow as tf

@@ -3,13 +3,14 @@ import gzip
 import numpy as np
 import pytest
 
-from signmnist.anatomy import container_floor
 from signmnist.baseline import COMPACT, build_cnn
-from signmnist.grid import GRID, grid_network, plain_network, whole_numbers
-from signmnist.int4 import to_int4
-from signmnist.packing import LAYERS, OPERATORS, as_array, read_model, repack
-from signmnist.runtime import use_keras_2
-from signmnist.tflite import ModelError, predict_tflite, run_micro, save_tflite
+from toolkit.anatomy import container_floor
+from toolkit.graph import LAYERS, OPERATORS, as_array, read_model
+from toolkit.grid import GRID, grid_network, plain_network, whole_numbers
+from toolkit.int4 import to_int4
+from toolkit.packing import repack
+from toolkit.runtime import use_keras_2
+from toolkit.tflite import ModelError, predict_tflite, run_micro, save_tflite
 
 use_keras_2()
 import tensorflow as tf

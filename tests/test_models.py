@@ -7,11 +7,11 @@ import pytest
 
 from signmnist.baseline import build_cnn  # noqa: F401  (Keras 2 before the models load)
 from signmnist.data import CANONICAL_SHA256
-from signmnist.packing import LAYERS, as_array, read_model
-from signmnist.results import load_records
-from signmnist.runtime import use_keras_2
-from signmnist.tflite import count_correct, open_tflite, predict_tflite, sizes
-from signmnist.training import accuracy
+from toolkit.graph import LAYERS, as_array, read_model
+from toolkit.results import load_records
+from toolkit.runtime import use_keras_2
+from toolkit.tflite import count_correct, open_tflite, predict_tflite, sizes
+from toolkit.training import accuracy
 
 use_keras_2()
 import tensorflow as tf

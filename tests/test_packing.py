@@ -4,11 +4,12 @@ import zlib
 import numpy as np
 import pytest
 
-from signmnist.anatomy import PARTS, anatomy, deflate_symbols, gzip_anatomy, value_entropy
 from signmnist.baseline import build_cnn
-from signmnist.packing import OPERATORS, read_model, repack
-from signmnist.runtime import use_keras_2
-from signmnist.tflite import ModelError, constants, predict_tflite, run_micro, save_tflite
+from toolkit.anatomy import PARTS, anatomy, deflate_symbols, gzip_anatomy, value_entropy
+from toolkit.graph import OPERATORS, constants, read_model
+from toolkit.packing import repack
+from toolkit.runtime import use_keras_2
+from toolkit.tflite import ModelError, predict_tflite, run_micro, save_tflite
 
 use_keras_2()
 import tensorflow as tf

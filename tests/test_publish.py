@@ -6,7 +6,8 @@ import pytest
 from nbformat.v4 import new_output
 
 import tools.publish
-from signmnist.data import CANONICAL_SHA256, TEST_CSV, TRAIN_CSV, file_sha256
+from signmnist.data import CANONICAL_SHA256, COLUMNS, TEST_CSV, TRAIN_CSV
+from toolkit.files import file_sha256
 from tools.notebooks import build, read_notebook, write_notebook
 from tools.publish import main, problems, publish
 from tools.run import RunError
@@ -30,8 +31,8 @@ def project(tmp_path, monkeypatch):
     (root / "models" / "old.tflite").write_text("old")
     (root / "q1.ipynb").write_text("old")
     paths = [root / "data" / TRAIN_CSV, root / "data" / TEST_CSV]
-    for path in paths:
-        path.write_text(path.name)
+    for label, path in enumerate(paths):
+        path.write_text(",".join(COLUMNS) + f"\n{label}" + 784 * ",7" + "\n")
         monkeypatch.setitem(CANONICAL_SHA256, path.name, file_sha256(path))
     (target / "models" / "results.json").write_text(json.dumps([RECORD]))
     (target / "models" / "int8.tflite").write_text("new")
@@ -60,7 +61,7 @@ def test_a_good_run_replaces_notebooks_models_and_report(project):
 
 def test_other_data_are_refused_before_anything_is_done(project):
     root, target, paths, calls = project
-    paths[1].write_text("a sample")
+    paths[1].write_text(paths[1].read_text().replace(",7\n", ",8\n"))
     with pytest.raises(RunError, match=TEST_CSV):
         publish(root, target, paths)
     assert not calls

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from signmnist.results import load_records, save_record
+from toolkit.results import load_records, save_record
 from tools.pictures import PICTURES, picture
 from tools.report import refresh_readme, write_report
 

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from signmnist.results import FIELDS, load_records, results_table, save_record
+from toolkit.results import FIELDS, load_records, results_table, save_record
 
 RECORD = {
     "id": "m",

@@ -13,7 +13,8 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 import tools.run
-from signmnist.data import TEST_CSV, TRAIN_CSV, DataError, file_sha256
+from signmnist.data import COLUMNS, TEST_CSV, TRAIN_CSV
+from toolkit.files import DataError, file_sha256
 from tools.notebooks import read_notebook, write_notebook
 from tools.progress import Progress, minutes
 from tools.run import (
@@ -55,8 +56,8 @@ def project(tmp_path, monkeypatch):
     (root / "notebooks" / "q1.py").write_text(SCRIPT)
     data.mkdir()
     paths = [data / TRAIN_CSV, data / TEST_CSV]
-    for path in paths:
-        path.write_text(path.name)
+    for label, path in enumerate(paths):
+        path.write_text(",".join(COLUMNS) + f"\n{label}" + 784 * ",7" + "\n")
     return root, root / "build", paths
 
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from signmnist import runtime
-from signmnist.runtime import install_missing
+from toolkit import runtime
+from toolkit.runtime import install_missing
 
 ROOT = Path(__file__).parent.parent
 
@@ -20,7 +20,7 @@ def python(code):
 
 def test_keras_2_is_behind_tf_keras_and_tensorflow_is_quiet():
     done = python(
-        "from signmnist.runtime import use_keras_2; use_keras_2(); import tensorflow as tf;"
+        "from toolkit.runtime import use_keras_2; use_keras_2(); import tensorflow as tf;"
         "print(tf.keras.Model.__module__.split('.')[0])"
     )
     assert (done.stdout, done.stderr) == ("tf_keras\n", "")
@@ -29,7 +29,7 @@ def test_keras_2_is_behind_tf_keras_and_tensorflow_is_quiet():
 def test_keras_3_in_charge_is_told_with_the_remedy():
     done = python(
         "import tensorflow as tf; tf.keras.Model;"
-        "from signmnist.runtime import use_keras_2; use_keras_2()"
+        "from toolkit.runtime import use_keras_2; use_keras_2()"
     )
     assert done.returncode == 1
     assert "Keras 3 is in charge" in done.stderr and "Restart the runtime" in done.stderr

@@ -14,9 +14,9 @@ from nbformat.v4 import new_code_cell, new_notebook, new_output
 import tools.check_submission as checker
 import tools.submission
 from signmnist.data import LABELS
-from signmnist.results import load_records
-from signmnist.runtime import use_keras_2
-from signmnist.tflite import gzip_size
+from toolkit.results import load_records
+from toolkit.runtime import use_keras_2
+from toolkit.tflite import gzip_size
 from tools.check_submission import RANKED, BadZip, main, notebook_problems, ranking, read_members
 from tools.notebooks import build, write_notebook
 from tools.run import RunError

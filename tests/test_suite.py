@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 import tools.run
-from signmnist.results import load_records
+from toolkit.results import load_records
 from tools.notebooks import read_notebook, sources
 from tools.sample import write_sample
 

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from signmnist.baseline import build_cnn
-from signmnist.runtime import use_keras_2
-from signmnist.tflite import (
+from toolkit.graph import constants
+from toolkit.runtime import use_keras_2
+from toolkit.tflite import (
     ModelError,
-    constants,
     count_correct,
     latency,
     open_tflite,
@@ -20,7 +20,7 @@ from signmnist.tflite import (
     save_tflite,
     sizes,
 )
-from signmnist.training import predict
+from toolkit.training import predict
 
 use_keras_2()
 import tensorflow as tf

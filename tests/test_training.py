@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from signmnist.baseline import ACCURATE, COMPACT, augment, build_cnn, compile_cnn
-from signmnist.runtime import use_keras_2
-from signmnist.training import batches, train
+from toolkit.runtime import use_keras_2
+from toolkit.training import batches, train
 
 use_keras_2()
 import tensorflow as tf

@@ -4,19 +4,21 @@
 
 For a student before handing in, and for an instructor with many. Nothing in a zip is executed
 or unpacked by its own name; each model is scored on the test file in a process with limits on
-time and memory. The three models that are ranked see all test images, the others the first
-100 of a fixed random order (--all: all). Exit status 1 if a hand-in has a problem.
+processor time and memory, in the form of input (pixels / 255, 0 to 255 ...) that suits it
+best. The three models that are ranked see all test images, the others the first 100 of a
+fixed random order (--all: all). Without names on the command line those in the environment
+variable ZIP are taken. Exit status 1 if a hand-in has a problem.
 """
 
 import argparse
 import concurrent.futures
-import json
+import glob
+import hashlib
 import os
+import shlex
 import sys
 import tempfile
-import zipfile
-import zlib
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -26,110 +28,31 @@ from tqdm import tqdm
 from signmnist.data import (
     CANONICAL_SHA256,
     LABELS,
-    DataError,
-    file_sha256,
+    content_sha256,
     find_csvs,
     read_csv,
     to_images,
 )
-from signmnist.tflite import gzip_size
-from tools.scoring import score_all
+from toolkit.files import DataError
+from toolkit.tflite import gzip_size
+from tools import scoring
+from tools.hand_in import MODELS, NOTEBOOKS, BadZip, missing, notebook_problems, read_hand_in
 
-NOTEBOOKS = "q1.ipynb", "q2.ipynb", "q3.ipynb", "q4.ipynb"
-MODELS = (
-    *("sign_mnist.tflite", "sign_mnist_quant_dyn.tflite", "sign_mnist_quant_int16x8.tflite"),
-    *("sign_mnist_quant_aware_training.tflite", "sign_mnist_clustered.tflite"),
-    *("sign_mnist_pruned.tflite", "sign_mnist_qkeras_4bit.tflite"),
-)
 # what is ranked: by its bytes at 90 % and more, or by its accuracy
 RANKED = {
     "Q2 bytes": "sign_mnist_clustered.tflite",
     "Q3 bytes": "sign_mnist_pruned.tflite",
     "Q4 accuracy": "sign_mnist_qkeras_4bit.tflite",
 }
-GOAL = 0.9
-SAMPLE = 100
-MAX_ENTRIES, MAX_TOTAL, MAX_OTHERS = 2000, 400 * 2**20, 20
-MAX_BYTES = {".ipynb": 20 * 2**20, ".tflite": 100 * 2**20}
-PACKED = zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED  # others unpack without bounds
-
-
-class BadZip(Exception):
-    """A hand-in that cannot be read; the message says why."""
-
-
-def read_members(path):
-    """The notebooks and .tflite files of a zip: dict from name, without folder, to bytes.
-
-    Reads in memory, within bounds whatever the zip says of its sizes. Of two files of one
-    name the one in the shortest path counts. Raises BadZip.
-    """
-    try:
-        with zipfile.ZipFile(path) as file:
-            members = file.infolist()
-            if len(members) > MAX_ENTRIES:
-                raise BadZip(f"{len(members):,} files are more than {MAX_ENTRIES:,}")
-            found, total = {}, 0
-            for member in sorted(members, key=lambda m: (m.filename.count("/"), m.filename)):
-                place = PurePosixPath(member.filename.replace("\\", "/"))
-                wanted = place.suffix in MAX_BYTES and printable(place.name) not in found
-                if member.is_dir() or not wanted or hidden(place):
-                    continue
-                name, limit = printable(place.name), MAX_BYTES[place.suffix]
-                if member.compress_type not in PACKED:
-                    raise BadZip(f"{name}: packed by another method than deflate")
-                with file.open(member) as source:
-                    content = source.read(limit + 1)
-                total += len(content)
-                if len(content) > limit:
-                    raise BadZip(f"{name}: more than {limit / 2**20:.0f} MB unpacked")
-                if total > MAX_TOTAL:
-                    raise BadZip(f"more than {MAX_TOTAL / 2**20:.0f} MB unpacked")
-                found[name] = content
-            return found
-    except FileNotFoundError as error:
-        raise BadZip("there is no such file") from error
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError) as error:
-        raise BadZip(f"damaged or not a zip ({error})") from error
-    except (NotImplementedError, RuntimeError) as error:
-        raise BadZip(f"cannot be unpacked ({error})") from error
-
-
-def printable(name):
-    """A file's name without line breaks or what a terminal would take for commands."""
-    return name if name.isprintable() else ascii(name)
-
-
-def hidden(place):
-    """Whether a path is an archiver's or an editor's own, such as __MACOSX/._q1.ipynb."""
-    return any(part.startswith(".") or part == "__MACOSX" for part in place.parts)
-
-
-def notebook_problems(content):
-    """What is wrong with the bytes of a notebook that was handed in, a list of str."""
-    try:
-        cells = json.loads(content)["cells"]
-        cells = [cell for cell in cells if cell["cell_type"] == "code"]
-        cells = [cell for cell in cells if "".join(cell["source"]).strip()]
-        outputs = [output for cell in cells for output in cell["outputs"]]
-        errors = sum(output["output_type"] == "error" for output in outputs)
-        left = sum(cell.get("execution_count") is None for cell in cells)
-    except (ValueError, KeyError, TypeError, RecursionError):
-        return ["not a notebook"]
-    problems = []
-    if not outputs:
-        problems.append("no outputs saved")
-    elif left:
-        problems.append(f"{left} of {len(cells)} cells not executed")
-    if errors:
-        problems.append(f"{errors} cells with an error")
-    return problems
+GOAL, BITS = 0.9, 4
+SAMPLE, MAX_OTHERS = 100, 20
+SECONDS = 180  # of processor time: int16x8 with 64-bit biases takes some 40 on a slow core
 
 
 def check(path, data, seconds, everything=False):
     """`check_members`, but whatever goes wrong with one hand-in, the others go on."""
     try:
-        return check_members(read_members(path), data, seconds, everything)
+        return check_members(read_hand_in(path), data, seconds, everything)
     except BadZip as error:
         problem = str(error)
     except Exception as error:
@@ -137,60 +60,88 @@ def check(path, data, seconds, everything=False):
     return [row("", problem=problem)], dict.fromkeys(RANKED)
 
 
-def row(file, result="", size="", problem=""):
+def row(file, result="", size="", note="", problem=""):
     """A line of a hand-in's table."""
-    return {"file": file, "result": result, "gzip bytes": size, "problem": problem}
+    return {"file": file, "result": result, "gzip bytes": size, "note": note, "problem": problem}
 
 
 def check_members(members, data, seconds, everything):
-    """Checks the members of one hand-in. Returns (rows, scores).
+    """Checks the members of one hand-in, see `read_hand_in`. Returns (rows, scores).
 
-    rows: a list of dicts, one a file, with `file`, `result`, `gzip bytes` and `problem`.
-    scores: dict with the keys RANKED, None where there is none. data: folder with
+    rows: a list of dicts, one a file, with `file`, `result`, `gzip bytes`, `note` and
+    `problem`. scores: dict with the keys RANKED, None where there is none. data: folder with
     images.npy and labels.npy, sample_images.npy and sample_labels.npy.
     """
     rows, scores = [], dict.fromkeys(RANKED)
     for name in NOTEBOOKS:
-        problems = notebook_problems(members[name]) if name in members else ["missing"]
-        rows.append(row(name, "" if problems else "ok", problem=", ".join(problems)))
-    models = [name for name in members if name.endswith(".tflite")]
-    others = sorted(set(models) - set(MODELS))
+        if name not in members:
+            rows.append(row(name, problem=missing(name, members)))
+            continue
+        member = members[name]
+        wrong = member.problem or ", ".join(notebook_problems(member.content))
+        rows.append(row(name, "" if wrong else "ok", note=member.note, problem=wrong))
+    others = sorted(name for name in members if name.endswith(".tflite") and name not in MODELS)
     expected = [*MODELS, *others[:MAX_OTHERS]]
-    chosen = [name for name in expected if name in members]
+    answers = score_models({name: members[name] for name in expected if name in members}, data,
+                           seconds, everything)  # fmt: skip
+    images = len(np.load(Path(data, "labels.npy"), "r"))
     ranked = {file: title for title, file in RANKED.items()}
+    for name in expected:
+        if name not in members:
+            rows.append(row(name, problem=missing(name, members)))
+            continue
+        member, found = members[name], answers.get(name)
+        if found is None:
+            rows.append(row(name, note=member.note, problem=member.problem))
+            continue
+        size, share = gzip_size(member.content), found.correct / max(found.total, 1)
+        result = f"{share:.2%} of {found.total:,}" if found.total else ""
+        notes = [member.note, found.pixels, same_file(name, members)]
+        rows.append(row(name, result, f"{size:,}", "; ".join(filter(None, notes)), found.problem))
+        if name not in ranked or not found.total:
+            continue
+        problems = []
+        if found.total < images:
+            problems.append(f"not through in {seconds:g} s of processor time: not ranked")
+        elif ranked[name].endswith("accuracy"):
+            scores[ranked[name]] = share
+            if found.bits > BITS:
+                problems.append(f"stores {found.bits} bits a weight, not {BITS}")
+        elif share >= GOAL:
+            scores[ranked[name]] = size
+        else:
+            problems.append(f"below {GOAL:.0%}: not ranked")
+        rows[-1]["problem"] = "; ".join(problems)
+    if len(others) > MAX_OTHERS:
+        rows.append(row(f"{len(others) - MAX_OTHERS} more models", problem="not scored"))
+    return rows, scores
+
+
+def score_models(members, data, seconds, everything):
+    """name -> Score of the models among `members` that could be read; see `check_members`."""
+    chosen = [name for name, member in members.items() if member.content is not None]
     with tempfile.TemporaryDirectory() as folder:
         jobs = []
         for number, name in enumerate(chosen):
             path = Path(folder, f"{number}.tflite")  # never by a name from the zip
-            path.write_bytes(members[name])
-            kind = "" if name in ranked or everything else "sample_"
+            path.write_bytes(members[name].content)
+            kind = "" if name in RANKED.values() or everything else "sample_"
             arrays = (str(Path(data, f"{kind}{what}.npy")) for what in ("images", "labels"))
             jobs.append((str(path), *arrays))
-        answers = dict(zip(chosen, score_all(jobs, seconds), strict=True))
-    images = len(np.load(Path(data, "labels.npy"), "r"))
-    for name in expected:
-        if name not in answers:
-            rows.append(row(name, problem="missing"))
-            continue
-        found, size = answers[name], gzip_size(members[name])
-        if not found.total:
-            rows.append(row(name, size=f"{size:,}", problem=found.problem))
-            continue
-        share = found.correct / found.total
-        rows.append(row(name, f"{share:.2%} of {found.total:,}", f"{size:,}"))
-        if name not in ranked:
-            continue
-        if found.total < images:
-            rows[-1]["problem"] = f"not through in {seconds:g} s: not ranked"
-        elif ranked[name].endswith("accuracy"):
-            scores[ranked[name]] = share
-        elif share >= GOAL:
-            scores[ranked[name]] = size
-        else:
-            rows[-1]["problem"] = f"below {GOAL:.0%}: not ranked"
-    if len(others) > MAX_OTHERS:
-        rows.append(row(f"{len(others) - MAX_OTHERS} more models", problem="not scored"))
-    return rows, scores
+        return dict(zip(chosen, scoring.score_all(jobs, seconds), strict=True))
+
+
+def same_file(name, members):
+    """Which other models of a hand-in are the same file, byte for byte, in words, or ""."""
+
+    def digest(member):
+        return member.content is not None and hashlib.sha256(member.content).digest()
+
+    own = digest(members[name])
+    twins = [
+        o for o in members if o != name and o.endswith(".tflite") and digest(members[o]) == own
+    ]
+    return f"the same file as {', '.join(twins)}" if twins else ""
 
 
 def ranking(scores):
@@ -218,9 +169,9 @@ def ranking(scores):
 def save_test_data(folder):
     """Writes the test images and labels, and a sample of them, as .npy files to `folder`."""
     path = find_csvs()[1]
-    if file_sha256(path) != CANONICAL_SHA256[path.name]:
-        print(f"NOT Sign Language MNIST: scored on other data, {path}")
     pixels, labels = read_csv(path)
+    if content_sha256(pixels, labels) != CANONICAL_SHA256[path.name]:
+        print(f"NOT Sign Language MNIST: scored on other data, {path}")
     images, labels = to_images(pixels), np.searchsorted(LABELS, labels)
     order = np.random.default_rng(0).permutation(len(images))  # early stops see all letters
     images, labels = images[order], labels[order]
@@ -229,14 +180,42 @@ def save_test_data(folder):
         np.save(Path(folder, f"sample_{name}.npy"), array[:SAMPLE])
 
 
+def zips_named(text):
+    """The zips that a text names: one name, several, or patterns such as hand-ins/*.zip.
+
+    Names may hold spaces: as many words as make the name of a file belong together.
+    """
+    quoted = shlex.split(text) if set(text) & set("'\"") and text.count("'") % 2 == 0 else []
+    if quoted and all(Path(name).exists() for name in quoted):
+        return quoted
+    names, words = [], text.split()
+    while words:
+        for count in range(len(words), 0, -1):
+            name = os.path.expanduser(" ".join(words[:count]))
+            matches = [name] if Path(name).exists() else sorted(glob.glob(name))
+            if matches or count == 1:
+                names += matches or [name]
+                words = words[count:]
+                break
+    return names
+
+
 def main(arguments=None):
     """Checks the zips on the command line; returns the exit status."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("zips", nargs="+", metavar="FILE.zip")
+    parser.add_argument("zips", nargs="*", metavar="FILE.zip")
     parser.add_argument("--csv", help="write the ranking to this file")
     parser.add_argument("--all", action="store_true", help="score all models on all images")
-    parser.add_argument("--seconds", type=float, default=20, help="limit for one model")
+    parser.add_argument(
+        "--seconds", type=float, default=SECONDS, help="processor time that one model may take"
+    )
     chosen = parser.parse_args(arguments)
+    if not scoring.resource:
+        print(scoring.SYSTEMS, file=sys.stderr)
+        return 1
+    chosen.zips = chosen.zips or zips_named(os.environ.get("ZIP", ""))
+    if not chosen.zips:
+        parser.error('no zip named: make check ZIP="anna.zip"')
     if chosen.csv and not Path(chosen.csv).absolute().parent.is_dir():
         parser.error(f"{chosen.csv}: there is no such folder")
     with tempfile.TemporaryDirectory() as data:

@@ -4,7 +4,7 @@
 
 Makes build/colab/.venv with python3.13 and what Colab has installed, copies each notebook into
 a folder of its own, and runs it there from its first cell, which installs the rest. PROFILE as
-for `make run`, by default "smoke". The data are found as always.
+for `make run`, by default "smoke"; the data are found as there, down to the drawn sample.
 """
 
 import os
@@ -14,10 +14,9 @@ import sys
 import time
 from pathlib import Path
 
-from signmnist.data import find_csvs
 from tools.notebooks import sources
 from tools.progress import minutes
-from tools.run import RunError, exit_status
+from tools.run import RunError, data_folder, exit_status, find_data
 
 FOLDER = Path("build", "colab")
 PYTHON = os.environ.get("COLAB_PYTHON", "python3.13")
@@ -48,8 +47,7 @@ def environment():
 def main(names):
     """Executes the notebooks with these names, all by default; raises RunError if one fails."""
     python = environment()
-    csvs = find_csvs()[0].resolve().parent
-    env = {**os.environ, "SIGN_MNIST_DIR": str(csvs)}
+    env = {**os.environ, "SIGN_MNIST_DIR": data_folder(find_data(FOLDER / "sample"))}
     env["PROFILE"] = os.environ.get("PROFILE", "smoke")
     for name in names or [source.stem for source in sources(Path())]:
         folder = FOLDER / name

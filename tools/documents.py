@@ -14,10 +14,10 @@ from pathlib import Path
 import pypandoc
 import typst
 
-from signmnist.data import replacing
-from signmnist.fourbit import bit_count, quiet_qkeras
-from signmnist.results import load_records
-from signmnist.runtime import use_keras_2
+from toolkit.files import replacing
+from toolkit.fourbit import bit_count, quiet_qkeras
+from toolkit.results import load_records
+from toolkit.runtime import use_keras_2
 from tools.report import ROOT, template
 
 use_keras_2()

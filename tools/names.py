@@ -3,7 +3,8 @@
 import ast
 from pathlib import Path
 
-from tools.notebooks import PACKAGE, sources
+from tools.notebooks import sources
+from tools.unfold import PACKAGES
 
 OWN_SCOPE = (ast.Lambda, ast.GeneratorExp, ast.ListComp, ast.SetComp, ast.DictComp)
 
@@ -14,7 +15,8 @@ def clashes(root):
     In a notebook its own code and all the helpers share one namespace, so a name must
     mean the same thing in every module, and in each script what it means in the modules.
     """
-    modules = {path: meanings(path) for path in sorted(Path(root, PACKAGE).glob("*.py"))}
+    paths = [path for package in PACKAGES for path in sorted(Path(root, package).glob("*.py"))]
+    modules = {path: meanings(path) for path in paths}
     scripts = {path: meanings(path) for path in sources(root)}
     everything = [*modules.items(), *scripts.items()]
     return [
@@ -31,9 +33,9 @@ def meanings(path):
 
     What is imported means what it is called where it comes from; what is assigned
     means its expression; a function, a class or a loop variable means itself. Imports
-    from the package bind nothing: they vanish when the modules are unfolded.
+    from the packages bind nothing: they vanish when the modules are unfolded.
     """
-    owner = f"{PACKAGE}.{path.stem}"
+    owner = f"{path.parent.name}.{path.stem}"
     names: dict[str, set[str]] = {}
 
     def add(name, meaning):
@@ -47,7 +49,7 @@ def meanings(path):
                 full = alias.name if alias.asname else alias.name.split(".")[0]
                 add(alias.asname or full, full)
         elif isinstance(node, ast.ImportFrom):
-            if not str(node.module).startswith(f"{PACKAGE}."):
+            if str(node.module).split(".")[0] not in PACKAGES:
                 for alias in node.names:
                     add(alias.asname or alias.name, f"{node.module}.{alias.name}")
         elif isinstance(node, ast.Assign) and all(isinstance(t, ast.Name) for t in node.targets):

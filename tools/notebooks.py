@@ -1,24 +1,27 @@
 """Turns the scripts of notebooks/ into notebooks that work alone.
 
-A script imports from the package signmnist; in the notebook each of these imports has
-become a folded cell with the module's source. Run as a program it brings the prose of
-the notebooks in the root up to date; their code is only replaced by `make publish`,
-which executes it.
+A script imports from the project's packages; in the notebook each of these imports has become a
+folded cell with what the notebook reaches of that module. An import with "in sight" in its
+comment becomes an open cell with the definitions that it names. Run as a program it brings
+the prose of the notebooks in the root up to date; their code is only replaced by `make
+publish`, which executes it.
 """
 
 import ast
 import hashlib
 import json
+import re
 import sys
 from pathlib import Path
 
 import jupytext
 import nbformat
 from nbformat.v4 import new_code_cell
+from packaging.requirements import Requirement
 
-from signmnist.data import replacing
+from toolkit.files import replacing
+from tools.unfold import SourceError, is_in_sight, package_imports, parse, reach
 
-PACKAGE = "signmnist"
 # A script is taken as it stands: a comment that looks like a magic command stays one.
 PERCENT = {"extension": ".py", "format_name": "percent", "comment_magics": False}
 METADATA = {
@@ -28,8 +31,11 @@ METADATA = {
 }
 
 
-class SourceError(Exception):
-    """A source that cannot become a notebook; the message names the file and the line."""
+HELPERS = {
+    "cellView": "form",  # Colab
+    "jupyter": {"source_hidden": True},
+    "tags": ["hide-input"],  # nbconvert, Jupyter Book, Quarto
+}
 
 
 def sources(root):
@@ -40,22 +46,34 @@ def sources(root):
 def build(source):
     """The notebook, without outputs, of the script `source` in notebooks/.
 
-    Raises SourceError for an import of the package in any other form than
-    `from signmnist.module import name, ...` at the start of a line.
+    Raises SourceError for an import of a package in any other form than
+    `from package.module import name, ...` at the start of a line.
     """
     source = Path(source)
-    package = source.resolve().parent.parent / PACKAGE
+    root = source.resolve().parent.parent
     text = source.read_text(encoding="utf-8")
-    package_imports(text, source)  # on the whole script, for the line numbers
+    imports = package_imports(parse(text, source), text, source)
+    reached = reach(root, imports)
+    shown: dict[str, set[str]] = {}
+    for node in imports:
+        if is_in_sight(node, text):
+            shown.setdefault(node.module, set()).update(alias.name for alias in node.names)
     cells: list[nbformat.NotebookNode] = []
     unfolded: set[str] = set()
     for number, cell in enumerate(jupytext.reads(text, fmt=PERCENT).cells, 1):
         cell.id = f"cell-{number}"
         cell.metadata.pop("lines_to_next_cell", None)
         if cell.cell_type == "code":
-            cell.source, modules = without_imports(cell.source, source)
-            for module in modules:
-                cells += unfold(module, package, unfolded)
+            cell.source, nodes = without_imports(cell.source, source)
+            for node, in_sight in nodes:
+                cells += unfold(node.module, reached, shown, unfolded)
+                if in_sight:
+                    module, _ = reached[node.module]
+                    names = {alias.name for alias in node.names}
+                    cell.source = "\n\n\n".join(
+                        filter(None, [module.definitions(names), cell.source])
+                    )
+            cell.source = pin_versions(cell.source, root)
         if cell.source:
             cells.append(cell)
     return nbformat.from_dict(
@@ -63,74 +81,59 @@ def build(source):
     )
 
 
-def unfold(module, package, unfolded):
-    """Cells with the source of a module of `package`, after those of what it imports.
+def unfold(name, reached, shown, unfolded):
+    """Cells with what is reached of a module, after those of the modules that it needs.
 
+    reached: see `reach`. shown: module -> names that have an open cell of their own.
     unfolded: set of the modules that have their cell already; extended.
     """
-    if module in unfolded:
+    if name in unfolded:
         return []
-    unfolded.add(module)
-    path = package / f"{module}.py"
-    text, imports = without_imports(path.read_text(encoding="utf-8"), path)
-    cells = [cell for name in imports for cell in unfold(name, package, unfolded)]
-    title = f'#@title Helpers: {module} {{ display-mode: "form" }}\n'
-    metadata = {"cellView": "form", "jupyter": {"source_hidden": True}}
-    return [*cells, new_code_cell(title + text, id=f"helpers-{module}", metadata=metadata)]
+    unfolded.add(name)
+    module, names = reached[name]
+    needed = dict.fromkeys(module.imports[n] for n in module.imports if n in names)
+    cells = [cell for other in needed for cell in unfold(other, reached, shown, unfolded)]
+    title = f'#@title Helpers: {name} {{ display-mode: "form" }}\n'
+    source = module.source(names - shown.get(name, set()))
+    identifier = f"helpers-{name.replace('.', '-')}"
+    return [*cells, new_code_cell(title + source, id=identifier, metadata=HELPERS)]
 
 
 def without_imports(text, path):
-    """The source `text` without its imports of the package, and the modules they name."""
+    """The source `text` without its imports of the packages, and these.
+
+    They are a list of (ast node, whether what it names is to be shown in the cell).
+    """
     lines = text.splitlines()
-    imports = package_imports(text, path)
+    imports = package_imports(parse(text, path), text, path)
     for node in reversed(imports):
         start = node.lineno - 1
         while start and not lines[start - 1].strip():
             start -= 1
         del lines[start : node.end_lineno]
-    return "\n".join(lines).strip(), [node.module.removeprefix(f"{PACKAGE}.") for node in imports]
+    return "\n".join(lines).strip(), [(node, is_in_sight(node, text)) for node in imports]
 
 
-def package_imports(text, path):
-    """The `from signmnist.module import ...` statements of a source, as ast nodes.
+def pin_versions(text, root):
+    """The source of a cell in which `install_missing` names the versions of requirements.txt."""
+    if "install_missing(" not in text:
+        return text
+    lines = Path(root, "requirements.txt").read_text(encoding="utf-8").splitlines()
+    pins = {Requirement(line).name: line for line in lines if line and not line.startswith("#")}
 
-    Raises SourceError where the package is imported in a form that cannot be unfolded,
-    and for source that is not Python.
-    """
-    try:
-        tree = ast.parse(text)
-    except SyntaxError as error:
-        raise SourceError(f"{path}:{error.lineno}: {error.msg}") from error
-    lines, found = text.splitlines(), []
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            ours = any(alias.name.split(".")[0] == PACKAGE for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            module = node.module or ""
-            ours = bool(node.level) or module.split(".")[0] == PACKAGE
-        else:
-            continue
-        if not ours:
-            continue
-        plain = (
-            isinstance(node, ast.ImportFrom)
-            and not node.level
-            and module.count(".") == 1
-            and not any(alias.asname or alias.name == "*" for alias in node.names)
-        )
-        after = (
-            lines[(node.end_lineno or node.lineno) - 1]
-            .encode()[node.end_col_offset :]
-            .decode()
-            .strip()
-        )
-        if not plain or node.col_offset or (after and not after.startswith("#")):
-            raise SourceError(
-                f"{path}:{node.lineno}: `{ast.unparse(node)}` cannot be unfolded; write "
-                f"`from {PACKAGE}.module import name, ...` on lines of its own at top level"
-            )
-        found.append(node)
-    return found
+    def pinned(match):
+        if match[1] not in pins:
+            raise SourceError(f"requirements.txt has no {match[1]}, which a notebook installs")
+        return repr(pins[match[1]]) if '"' in pins[match[1]] else f'"{pins[match[1]]}"'
+
+    start = text.index("install_missing(")
+    call = next(
+        node
+        for node in ast.walk(ast.parse(text[start:]))
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "install_missing"
+    )
+    end = start + len("\n".join(text[start:].splitlines()[: call.end_lineno]))
+    return text[:start] + re.sub(r'"([^"]+)"', pinned, text[start:end]) + text[end:]
 
 
 def code(notebook):

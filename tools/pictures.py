@@ -3,7 +3,7 @@
 import base64
 from pathlib import Path
 
-from signmnist.data import replacing
+from toolkit.files import replacing
 from tools.notebooks import read_notebook
 
 # name of the picture -> notebook and title of the plot

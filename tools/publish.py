@@ -4,8 +4,9 @@ import shutil
 import sys
 from pathlib import Path
 
-from signmnist.data import CANONICAL_SHA256, file_sha256, find_csvs, replacing
-from signmnist.results import load_records
+from signmnist.data import CANONICAL_SHA256, content_sha256, find_csvs, read_csv
+from toolkit.files import replacing
+from toolkit.results import load_records
 from tools.notebooks import build, read_notebook, same_text, sources
 from tools.report import refresh_readme
 from tools.run import BUILD, RunError, exit_status, read_profile, run
@@ -14,12 +15,12 @@ MAX_BYTES = 2_000_000
 
 
 def require_canonical(paths):
-    """Raises RunError, naming the file, unless the CSVs are bit for bit Kaggle's."""
+    """Raises RunError, naming the file, unless the CSVs hold Kaggle's labels and pixels."""
     for path in paths:
-        digest = file_sha256(path)
+        digest = content_sha256(*read_csv(path))
         if digest != CANONICAL_SHA256[path.name]:
             raise RunError(
-                f"{path} is not Kaggle's file, its sha256 is {digest}: nothing is published"
+                f"{path} does not hold Kaggle's data, its sha256 is {digest}: nothing is published"
             )
 
 

@@ -12,8 +12,8 @@ from statistics import mean
 import jinja2
 import pandas as pd
 
-from signmnist.data import replacing
-from signmnist.results import load_records, results_table
+from toolkit.files import replacing
+from toolkit.results import load_records, results_table
 from tools.pictures import write_pictures
 
 ROOT = Path(__file__).parent.parent

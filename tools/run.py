@@ -11,18 +11,11 @@ from pathlib import Path
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, DeadKernelError
 
-from signmnist.data import (
-    CANONICAL_SHA256,
-    DataError,
-    file_sha256,
-    find_csvs,
-    read_csv,
-    replacing,
-)
-from signmnist.results import load_records
+from signmnist.data import CANONICAL_SHA256, content_sha256, find_csvs, read_csv
+from toolkit.files import DataError, replacing
+from toolkit.results import load_records
 from tools.notebooks import (
     METADATA,
-    SourceError,
     build,
     code_sha256,
     read_notebook,
@@ -35,6 +28,7 @@ from tools.pictures import write_pictures
 from tools.progress import Progress, minutes
 from tools.report import write_report
 from tools.sample import write_sample
+from tools.unfold import SourceError
 
 PROFILES = ("full", "quick", "smoke")
 BUILD = Path("build")
@@ -72,23 +66,28 @@ def find_data(folder):
     return tuple(Path(path).resolve() for path in paths)
 
 
+def data_folder(paths):
+    """The folder in which a notebook finds the CSVs at `paths`, for SIGN_MNIST_DIR."""
+    return os.path.commonpath([path.parent for path in paths])
+
+
 def run(root, target, profile, paths):
     """Executes the notebooks of `root` into the folder `target` and writes the report.
 
     A notebook that was executed there before, with the same code, profile and data, is
-    not executed again. paths: the two CSVs, in one folder. Raises RunError when a cell
+    not executed again. paths: the two CSVs. Raises RunError when a cell
     fails.
     """
     start = time.monotonic()
     target = Path(target).resolve()
     (target / "models").mkdir(parents=True, exist_ok=True)
     remove_temporary(target)
-    sha256 = {path.name: file_sha256(path) for path in paths}
+    sha256 = {path.name: content_sha256(*read_csv(path)) for path in paths}
     circumstances = {"profile": profile, "data_sha256": sha256}
     env = {
         **os.environ,
         "PROFILE": profile,
-        "SIGN_MNIST_DIR": str(paths[0].parent),
+        "SIGN_MNIST_DIR": data_folder(paths),
         "MPLBACKEND": "module://matplotlib_inline.backend_inline",
     }
     for source in sources(root):

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from signmnist.data import COLUMNS, LABELS, LETTERS, TEST_CSV, TRAIN_CSV, replacing
+from signmnist.data import COLUMNS, LABELS, LETTERS, TEST_CSV, TRAIN_CSV
+from toolkit.files import replacing
 
 SIZE = 28
 VARIANTS = 12

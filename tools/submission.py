@@ -5,8 +5,8 @@ import tempfile
 import zipfile
 from pathlib import Path
 
-from signmnist.data import replacing
-from tools.check_submission import MODELS, notebook_problems
+from toolkit.files import replacing
+from tools.hand_in import MODELS, notebook_problems
 from tools.notebooks import build, read_notebook, same_text, sources
 from tools.pictures import PICTURES
 from tools.run import RunError, exit_status

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from signmnist.data import replacing
-from signmnist.runtime import use_keras_2
+from toolkit.files import replacing
+from toolkit.runtime import use_keras_2
 
 use_keras_2()
 import tensorflow as tf

@@ -3,7 +3,7 @@
 import numpy as np
 import tensorflow_model_optimization as tfmot
 
-from signmnist.runtime import use_keras_2
+from toolkit.runtime import use_keras_2
 
 use_keras_2()
 import tensorflow as tf

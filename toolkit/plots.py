@@ -9,8 +9,6 @@ from matplotlib.patheffects import withStroke
 from matplotlib.ticker import MaxNLocator
 from sklearn.metrics import confusion_matrix
 
-from signmnist.data import LETTERS
-
 # Okabe and Ito, "Color Universal Design", 2008
 BLUE, ORANGE, GREEN, RED, SKY, PINK = (
     "#0072B2",
@@ -71,9 +69,9 @@ def show_errors(title, accuracies, banner=""):
     plt.show()
 
 
-def show_confusion(title, labels, predictions, banner=""):
-    """The confusion matrix: counts, the diagonal greyed so that the errors stand out."""
-    matrix = confusion_matrix(labels, predictions, labels=range(len(LETTERS)))
+def show_confusion(title, names, labels, predictions, banner=""):
+    """The confusion matrix of the classes `names`: counts, the errors set off from the diagonal."""
+    matrix = confusion_matrix(labels, predictions, labels=range(len(names)))
     errors = matrix - np.diag(np.diag(matrix))
     _, ax = figure(title, size=(7.5, 7), banner=banner)
     ax.imshow(np.ma.masked_equal(errors, 0), cmap="Oranges", vmin=0, vmax=max(1, errors.max()))
@@ -81,10 +79,10 @@ def show_confusion(title, labels, predictions, banner=""):
         if count:
             colour = "0.55" if row == column else "black"
             ax.text(column, row, count, ha="center", va="center", fontsize=8, color=colour)
-    ticks = range(len(LETTERS))
-    ax.set_xticks(ticks, LETTERS)
-    ax.set_yticks(ticks, LETTERS)
-    ax.set(xlabel="letter read by the model", ylabel="letter shown")
+    ticks = range(len(names))
+    ax.set_xticks(ticks, names)
+    ax.set_yticks(ticks, names)
+    ax.set(xlabel="read by the model", ylabel="shown")
     ax.grid(False)
     plt.show()
 

@@ -5,8 +5,9 @@ import gzip
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from signmnist.packing import LAYERS, as_array, read_model, repack, store, write_model
-from signmnist.tflite import gzip_size
+from toolkit.graph import as_array, is_number, listed, load_model, read_model, store, write_model
+from toolkit.packing import repack
+from toolkit.tflite import gzip_size
 
 PARTS = "weights", "biases", "scales", "graph", "strings", "metadata"
 
@@ -23,7 +24,8 @@ def anatomy(content):
 
     weights, biases: the numbers themselves. scales: quantization. strings: names and the
     description. metadata: how the file was made and how to call it. graph: operators,
-    shapes and all that holds the file together. `content` is taken to be intact.
+    shapes and all that holds the file together, and data behind the flatbuffer. Raises
+    ModelError if LiteRT cannot load it.
     """
     owners = owners_of_bytes(content)
     return {part: int(np.sum(owners == i)) for i, part in enumerate(PARTS)}
@@ -46,16 +48,21 @@ def gzip_anatomy(content):
 
 
 def container_floor(content):
-    """Bytes after repacking and `gzip -9` of a .tflite file with all weights and biases 1."""
+    """Bytes after repacking and `gzip -9` of a .tflite file with all weights and biases 1.
+
+    Raises ModelError for a file that `repack` refuses and for sparse weights.
+    """
     model = read_model(content)
-    for op in model.subgraphs[0].operators:
-        for tensor in filter(None, op.sources[1:3] if op.kind in LAYERS else ()):
+    for tensor in model.subgraphs[0].tensors:
+        scale = tensor.quantization and listed(tensor.quantization.scale)
+        if tensor.data and is_number(tensor.type, scale):
             store(tensor, np.ones_like(as_array(tensor)))
-    return gzip_size(repack(write_model(model), 500))
+    return gzip_size(repack(write_model(model), 500, fixed_size=True))
 
 
 def owners_of_bytes(content):
     """For each byte of a .tflite file the index in PARTS of its part: uint8 (n,)."""
+    load_model(content)  # or a ModelError
     owners = np.full(len(content), PARTS.index("graph"), np.uint8)
 
     def claim(part, table, sizes):
@@ -73,16 +80,15 @@ def owners_of_bytes(content):
     claim("strings", model, {3: 1})
     for graph in each(model.Subgraphs, model.SubgraphsLength()):
         claim("strings", graph, {4: 1})
-        tensors = each(graph.Tensors, graph.TensorsLength())
-        for tensor in tensors:
+        for tensor in each(graph.Tensors, graph.TensorsLength()):
             claim("strings", tensor, {3: 1})
-            if tensor.Quantization():
-                claim("scales", tensor.Quantization(), {0: 4, 1: 4, 2: 4, 3: 8})
-        for op in each(graph.Operators, graph.OperatorsLength()):
-            inputs = [tensors[i] for i in each(op.Inputs, op.InputsLength()) if i >= 0]
-            for tensor, part in zip(inputs[1:], ("weights", "biases"), strict=False):
-                if inputs[1].ShapeLength() > 1:
-                    claim(part, model.Buffers(tensor.Buffer()), {0: 1})
+            quantization = tensor.Quantization()
+            if quantization:
+                claim("scales", quantization, {0: 4, 1: 4, 2: 4, 3: 8})
+            scale = quantization and range(quantization.ScaleLength())
+            if is_number(tensor.Type(), scale):
+                part = "weights" if tensor.ShapeLength() > 1 else "biases"
+                claim(part, model.Buffers(tensor.Buffer()), {0: 1})
     for entry in each(model.Metadata, model.MetadataLength()):
         claim("metadata", entry, {0: 1})
         claim("metadata", model.Buffers(entry.Buffer()), {0: 1})

@@ -16,10 +16,9 @@ from itertools import repeat
 from pathlib import Path
 
 import numpy as np
-from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter
 
-from signmnist.data import replacing
+from toolkit.files import replacing
 
 # Notes of the converter and of LiteRT that no setting silences
 NOISE = re.compile(
@@ -83,26 +82,6 @@ def open_tflite(path, threads=None):
             f"{path}: LiteRT cannot load it ({str(error).strip()[:200]}). "
             "Convert the model again, or restore the file."
         ) from error
-
-
-def constants(path):
-    """The weights and biases stored in a .tflite file: a list of arrays in their own dtypes."""
-    types = schema.TensorType
-    dtypes = {
-        types.FLOAT32: np.float32,
-        types.FLOAT16: np.float16,
-        types.INT8: np.int8,
-        types.INT16: np.int16,
-        types.INT32: np.int32,
-        types.INT64: np.int64,
-    }
-    model = schema.ModelT.InitFromPackedBuf(Path(path).read_bytes(), 0)
-    arrays = []
-    for tensor in model.subgraphs[0].tensors:
-        content = model.buffers[tensor.buffer].data
-        if content is not None and len(content):
-            arrays.append(np.frombuffer(bytes(content), dtypes[tensor.type]).reshape(tensor.shape))
-    return arrays
 
 
 def quantize_input(images, detail):

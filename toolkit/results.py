@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from signmnist.data import replacing
-from signmnist.tflite import count_correct, latency, run_micro, sizes
+from toolkit.files import replacing
+from toolkit.tflite import count_correct, latency, run_micro, sizes
 
 RESULTS = Path("models", "results.json")
 FIELDS = (

@@ -1,0 +1,176 @@
+"""A .tflite file as objects: reading it, the numbers of its tensors, writing it again."""
+
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+from ai_edge_litert.interpreter import Interpreter
+
+from toolkit.flatbuffer import lay_out
+from toolkit.tflite import ModelError, quiet
+
+OPERATORS, TYPES = schema.BuiltinOperator, schema.TensorType
+LAYERS = OPERATORS.CONV_2D, OPERATORS.FULLY_CONNECTED
+POOLS = OPERATORS.MAX_POOL_2D, OPERATORS.AVERAGE_POOL_2D
+DTYPES = {
+    TYPES.FLOAT64: np.float64,
+    TYPES.FLOAT32: np.float32,
+    TYPES.FLOAT16: np.float16,
+    TYPES.INT64: np.int64,
+    TYPES.INT32: np.int32,
+    TYPES.INT16: np.int16,
+    TYPES.INT8: np.int8,
+    TYPES.INT4: np.int8,
+    TYPES.UINT64: np.uint64,
+    TYPES.UINT32: np.uint32,
+    TYPES.UINT16: np.uint16,
+    TYPES.UINT8: np.uint8,
+    TYPES.BOOL: np.bool_,
+    TYPES.COMPLEX64: np.complex64,
+    TYPES.COMPLEX128: np.complex128,
+}
+
+
+def load_model(content):
+    """A .tflite file as a schema.ModelT whose tensors have their bytes as `data`, b"" if none.
+
+    Raises ModelError if LiteRT cannot load it.
+    """
+    try:
+        with quiet():
+            Interpreter(model_content=bytes(content))  # checks every offset
+    except (ValueError, RuntimeError) as error:
+        raise ModelError(f"LiteRT cannot load this file ({str(error).strip()[:200]}).") from error
+    model = schema.ModelT.InitFromPackedBuf(content, 0)
+    for tensor in (tensor for graph in model.subgraphs for tensor in graph.tensors or ()):
+        buffer = model.buffers[tensor.buffer]
+        if buffer.offset > 1:  # behind the flatbuffer, as in files of more than 2 GB
+            tensor.data = bytes(content[buffer.offset : buffer.offset + buffer.size])
+        else:
+            tensor.data = b"" if buffer.data is None else bytes(buffer.data)
+    return model
+
+
+def constants(path):
+    """The weights, biases and other constants of a .tflite file: a list of arrays.
+
+    Each in its own dtype, INT4 as int8. Raises ModelError for a file that LiteRT cannot load
+    and for tensors that numpy has no form for, such as sparse ones.
+    """
+    graphs = load_model(Path(path).read_bytes()).subgraphs
+    return [as_array(tensor) for graph in graphs for tensor in graph.tensors or () if tensor.data]
+
+
+def read_model(content):
+    """A .tflite file with one subgraph as a `load_model` with objects in place of numbers.
+
+    Operators have their `kind` and, like the graph, `sources` and `targets`, lists of tensors
+    (None where one is left out); operators also their `intermediates` as tensors. Raises
+    ModelError if LiteRT cannot load it, and for what cannot be written again.
+    """
+    model = load_model(content)
+    if len(model.subgraphs) != 1:
+        raise ModelError(f"Need a file with one subgraph, but this has {len(model.subgraphs)}.")
+    graph = model.subgraphs[0]
+    if model.externalBuffers or any(op.largeCustomOptionsOffset for op in graph.operators):
+        raise ModelError("This file has data outside the flatbuffer, which would be lost.")
+    for node in (graph, *graph.operators):
+        node.sources = [graph.tensors[i] if i >= 0 else None for i in listed(node.inputs)]
+        node.targets = [graph.tensors[i] for i in listed(node.outputs)]
+    for op in graph.operators:
+        op.inner = [graph.tensors[i] if i >= 0 else None for i in listed(op.intermediates)]
+        code = model.operatorCodes[op.opcodeIndex]
+        op.kind = max(code.builtinCode, code.deprecatedBuiltinCode)
+    return model
+
+
+def write_model(model):
+    """The bytes of a `read_model`; equal data are stored once."""
+    graph = model.subgraphs[0]
+    number = {tensor: i for i, tensor in enumerate(graph.tensors)} | {None: -1}
+    for node in (graph, *graph.operators):
+        node.inputs = [number[tensor] for tensor in node.sources]
+        node.outputs = [number[tensor] for tensor in node.targets]
+    for op in graph.operators:
+        op.intermediates = [number[tensor] for tensor in op.inner] or None
+    # Buffer 0 is empty by convention: it says that a tensor has no data
+    contents = dict.fromkeys([b"", *(tensor.data for tensor in graph.tensors)])
+    places = {data: i for i, data in enumerate(contents)}
+    for tensor in graph.tensors:
+        tensor.buffer = places[tensor.data]
+    model.buffers = [schema.BufferT() for _ in contents]
+    for buffer, data in zip(model.buffers[1:], list(contents)[1:], strict=True):
+        buffer.data = np.frombuffer(data, np.uint8)
+    return lay_out(model)
+
+
+def listed(numbers):
+    """A vector of a flatbuffer, None where it is left out, as a list."""
+    return [] if numbers is None else list(numbers)
+
+
+def times_used(graph):
+    """How often each tensor of a `read_model` is named, by operators and as input or output."""
+    named = [*graph.sources, *graph.targets]
+    for op in graph.operators:
+        named += [*op.sources, *op.targets, *op.inner]
+    return Counter(tensor for tensor in named if tensor)
+
+
+def own_constants(graph, op):
+    """The weights and the bias, None where there is none, of one of LAYERS.
+
+    Raises ModelError where they are computed or serve elsewhere too, so that they cannot be
+    changed for this operator alone.
+    """
+    weights, bias = [*op.sources, None][1:3]
+    uses = times_used(graph)
+    for tensor in filter(None, (weights, bias)):
+        if not tensor.data:
+            raise ModelError("The weights of a layer are computed, not stored.")
+        if uses[tensor] > 1:
+            raise ModelError("The weights or the bias of a layer serve in several places.")
+    return weights, bias
+
+
+def is_number(kind, scale):
+    """Whether constants of this type are weights or biases rather than shapes, axes or the like.
+
+    kind: one of TYPES. scale: the array of their scales, or None.
+    """
+    floats = TYPES.FLOAT16, TYPES.FLOAT32, TYPES.FLOAT64
+    return kind in floats or (scale is not None and len(scale) > 0)
+
+
+def has_one_scale(tensor):
+    """Whether a tensor is quantized, and with one scale for all its channels."""
+    quantization = tensor.quantization
+    return quantization is not None and len(listed(quantization.scale)) == 1
+
+
+def as_array(tensor):
+    """The data of a tensor in its shape; of INT4, two to a byte, one int8 each.
+
+    Raises ModelError for types that numpy lacks, sparse tensors and data of another size.
+    """
+    shape = tuple(listed(tensor.shape))
+    if tensor.type not in DTYPES or tensor.sparsity:
+        names = {number: name for name, number in vars(TYPES).items()}
+        kind = "sparse" if tensor.sparsity else names.get(tensor.type, "unknown")
+        raise ModelError(f"A tensor of shape {shape} is stored as {kind}, which has no array.")
+    values = np.frombuffer(tensor.data, DTYPES[tensor.type])
+    if tensor.type == TYPES.INT4:
+        values = np.stack([values << 4 >> 4, values >> 4], axis=1).ravel()[: np.prod(shape)]
+    if values.size != np.prod(shape):
+        raise ModelError(f"A tensor of shape {shape} has {values.size} values.")
+    return values.reshape(shape)
+
+
+def store(tensor, array):
+    """Gives a tensor its data, the inverse of `as_array`."""
+    values = array.astype(DTYPES[tensor.type])
+    if tensor.type == TYPES.INT4:
+        nibbles = np.append(values, np.zeros(values.size % 2, np.int8)).view(np.uint8) & 15
+        values = nibbles[::2] | nibbles[1::2] << 4
+    tensor.data = values.tobytes()
