@@ -533,7 +533,8 @@ for name, arrays in numbers.items():
 #
 # - `repack` drops what no interpreter needs (names, metadata, signatures, a reshape before a dense
 #   layer), merges equal buffers, and lays the file out so that equal parts become equal bytes. It
-#   changes no prediction.
+#   changes no prediction. With `fixed_size` it may count on images of 28 x 28, and describes some
+#   pooling layers more briefly.
 # - `to_int4` stores the weights in 4 bits, two to a byte, a type that LiteRT and TFLite Micro can
 #   run, and gives all activations the same scale, so that its bytes repeat. It rounds biases and
 #   scales on the way, so that scores can change a little, and drops the same as `repack`.
@@ -572,12 +573,12 @@ for name, model in small.items():
 #
 # Now from the compact baseline, whose 15-value version is fine-tuned as it was trained: by
 # distillation from the accurate network. The penalty, the learning rate and the seed were chosen on
-# the validation split of question 1, which holds out whole photos, never on the test file
-# (`benchmarks/search.py` in the project's repository proposes recipes, `benchmarks/race.py` judges
-# them). The rule: three seeds of the recipe read **90 % of the held-out photos on average when
-# trained without them**, and of these seeds the one that reads them best is taken. The rule has a
-# margin built in: the network below has seen those photos as well, a quarter more than the
-# candidates, and so can be expected to do better.
+# the validation split of question 1, which holds out whole photos, never on the test file (the
+# programs that do so do not travel with this notebook: they are in the folder `benchmarks/` of the
+# project that it comes from). The rule: three seeds of the recipe read **90 % of the held-out photos
+# on average when trained without them**, and of these seeds the one that reads them best is taken.
+# The rule has a margin built in: the network below has seen those photos as well, a quarter more
+# than the candidates, and so can be expected to do better.
 #
 # Three more savings, for whose bytes the accurate network has no need: the dense layer does without
 # its bias (`dense_bias=False`), the averages before it are taken by an operator with a shorter

@@ -367,8 +367,8 @@ display(shown.set_caption(data.banner))
 # again continues where it stopped. The choice was made on the validation split of question 1, which
 # holds out whole photos, with networks that had not seen them: `auto` and `auto_po2` are level with
 # float there, a fixed range is not. `auto` is taken, since its scales cost nothing once batch
-# normalization is folded into them. The figures, and those of two more seeds, are in `report.md`
-# (`benchmarks/four_bits.py` in the project's repository).
+# normalization is folded into them. (The comparison and two more seeds do not travel with this
+# notebook: they are in `benchmarks/` and `report.md` of the project that it comes from.)
 
 # %%
 tf.keras.utils.set_random_seed(SEED)

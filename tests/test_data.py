@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from signmnist import data
-from signmnist.data import find_csvs, load_sign_mnist, read_csv
-from toolkit.files import DataError, replacing
+from signmnist.data import content_sha256, find_csvs, load_sign_mnist, read_csv
+from toolkit.files import DataError, file_sha256, replacing
 
 HEADER = ",".join(data.COLUMNS)
 
@@ -69,6 +69,13 @@ def test_a_file_in_windows_style_is_read(tmp_path):
         ([HEADER, row(8), row(9)], "line 3: label 9"),
         ([HEADER, row(25)], "line 2: label 25"),
         (["PK\x03\x04 rest of an archive"], "a ZIP archive, not a CSV"),
+        ([row(3), row(4)], "the header line is missing"),
+        (["Unnamed: 0," + HEADER, "0," + row()], "column 'Unnamed: 0' is one too many"),
+        ([HEADER + ",label", row() + ",1"], "column 'label' is one too many"),
+        ([HEADER.replace(",", ";"), row()], "no commas in the first line"),
+        (["version https://git-lfs.github.com/spec/v1", "size 1"], "a Git LFS pointer"),
+        (["", "<!DOCTYPE html>", "<title>Sign in</title>"], "a web page, not the data"),
+        (["<html>"], "a web page, not the data"),
     ],
 )
 def test_a_damaged_csv_is_named_with_the_fault_and_the_remedy(tmp_path, lines, message):
@@ -102,6 +109,39 @@ def test_data_that_are_not_canonical_work_under_a_banner(folder, capsys):
     assert not loaded.canonical
     assert "NOT Sign Language MNIST" in loaded.banner
     assert loaded.banner in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("end", [b"\r\n", b"\n"])
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
+@pytest.mark.parametrize("quote", [b"", b'"'])
+def test_line_ends_marks_and_quotes_make_no_other_data(tmp_path, end, mark, quote):
+    lines = [HEADER, row(2, 0), row(24, 255), row(3, 47)]
+    (tmp_path / "plain.csv").write_text("\n".join(lines) + "\n")
+    text = end.join(quote + x.encode().replace(b",", quote + b"," + quote) + quote for x in lines)
+    (tmp_path / "other.csv").write_bytes(mark + text + end)
+    expected = file_sha256(tmp_path / "plain.csv")
+    assert content_sha256(*read_csv(tmp_path / "plain.csv")) == expected
+    assert content_sha256(*read_csv(tmp_path / "other.csv")) == expected
+    write(tmp_path / "another.csv", *lines[:-1], row(3, 48))
+    assert content_sha256(*read_csv(tmp_path / "another.csv")) != expected
+
+
+def test_the_subfolders_of_kaggles_archive_are_found(folder):
+    for name, label in ((data.TRAIN_CSV, 1), (data.TEST_CSV, 2)):
+        place = folder / "data" / "archive" / name.removesuffix(".csv")
+        place.mkdir(parents=True)
+        write(place / name, HEADER, row(label))
+    loaded = load_sign_mnist()
+    assert loaded.y_train.tolist() == [1] and loaded.y_test.tolist() == [2]
+    write(folder / "data" / data.TEST_CSV, HEADER, row(3))  # the nearest counts
+    assert load_sign_mnist().y_test.tolist() == [3]
+
+
+def test_an_archive_that_is_none_is_named_as_what_it_is(folder):
+    (folder / "data").mkdir()
+    (folder / "data" / "archive.zip").write_text("version https://git-lfs.github.com/spec/v1\n")
+    with pytest.raises(DataError, match="archive.zip: a Git LFS pointer"):
+        find_csvs()
 
 
 def test_the_real_data_are_canonical_and_carry_no_banner(real):

@@ -1,5 +1,7 @@
 """Scripts become self-contained notebooks, and the committed ones equal their scripts."""
 
+import ast
+import builtins
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +11,7 @@ from nbformat.v4 import new_output
 
 from tools.names import clashes
 from tools.notebooks import (
-    SourceError,
+    HELPERS,
     build,
     main,
     read_notebook,
@@ -18,6 +20,7 @@ from tools.notebooks import (
     sources,
     write_notebook,
 )
+from tools.unfold import SourceError, bound_names, global_names
 
 ROOT = Path(__file__).parent.parent
 
@@ -43,7 +46,7 @@ from signmnist.shapes import (
 radius = 2
 
 # %%
-from signmnist.numbers import TWO
+from toolkit.numbers import TWO
 
 # %%
 # !pip is only mentioned here
@@ -53,15 +56,21 @@ SHAPES = '''\
 """Areas."""
 
 import math
+import sys
 
-from signmnist.numbers import TWO
+from toolkit.numbers import TWO
 
 
 def area(radius):
     return math.pi * radius**TWO
 
 
+# rings are thin
 ring = area
+
+
+def unused(radius):
+    return sys.maxsize
 '''
 
 
@@ -69,9 +78,10 @@ ring = area
 def project(tmp_path):
     (tmp_path / "notebooks").mkdir()
     (tmp_path / "signmnist").mkdir()
+    (tmp_path / "toolkit").mkdir()
     (tmp_path / "notebooks" / "q1.py").write_text(SCRIPT)
     (tmp_path / "signmnist" / "shapes.py").write_text(SHAPES)
-    (tmp_path / "signmnist" / "numbers.py").write_text('"""Numbers."""\n\nTWO = 2\n')
+    (tmp_path / "toolkit" / "numbers.py").write_text('"""Numbers."""\n\nTWO = 2\nSIX = 6\n')
     return tmp_path
 
 
@@ -88,21 +98,73 @@ def test_imports_become_folded_cells_dependencies_first(project):
     notebook = build(project / "notebooks" / "q1.py")
     nbformat.validate(notebook)
     assert [cell.id for cell in notebook.cells] == [
-        "cell-1", "helpers-numbers", "helpers-shapes", "cell-2", "cell-4"
+        "cell-1", "helpers-toolkit-numbers", "helpers-signmnist-shapes", "cell-2", "cell-4"
     ]  # fmt: skip
     numbers, shapes = notebook.cells[1:3]
     assert numbers.source == (
-        '#@title Helpers: numbers { display-mode: "form" }\n"""Numbers."""\n\nTWO = 2'
+        '#@title Helpers: toolkit.numbers { display-mode: "form" }\n"""Numbers."""\n\nTWO = 2'
     )
     title, docstring = shapes.source.splitlines()[:2]
-    assert title == '#@title Helpers: shapes { display-mode: "form" }'
+    assert title == '#@title Helpers: signmnist.shapes { display-mode: "form" }'
     assert docstring == '"""Areas."""'
-    assert shapes.metadata == {"cellView": "form", "jupyter": {"source_hidden": True}}
+    assert shapes.metadata == HELPERS
+    assert HELPERS["tags"] == ["hide-input"] and HELPERS["jupyter"] == {"source_hidden": True}
+
+
+def test_only_what_a_notebook_reaches_is_unfolded_with_its_comments(project):
+    source = build(project / "notebooks" / "q1.py").cells[2].source
+    assert "import math" in source and "def area" in source and "# rings are thin" in source
+    assert "unused" not in source and "import sys" not in source
+    script = project / "notebooks" / "q1.py"
+    script.write_text(SCRIPT.replace("    ring,  # a comment\n", ""))
+    assert "ring" not in build(script).cells[2].source
+
+
+def test_what_is_to_be_in_sight_stands_in_an_open_cell_where_it_is_imported(project):
+    script = project / "notebooks" / "q1.py"
+    script.write_text("# %%\nfrom signmnist.shapes import area, ring  # in sight\n\narea(1)\n")
+    cells = build(script).cells
+    assert [cell.id for cell in cells] == [
+        "helpers-toolkit-numbers", "helpers-signmnist-shapes", "cell-1"
+    ]  # fmt: skip
+    assert cells[1].source.splitlines()[1:] == ['"""Areas."""', "", "import math"]
+    assert cells[2].source.startswith("def area(radius):\n") and not cells[2].metadata
+    assert cells[2].source.endswith("# rings are thin\nring = area\n\n\narea(1)")
+
+
+def test_a_name_that_a_module_lacks_is_told(project):
+    script = project / "notebooks" / "q1.py"
+    script.write_text("# %%\nfrom signmnist.shapes import volume\n")
+    with pytest.raises(SourceError, match=r"shapes\.py: there is no volume"):
+        build(script)
+
+
+def test_the_set_up_cell_names_the_versions_of_requirements_txt(project):
+    (project / "requirements.txt").write_text(
+        '# a comment\nnumpy==2.1.3\nmicro==0.1; sys_platform == "linux"\n'
+    )
+    script = project / "notebooks" / "q1.py"
+    script.write_text('# %%\ninstall_missing(\n    "numpy",\n    "micro",\n)\nprint("numpy")\n')
+    assert build(script).cells[0].source.splitlines() == [
+        "install_missing(",
+        '    "numpy==2.1.3",',
+        "    'micro==0.1; sys_platform == \"linux\"',",
+        ")",
+        'print("numpy")',
+    ]
+    script.write_text('# %%\ninstall_missing("keras")\n')
+    with pytest.raises(SourceError, match="requirements.txt has no keras"):
+        build(script)
+
+
+def test_global_names_are_those_that_no_scope_of_their_own_binds():
+    source = "def f(a, b=ONE):\n    c = a + TWO\n    return [d for d in c if THREE(d)]\n"
+    assert set(global_names(source)) == {"ONE", "TWO", "THREE"}
 
 
 def test_a_built_notebook_needs_no_other_file(project):
     notebook = build(project / "notebooks" / "q1.py")
-    assert not any("signmnist" in cell.source for cell in notebook.cells)
+    assert not any("from signmnist" in cell.source for cell in notebook.cells)
     namespace: dict[str, Any] = {}
     for cell in notebook.cells:
         if cell.cell_type == "code":
@@ -151,7 +213,7 @@ def test_an_import_that_cannot_be_unfolded_is_told_with_its_line(project, statem
 
 
 def test_a_bad_import_in_a_module_is_told_with_its_line(project):
-    (project / "signmnist" / "numbers.py").write_text("import signmnist.shapes\n")
+    (project / "toolkit" / "numbers.py").write_text("import signmnist.shapes\n")
     with pytest.raises(SourceError, match=r"numbers\.py:1: "):
         build(project / "notebooks" / "q1.py")
 
@@ -171,13 +233,13 @@ def test_new_prose_is_taken_over_and_outputs_are_kept(project, capsys):
     assert "up to date" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("changed", ["notebooks/q1.py", "signmnist/numbers.py"])
+@pytest.mark.parametrize("changed", ["notebooks/q1.py", "toolkit/numbers.py"])
 def test_changed_code_leaves_the_notebook_alone_and_names_the_remedy(project, capsys, changed):
     path = project / "q1.ipynb"
     write_notebook(executed(build(project / "notebooks" / "q1.py")), path)
     before = path.read_bytes()
-    with open(project / changed, "a") as file:
-        file.write("\nthree = 3\n")
+    text = (project / changed).read_text()
+    (project / changed).write_text(text.replace("2", "3"))
     assert main(project) == 1
     assert path.read_bytes() == before
     assert "make publish" in capsys.readouterr().out
@@ -191,7 +253,7 @@ def test_a_notebook_that_was_never_executed_is_not_written(project, capsys):
 
 def test_a_name_may_mean_one_thing_only(project):
     assert clashes(project) == []
-    module, script = project / "signmnist" / "numbers.py", project / "notebooks" / "q1.py"
+    module, script = project / "toolkit" / "numbers.py", project / "notebooks" / "q1.py"
     module.write_text(module.read_text() + "\n\ndef area():\n    return 0\n")
     script.write_text(SCRIPT + "\nfor TWO in range(3):\n    pass\n")
     assert clashes(project) == [
@@ -208,6 +270,31 @@ def test_an_imported_name_may_not_be_assigned(project):
 
 def test_no_names_clash_in_this_project():
     assert clashes(ROOT) == []
+
+
+@pytest.mark.parametrize("source", sources(ROOT), ids=lambda source: source.stem)
+def test_every_name_that_a_notebook_uses_is_there(source):
+    text = "\n".join(cell.source for cell in build(source).cells if cell.cell_type == "code")
+    bound = {name for node in ast.parse(text).body for name in bound_deep(node)}
+    assert set(global_names(text)) - bound - set(dir(builtins)) == set()
+
+
+def bound_deep(node):
+    """The names that a statement binds, also those inside of loops and with blocks."""
+    for part in ast.walk(node):
+        if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store):
+            yield part.id
+        else:
+            yield from bound_names(part)
+
+
+@pytest.mark.parametrize("source", sources(ROOT), ids=lambda source: source.stem)
+def test_a_notebook_names_the_pinned_versions(source):
+    pins = (ROOT / "requirements.txt").read_text().splitlines()
+    text = next(c.source for c in build(source).cells if c.source.startswith("install_missing("))
+    call = ast.parse(text).body[0]
+    assert isinstance(call, ast.Expr) and isinstance(call.value, ast.Call)
+    assert {ast.literal_eval(argument) for argument in call.value.args} <= set(pins)
 
 
 @pytest.mark.parametrize("source", sources(ROOT), ids=lambda source: source.stem)

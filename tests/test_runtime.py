@@ -1,4 +1,3 @@
-import ast
 import subprocess
 import sys
 from pathlib import Path
@@ -48,15 +47,3 @@ def test_a_package_that_cannot_be_installed_is_named(monkeypatch):
     monkeypatch.setattr(runtime.subprocess, "run", fails)
     with pytest.raises(RuntimeError, match="(?s)no-such-package==1.*no matching distribution"):
         install_missing("numpy", "no-such-package==1")
-
-
-@pytest.mark.parametrize("source", sorted(ROOT.glob("notebooks/q*.py")), ids=lambda p: p.stem)
-def test_a_notebook_installs_the_versions_of_requirements_txt(source):
-    calls = [node for node in ast.walk(ast.parse(source.read_text())) if isinstance(node, ast.Call)]
-    wanted = [
-        ast.literal_eval(argument)
-        for call in calls
-        if getattr(call.func, "id", "") == "install_missing"
-        for argument in call.args
-    ]
-    assert wanted and set(wanted) <= set((ROOT / "requirements.txt").read_text().splitlines())

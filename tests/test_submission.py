@@ -2,7 +2,10 @@
 
 import io
 import json
+import os
 import shutil
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
@@ -16,8 +19,10 @@ import tools.submission
 from signmnist.data import LABELS
 from toolkit.results import load_records
 from toolkit.runtime import use_keras_2
-from toolkit.tflite import gzip_size
-from tools.check_submission import RANKED, BadZip, main, notebook_problems, ranking, read_members
+from toolkit.tflite import gzip_size, quiet
+from tools import hand_in, scoring
+from tools.check_submission import RANKED, main, ranking, zips_named
+from tools.hand_in import BadZip, asked_for, notebook_problems, read_hand_in
 from tools.notebooks import build, write_notebook
 from tools.run import RunError
 from tools.scoring import score_all
@@ -56,13 +61,19 @@ ERROR = new_output("error", ename="E", evalue="")
     "content, problems",
     [
         (notebook([STREAM]), []),
-        (notebook(), ["no outputs saved"]),
-        (notebook([STREAM], None), ["1 of 1 cells not executed"]),
+        (notebook(), ["no outputs saved: run all cells and save it"]),
+        (notebook([STREAM], None), []),  # as Colab saves some
         (notebook([ERROR]), ["1 cells with an error"]),
         (b"{}", ["not a notebook"]),
         (b"\x80", ["not a notebook"]),
         (b"[" * 100_000, ["not a notebook"]),
         (b'{"cells": 5}', ["not a notebook"]),
+        (b"[]", ["not a notebook"]),
+        (b"\xef\xbb\xbf" + notebook([STREAM]), []),
+        (
+            b'{"nbformat": 3, "worksheets": [{"cells": []}]}',
+            ["an old notebook format (3): open it in Jupyter or Colab and save it again"],
+        ),
     ],
 )
 def test_what_is_wrong_with_a_notebook(content, problems):
@@ -74,6 +85,10 @@ def write_zip(path, members):
         for name, content in members.items():
             archive.writestr(name, content)
     return path
+
+
+def contents(path):
+    return {name: member.content for name, member in read_hand_in(path).items()}
 
 
 def test_members_are_found_in_any_folder_and_nothing_leaves_the_zip(tmp_path):
@@ -88,56 +103,112 @@ def test_members_are_found_in_any_folder_and_nothing_leaves_the_zip(tmp_path):
             "Anna/notes.txt": "no matter",
         },
     )
-    assert read_members(path) == {"q1.ipynb": b"near", "m.tflite": b"model"}
+    assert contents(path) == {"q1.ipynb": b"near", "m.tflite": b"model", "evil.tflite": b"evil"}
     assert [entry.name for entry in tmp_path.rglob("*")] == ["in.zip"]
 
 
-def test_a_zip_bomb_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setitem(checker.MAX_BYTES, ".ipynb", 10_000)
-    path = write_zip(tmp_path / "bomb.zip", {"q1.ipynb": b"0" * 10_001})
-    with pytest.raises(BadZip, match="q1.ipynb: more than"):
-        read_members(path)
-    monkeypatch.setattr(checker, "MAX_ENTRIES", 1)
-    path = write_zip(tmp_path / "many.zip", {"q1.ipynb": b"0", "q2.ipynb": b"0"})
+@pytest.mark.parametrize(
+    "name",
+    ["Q1.ipynb", "q1 (1).ipynb", "q1(2).ipynb", "Q1.IPYNB", "Copy of q1.ipynb", "q1 - Copy.ipynb"],
+)
+def test_capitals_and_marks_of_a_copy_are_no_other_name(name, tmp_path):
+    members = read_hand_in(write_zip(tmp_path / "in.zip", {f"Anna/{name}": "x"}))
+    assert list(members) == ["q1.ipynb"] and name in members["q1.ipynb"].note
+    assert asked_for("my_model (1).tflite") == "my_model (1).tflite"
+
+
+def test_of_two_files_of_one_name_the_line_says_which_counts(tmp_path):
+    path = write_zip(tmp_path / "in.zip", {"backup/q1.ipynb": "old", "final/q1.ipynb": "new"})
+    member = read_hand_in(path)["q1.ipynb"]
+    assert member.content == b"new"
+    assert member.note == "2 files of this name: final/q1.ipynb counts, not backup/q1.ipynb"
+
+
+def test_a_zip_in_a_zip_is_looked_into_but_not_a_whole_course(tmp_path):
+    inner = write_zip(tmp_path / "anna.zip", {"q1.ipynb": "x"}).read_bytes()
+    models = write_zip(tmp_path / "m.zip", {"sign_mnist.tflite": "y"}).read_bytes()
+    both = write_zip(tmp_path / "both.zip", {"a/anna.zip": inner, "m.zip": models})
+    assert contents(both) == {"q1.ipynb": b"x", "sign_mnist.tflite": b"y"}
+    course = write_zip(tmp_path / "course.zip", {"anna.zip": inner, "bert.zip": inner})
+    with pytest.raises(BadZip, match="2 zips with files of the same names: unpack it"):
+        read_hand_in(course)
+
+
+def test_a_file_that_is_too_large_or_damaged_is_named_and_the_rest_is_read(tmp_path, monkeypatch):
+    monkeypatch.setitem(hand_in.MAX_BYTES, ".ipynb", 10_000)
+    path = write_zip(tmp_path / "bomb.zip", {"q1.ipynb": b"0" * 10_001, "q2.ipynb": b"0"})
+    members = read_hand_in(path)
+    assert members["q1.ipynb"].content is None and "larger than" in members["q1.ipynb"].problem
+    assert members["q2.ipynb"].content == b"0"
+    content = bytearray(
+        write_zip(tmp_path / "cut.zip", {"q1.ipynb": b"01" * 4_000, "q2.ipynb": b"1"}).read_bytes()
+    )
+    content[40:50] = bytes(10)
+    (tmp_path / "cut.zip").write_bytes(content)
+    members = read_hand_in(tmp_path / "cut.zip")
+    assert members["q1.ipynb"].problem == "damaged: zip it again"
+    assert members["q2.ipynb"].content == b"1"
+
+
+def test_too_many_files_or_bytes_are_refused(tmp_path, monkeypatch):
+    path = write_zip(tmp_path / "many.zip", {"q1.ipynb": b"0" * 50, "q2.ipynb": b"0"})
+    monkeypatch.setattr(hand_in, "MAX_TOTAL", 40)
+    assert read_hand_in(path)["q2.ipynb"].problem.startswith("not read: more than")
+    monkeypatch.setattr(hand_in, "MAX_ENTRIES", 1)
     with pytest.raises(BadZip, match="2 files are more than 1"):
-        read_members(path)
+        read_hand_in(path)
 
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
 def test_methods_that_unpack_without_bounds_are_refused(tmp_path, method):
     with zipfile.ZipFile(tmp_path / "b.zip", "w", method) as archive:
         archive.writestr("q1.ipynb", b"0" * 1000)
-    with pytest.raises(BadZip, match="q1.ipynb: packed by another method"):
-        read_members(tmp_path / "b.zip")
+    assert "packed by another method" in read_hand_in(tmp_path / "b.zip")["q1.ipynb"].problem
 
 
 def test_a_name_cannot_write_to_the_terminal(tmp_path):
     path = write_zip(tmp_path / "n.zip", {"a\n\x1b[31mq1 ok.tflite": b"0"})
-    assert list(read_members(path)) == ["'a\\n\\x1b[31mq1 ok.tflite'"]
+    assert list(read_hand_in(path)) == ["'a\\n\\x1b[31mq1 ok.tflite'"]
+
+
+def test_a_file_under_another_name_is_suggested():
+    assert hand_in.missing("q1.ipynb", {"q1_final.ipynb": None}).startswith("missing (is it q1_fin")
+    assert hand_in.missing("q1.ipynb", {"sign_mnist.tflite": None}) == "missing"
 
 
 def test_an_unforeseen_error_stays_with_its_hand_in(monkeypatch, tmp_path):
-    monkeypatch.setattr(checker, "read_members", lambda path: 1 / 0)
+    monkeypatch.setattr(checker, "read_hand_in", lambda path: 1 / 0)
     rows, scores = checker.check(tmp_path / "a.zip", tmp_path, 1)
     assert rows[0]["problem"] == "could not be checked (ZeroDivisionError)"
     assert set(scores) == set(RANKED) and not any(scores.values())
 
 
-def test_a_damaged_zip_is_refused(tmp_path):
+def test_what_is_no_zip_is_refused_as_what_it_is(tmp_path):
     path = write_zip(tmp_path / "cut.zip", {"q1.ipynb": b"0" * 10_000})
-    content = bytearray(path.read_bytes())
-    (tmp_path / "cut.zip").write_bytes(content[:-30])
+    path.write_bytes(path.read_bytes()[:-30])
     with pytest.raises(BadZip, match="damaged"):
-        read_members(path)
-    content[40:50] = bytes(10)
-    path.write_bytes(content)
-    with pytest.raises(BadZip, match="damaged"):
-        read_members(path)
+        read_hand_in(path)
     path.write_text("no zip")
     with pytest.raises(BadZip, match="damaged or not a zip"):
-        read_members(path)
+        read_hand_in(path)
+    path.write_bytes(b"Rar!\x1a\x07")
+    with pytest.raises(BadZip, match="a RAR archive, not a zip"):
+        read_hand_in(path)
+    with pytest.raises(BadZip, match="a folder"):
+        read_hand_in(tmp_path)
     with pytest.raises(BadZip, match="no such file"):
-        read_members(tmp_path / "absent.zip")
+        read_hand_in(tmp_path / "absent.zip")
+
+
+def test_names_of_zips_may_hold_spaces_and_patterns(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("a.zip", "b c d.zip", "o'neil (1).zip"):
+        (tmp_path / name).touch()
+    assert zips_named("b c d.zip") == ["b c d.zip"]
+    assert zips_named("a.zip b c d.zip o'neil (1).zip") == ["a.zip", "b c d.zip", "o'neil (1).zip"]
+    assert zips_named("'b c d.zip' a.zip") == ["b c d.zip", "a.zip"]
+    assert zips_named("*.zip") == ["a.zip", "b c d.zip", "o'neil (1).zip"]
+    assert zips_named("absent.zip a.zip") == ["absent.zip", "a.zip"]
 
 
 def convert(outputs, path):
@@ -162,9 +233,9 @@ def constant_model(classes, winner, path, before=()):
 @pytest.mark.parametrize("classes", [24, 25, 26])
 def test_a_model_is_scored_with_and_without_places_for_j_and_z(classes, images, tmp_path):
     path = constant_model(classes, 0, tmp_path / "a.tflite")
-    assert scored(path, images, 20) == (700, 700, "")
+    assert scored(path, images, 20)[:3] == (700, 700, "")
     path = constant_model(classes, 1, tmp_path / "b.tflite")
-    assert scored(path, images, 20) == (0, 700, "")
+    assert scored(path, images, 20)[:3] == (0, 700, "")
     assert list(LABELS[:10]) == [0, 1, 2, 3, 4, 5, 6, 7, 8, 10]
 
 
@@ -172,11 +243,122 @@ def test_files_that_cannot_be_scored_say_why(images, tmp_path):
     assert "24" in scored(constant_model(10, 0, tmp_path / "c.tflite"), images, 20).problem
     (tmp_path / "d.tflite").write_bytes(b"TFL3" * 100)
     assert scored(str(tmp_path / "d.tflite"), images, 20).problem == "LiteRT cannot load it"
-    inputs = tf.keras.layers.Input((784,))
-    flat = tf.keras.Model(inputs, tf.keras.layers.Dense(24)(inputs))
-    assert "784" in scored(convert(flat, tmp_path / "e.tflite"), images, 20).problem
+    inputs = tf.keras.layers.Input((32, 32, 1))
+    large = tf.keras.Model(inputs, tf.keras.layers.Flatten()(inputs))
+    problem = scored(convert(large, tmp_path / "e.tflite"), images, 20).problem
+    assert problem == "takes (32, 32, 1), not 28 x 28 pixels an image"
     path = constant_model(24, 0, tmp_path / "f.tflite")
     assert scored(path, images, 0).problem == "gave no answer in time"
+
+
+@pytest.fixture(scope="module")
+def levels(tmp_path_factory):
+    """Images of one gray level each; the label is 1 for those brighter than the middle, else 0."""
+    folder = tmp_path_factory.mktemp("levels")
+    grays = np.random.default_rng(0).permutation(np.r_[20:100, 155:235])
+    values = np.ones((len(grays), 28, 28, 1), np.float32) * grays[:, None, None, None]
+    np.save(folder / "images.npy", values / np.float32(255))
+    np.save(folder / "labels.npy", (grays > 127).astype(int))
+    return str(folder / "images.npy"), str(folder / "labels.npy")
+
+
+def level_model(shape, top, path, kind="float32", low=0.0):
+    """A .tflite file that reads `levels` if their pixels come as `low` to `top`."""
+    layers = tf.keras.layers
+    inputs = layers.Input(shape)
+    mean = layers.Dense(1, use_bias=False)(layers.Flatten()(inputs))
+    dense = layers.Dense(24)
+    model = tf.keras.Model(inputs, dense(mean))
+    model.layers[2].set_weights([np.full((784, 1), 1 / 784 / (top - low))])
+    start = low / (top - low)
+    weights, bias = np.zeros((1, 24)), np.full(24, -1.0)
+    weights[0, :2], bias[:2] = (-1, 1), (0.5 + start, -0.5 - start)
+    dense.set_weights([weights, bias])
+    converter = tf.lite.TFLiteConverter.from_keras_model(model)
+    if kind != "float32":
+        grays = np.linspace(low, top, 100, dtype=np.float32)
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        converter.representative_dataset = lambda: (
+            [np.full((1, *shape), gray, np.float32)] for gray in grays
+        )
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+        converter.inference_input_type = getattr(tf, kind)
+    with quiet():
+        path.write_bytes(converter.convert())
+    return str(path)
+
+
+@pytest.mark.parametrize("shape", [(28, 28, 1), (28, 28), (784,), (1, 28, 28)])
+@pytest.mark.parametrize(
+    "top, low, pixels",
+    [(1, 0, "pixels / 255"), (255, 0, "pixels 0 to 255"), (1, -1, "pixels -1 to 1")],
+)
+def test_the_form_of_the_input_is_found_and_said(shape, top, low, pixels, levels, tmp_path):
+    found = scored(level_model(shape, top, tmp_path / "m.tflite", low=low), levels, 20)
+    assert found.correct == found.total == 160 and found.pixels == pixels
+
+
+@pytest.mark.parametrize("kind", ["int8", "uint8"])
+@pytest.mark.parametrize("top, pixels", [(1, "pixels / 255"), (255, "pixels 0 to 255")])
+def test_integer_inputs_are_scored_by_their_scale(kind, top, pixels, levels, tmp_path):
+    found = scored(level_model((28, 28), top, tmp_path / "m.tflite", kind), levels, 20)
+    assert found.correct == found.total == 160 and found.pixels == pixels
+
+
+def test_integer_inputs_without_a_scale_take_raw_integers(levels, tmp_path):
+    inputs = tf.keras.layers.Input((28, 28), dtype=tf.uint8)
+    gray = tf.reduce_mean(tf.cast(inputs, tf.float32), axis=(1, 2))[:, None] / 255
+    rest = tf.fill((tf.shape(gray)[0], 22), -1.0)
+    model = tf.keras.Model(inputs, tf.concat([0.5 - gray, gray - 0.5, rest], axis=1))
+    found = scored(convert(model, tmp_path / "m.tflite"), levels, 20)
+    assert found.correct == found.total == 160 and found.pixels == "raw integers"
+
+
+def test_a_model_with_one_row_for_a_batch_is_reported_and_not_ranked(images, tmp_path):
+    layers = tf.keras.layers
+    inputs = layers.Input((28, 28, 1))
+    x = layers.Dense(24)(layers.GlobalAveragePooling2D()(inputs))
+    one_row = tf.keras.Model(inputs, layers.Lambda(lambda x: tf.reduce_mean(x, 0, True))(x))
+    found = scored(convert(one_row, tmp_path / "o.tflite"), images, 20)
+    assert (found.correct, found.total) == (0, 0)
+    assert found.problem == "gives 1 x 24 scores for 32 images, not 24 for each: not ranked"
+
+
+@pytest.mark.parametrize(
+    "name, bits", [("qkeras_4bit", 4), ("quant_int8", 8), ("quant_float16", 16), ("compact", 32)]
+)
+def test_the_bits_that_a_model_stores_for_a_weight_are_known(name, bits, images):
+    assert scored(str(MODELS / f"sign_mnist_{name}.tflite"), images, 60).bits == bits
+
+
+def test_a_model_is_scored_where_the_system_refuses_limits_on_memory(images, tmp_path):
+    code = (
+        "import resource\nreal = resource.setrlimit\n"
+        "def refuses(kind, limits):\n"
+        "    if kind == resource.RLIMIT_AS: raise ValueError('as macOS does')\n"
+        "    return real(kind, limits)\n"
+        "resource.setrlimit = refuses\n"
+    )
+    (tmp_path / "sitecustomize.py").write_text(code)
+    path = constant_model(24, 0, tmp_path / "a.tflite")
+    program = f"from tools.scoring import *; print(next(score_all([{(path, *images)!r}], 20)))"
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=ROOT, capture_output=True, text=True,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+    )  # fmt: skip
+    assert "correct=700, total=700" in done.stdout, done.stderr
+
+
+def test_on_windows_the_checker_names_the_systems_it_works_on(tmp_path):
+    (tmp_path / "sitecustomize.py").write_text("import sys; sys.modules['resource'] = None")
+    done = subprocess.run(
+        [sys.executable, "-m", "tools.check_submission", "a.zip"],
+        cwd=ROOT, capture_output=True, text=True,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+    )  # fmt: skip
+    assert done.returncode == 1 and done.stderr.strip() == scoring.SYSTEMS
+    assert "WSL" in scoring.SYSTEMS
 
 
 def test_a_model_that_eats_memory_takes_only_its_own_process_down(images, tmp_path):
@@ -225,6 +407,20 @@ def test_several_hand_ins_are_checked_ranked_and_one_bad_zip_stops_nothing(
     table = pd.read_csv(ranks, index_col="hand-in")
     assert list(table.index) == [str(good), str(tmp_path / "bad.zip")]
     assert table.loc[str(good), "Q2 bytes"] == gzip_size(models[RANKED["Q2 bytes"]])
+
+
+def test_what_is_ranked_is_looked_at(sample_folder, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("SIGN_MNIST_DIR", str(sample_folder))
+    monkeypatch.setattr(checker, "GOAL", 0)
+    small, large = (MODELS / f"sign_mnist_{n}.tflite" for n in ("clustered", "compact"))
+    names = dict(zip(RANKED.values(), (small, small, large), strict=True))
+    path = write_zip(tmp_path / "in.zip", {n: p.read_bytes() for n, p in names.items()})
+    monkeypatch.setenv("ZIP", str(path))
+    assert main([]) == 1
+    lines = {line.split()[0]: line for line in capsys.readouterr().out.splitlines() if line}
+    assert "the same file as sign_mnist_pruned.tflite" in lines["sign_mnist_clustered.tflite"]
+    assert "the same file as sign_mnist_clustered.tflite" in lines["sign_mnist_pruned.tflite"]
+    assert "stores 32 bits a weight, not 4" in lines["sign_mnist_qkeras_4bit.tflite"]
 
 
 @pytest.fixture

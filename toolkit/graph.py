@@ -13,23 +13,9 @@ from toolkit.tflite import ModelError, quiet
 OPERATORS, TYPES = schema.BuiltinOperator, schema.TensorType
 LAYERS = OPERATORS.CONV_2D, OPERATORS.FULLY_CONNECTED
 POOLS = OPERATORS.MAX_POOL_2D, OPERATORS.AVERAGE_POOL_2D
-DTYPES = {
-    TYPES.FLOAT64: np.float64,
-    TYPES.FLOAT32: np.float32,
-    TYPES.FLOAT16: np.float16,
-    TYPES.INT64: np.int64,
-    TYPES.INT32: np.int32,
-    TYPES.INT16: np.int16,
-    TYPES.INT8: np.int8,
-    TYPES.INT4: np.int8,
-    TYPES.UINT64: np.uint64,
-    TYPES.UINT32: np.uint32,
-    TYPES.UINT16: np.uint16,
-    TYPES.UINT8: np.uint8,
-    TYPES.BOOL: np.bool_,
-    TYPES.COMPLEX64: np.complex64,
-    TYPES.COMPLEX128: np.complex128,
-}
+NAMES = "float64 float32 float16 int64 int32 int16 int8 uint64 uint32 uint16 uint8 bool complex64"
+DTYPES = {getattr(TYPES, name.upper()): np.dtype(name) for name in NAMES.split()}
+DTYPES |= {TYPES.COMPLEX128: np.dtype("complex128"), TYPES.INT4: np.dtype("int8")}
 
 
 def load_model(content):

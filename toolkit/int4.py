@@ -41,10 +41,9 @@ def to_int4(content, coarse=1, fixed_size=False):
     graph = model.subgraphs[0]
     for op in graph.operators:
         if op.kind in LAYERS:
-            weights, bias = own_constants(graph, op)
-            if {op.sources[0].type, op.targets[0].type, weights.type} != {TYPES.INT8}:
+            if {tensor.type for tensor in (*op.sources[:2], *op.targets)} != {TYPES.INT8}:
                 raise ModelError("Only layers of int8 weights and activations can become int4.")
-            narrow(weights, bias, coarse)
+            narrow(*own_constants(graph, op), coarse)
     share_scales(graph)
     strip(model, fixed_size)
     result = write_model(model)
