@@ -177,7 +177,6 @@ build_cnn(**ACCURATE).summary(line_length=75)
 # Augmentation is one affine map an image and a change of its light, a function of a seed.
 
 # %%
-# %%
 from signmnist.baseline import (
     BATCH_SIZE,
     COMPACT,
@@ -278,7 +277,7 @@ print(f"test file {test_accuracy:.4%}, {len(wrong)} errors of {len(predictions):
 
 # %%
 show_confusion(
-    "Letters shown and letters read", LETTERS, data.y_test, predictions, banner=data.banner
+    "Letters shown and letters read", LETTERS, data.y_test, predictions, data.banner, "letter"
 )
 
 # %% [markdown]

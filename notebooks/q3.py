@@ -88,10 +88,6 @@ data = load_sign_mnist()
 # Both baselines come from question 1, and one function builds them.
 
 # %%
-# %% [markdown]
-# Where question 1's files are not at hand, as in Colab, both networks are trained here first, which
-# takes about seven minutes more.
-# %%
 from signmnist.baseline import (
     BATCH_SIZE,
     COPIES,
@@ -105,6 +101,10 @@ from signmnist.baseline import (
     train_compact,
 )
 from toolkit.training import accuracy, train
+
+# %% [markdown]
+# Where question 1's files are not at hand, as in Colab, both networks are trained here first, which
+# takes about seven minutes more.
 
 # %%
 baseline = load_or_train(
@@ -532,19 +532,19 @@ display(pd.DataFrame(zero_shares).style.format("{:.1%}"))
 # only: the network that is converted consists of ordinary Keras layers.
 
 # %%
+from toolkit.grid import (
+    GridConv2D,  # noqa: F401  (in sight)
+    SharedScaleNorm,  # noqa: F401  (in sight)
+    grid_network,
+    plain_network,
+    round_through,  # noqa: F401  (in sight)
+    to_grid,  # noqa: F401  (in sight)
+    whole_numbers,
+)
+
 # %% [markdown]
 # `grid_network` puts them into a trained network, `plain_network` writes the result as ordinary
 # layers.
-# %%
-from toolkit.grid import (  # noqa: F401  (in sight)
-    GridConv2D,
-    SharedScaleNorm,
-    grid_network,
-    plain_network,
-    round_through,
-    to_grid,
-    whole_numbers,
-)
 
 
 # %%
@@ -651,11 +651,11 @@ for name, model in small.items():
 # Now from the compact baseline, whose pruned version on the grid is fine-tuned as it was trained:
 # by distillation from the accurate network. The penalty, the learning rate, the sparsity and the
 # seed were chosen on the validation split of question 1, which holds out whole photos, never on the
-# test file (the programs that do so do not travel with this notebook: they are in the folder
-# `benchmarks/` of the project that it comes from). The rule: three seeds of the recipe read **90 %
-# of the held-out photos on average when trained without them**, and of these seeds the one that
-# reads them best is taken. The rule has a margin built in: the network below has seen those photos
-# as well, a quarter more than the candidates, and so can be expected to do better.
+# test file (by programs in the folder `benchmarks/` of the project that this notebook comes from;
+# they do not travel with it). The rule: three seeds of the recipe read **90 % of the held-out
+# photos on average when trained without them**, and of these seeds the one that reads them best is
+# taken. The rule has a margin built in: the network below has seen those photos as well, a quarter
+# more than the candidates, and so can be expected to do better.
 #
 # The first convolution and the dense layer are small and are left alone; the three layers with more
 # than 300 weights are pruned.

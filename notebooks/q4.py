@@ -89,10 +89,6 @@ data = load_sign_mnist()
 # The accurate baseline comes from question 1, built by this function.
 
 # %%
-# %% [markdown]
-# Where question 1's file is not at hand, as in Colab, the network is trained here first, which
-# takes about five minutes more.
-# %%
 from signmnist.baseline import (
     BATCH_SIZE,
     augment,
@@ -102,6 +98,10 @@ from signmnist.baseline import (
     train_accurate,
 )
 from toolkit.training import accuracy, predict, train
+
+# %% [markdown]
+# Where question 1's file is not at hand, as in Colab, the network is trained here first, which
+# takes about five minutes more.
 
 # %%
 baseline = load_or_train(

@@ -43,7 +43,8 @@ def to_int4(content, coarse=1, fixed_size=False):
         if op.kind in LAYERS:
             if {tensor.type for tensor in (*op.sources[:2], *op.targets)} != {TYPES.INT8}:
                 raise ModelError("Only layers of int8 weights and activations can become int4.")
-            narrow(*own_constants(graph, op), coarse)
+            weights, bias = own_constants(graph, op)
+            narrow(weights, bias, coarse)
     share_scales(graph)
     strip(model, fixed_size)
     result = write_model(model)

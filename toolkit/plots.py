@@ -69,7 +69,7 @@ def show_errors(title, accuracies, banner=""):
     plt.show()
 
 
-def show_confusion(title, names, labels, predictions, banner=""):
+def show_confusion(title, names, labels, predictions, banner="", noun="class"):
     """The confusion matrix of the classes `names`: counts, the errors set off from the diagonal."""
     matrix = confusion_matrix(labels, predictions, labels=range(len(names)))
     errors = matrix - np.diag(np.diag(matrix))
@@ -82,7 +82,7 @@ def show_confusion(title, names, labels, predictions, banner=""):
     ticks = range(len(names))
     ax.set_xticks(ticks, names)
     ax.set_yticks(ticks, names)
-    ax.set(xlabel="read by the model", ylabel="shown")
+    ax.set(xlabel=f"{noun} read by the model", ylabel=f"{noun} shown")
     ax.grid(False)
     plt.show()
 

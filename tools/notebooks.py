@@ -1,10 +1,10 @@
 """Turns the scripts of notebooks/ into notebooks that work alone.
 
 A script imports from the project's packages; in the notebook each of these imports has become a
-folded cell with what the notebook reaches of that module. An import with "in sight" in its
-comment becomes an open cell with the definitions that it names. Run as a program it brings
-the prose of the notebooks in the root up to date; their code is only replaced by `make
-publish`, which executes it.
+folded cell with what the notebook reaches of that module. Names with "in sight" in the comment
+beside them have their definitions in an open cell instead. Run as a program it brings the
+prose of the notebooks in the root up to date; their code is only replaced by `make publish`,
+which executes it.
 """
 
 import ast
@@ -20,7 +20,7 @@ from nbformat.v4 import new_code_cell
 from packaging.requirements import Requirement
 
 from toolkit.files import replacing
-from tools.unfold import SourceError, is_in_sight, package_imports, parse, reach
+from tools.unfold import SourceError, names_in_sight, package_imports, parse, reach
 
 # A script is taken as it stands: a comment that looks like a magic command stays one.
 PERCENT = {"extension": ".py", "format_name": "percent", "comment_magics": False}
@@ -56,23 +56,18 @@ def build(source):
     reached = reach(root, imports)
     shown: dict[str, set[str]] = {}
     for node in imports:
-        if is_in_sight(node, text):
-            shown.setdefault(node.module, set()).update(alias.name for alias in node.names)
+        shown.setdefault(node.module, set()).update(names_in_sight(node, text))
     cells: list[nbformat.NotebookNode] = []
     unfolded: set[str] = set()
     for number, cell in enumerate(jupytext.reads(text, fmt=PERCENT).cells, 1):
         cell.id = f"cell-{number}"
         cell.metadata.pop("lines_to_next_cell", None)
         if cell.cell_type == "code":
-            cell.source, nodes = without_imports(cell.source, source)
-            for node, in_sight in nodes:
-                cells += unfold(node.module, reached, shown, unfolded)
-                if in_sight:
-                    module, _ = reached[node.module]
-                    names = {alias.name for alias in node.names}
-                    cell.source = "\n\n\n".join(
-                        filter(None, [module.definitions(names), cell.source])
-                    )
+            cell.source, imported = without_imports(cell.source, source)
+            for module, names in imported:
+                cells += unfold(module, reached, shown, unfolded)
+                open_source = reached[module][0].definitions(names)
+                cell.source = "\n\n\n".join(filter(None, [open_source, cell.source]))
             cell.source = pin_versions(cell.source, root)
         if cell.source:
             cells.append(cell)
@@ -102,7 +97,7 @@ def unfold(name, reached, shown, unfolded):
 def without_imports(text, path):
     """The source `text` without its imports of the packages, and these.
 
-    They are a list of (ast node, whether what it names is to be shown in the cell).
+    They are a list of (module, names whose definitions are to be shown in the cell).
     """
     lines = text.splitlines()
     imports = package_imports(parse(text, path), text, path)
@@ -111,7 +106,7 @@ def without_imports(text, path):
         while start and not lines[start - 1].strip():
             start -= 1
         del lines[start : node.end_lineno]
-    return "\n".join(lines).strip(), [(node, is_in_sight(node, text)) for node in imports]
+    return "\n".join(lines).strip(), [(node.module, names_in_sight(node, text)) for node in imports]
 
 
 def pin_versions(text, root):

@@ -9,7 +9,7 @@ import symtable
 from pathlib import Path
 
 PACKAGES = "toolkit", "signmnist"
-IN_SIGHT = "in sight"  # in an import's comment: the definitions are shown where it stands
+IN_SIGHT = "in sight"  # in the comment beside a name that is imported: shown, not folded
 
 
 class SourceError(Exception):
@@ -196,7 +196,7 @@ def package_imports(tree, text, path):
     return found
 
 
-def is_in_sight(node, text):
-    """Whether the definitions that an import names are to be shown where it stands."""
-    lines = text.splitlines()[node.lineno - 1 : node.end_lineno]
-    return any("#" in line and IN_SIGHT in line.split("#", 1)[1] for line in lines)
+def names_in_sight(node, text):
+    """The names of an import whose definitions are to be shown where it stands, a set."""
+    lines = text.splitlines()
+    return {a.name for a in node.names if IN_SIGHT in lines[a.lineno - 1].partition("#")[2]}
