@@ -7,7 +7,7 @@ VENV = .venv
 RUN = $(VENV)/bin/python
 READY = $(VENV)/.ready
 
-.PHONY: help run test publish notebooks report submission check colab clean
+.PHONY: help run test publish notebooks html report submission check colab clean
 
 help:
 	@echo 'make run        execute the notebooks into build/ and show the results'
@@ -15,6 +15,7 @@ help:
 	@echo 'make test       run the tests'
 	@echo 'make publish    execute on the real data, then replace the notebooks, models and report'
 	@echo 'make notebooks  bring the prose of the notebooks up to date with notebooks/'
+	@echo 'make html       each notebook as a page in build/html/, without the helpers'
 	@echo 'make report     rewrite report.md and the README table from models/results.json'
 	@echo 'make submission one zip to hand in, in build/'
 	@echo 'make check ZIP="a.zip b.zip"  check hand-ins and rank them'
@@ -34,6 +35,9 @@ publish: $(READY)
 
 notebooks: $(READY)
 	@$(RUN) -m tools.notebooks
+
+html: $(READY)
+	@$(RUN) -m tools.html
 
 report: $(READY)
 	@$(RUN) -m tools.report

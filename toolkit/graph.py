@@ -140,7 +140,7 @@ def as_array(tensor):
 
     Raises ModelError for types that numpy lacks, sparse tensors and data of another size.
     """
-    shape = tuple(listed(tensor.shape))
+    shape = tuple(map(int, listed(tensor.shape)))
     if tensor.type not in DTYPES or tensor.sparsity:
         names = {number: name for name, number in vars(TYPES).items()}
         kind = "sparse" if tensor.sparsity else names.get(tensor.type, "unknown")

@@ -94,7 +94,7 @@ def strip(model, fixed_size):
                 options.padding = schema.Padding.SAME  # the default; nothing is padded
         # in 16 bits a dense layer's type of biases is read from its options
         optional = op.kind in OPTIONAL and op.targets[0].type != TYPES.INT16
-        if optional and options and vars(options) == vars(type(options)()):
+        if optional and options and says_nothing(options):
             op.builtinOptions, op.builtinOptionsType = None, 0
     used = times_used(graph)
     # Weights, biases, activations: like beside like
@@ -116,6 +116,12 @@ def strip(model, fixed_size):
         unread = op.kind == OPERATORS.CONV_2D and op.targets[0].type == TYPES.INT8
         if unread and used[bias] == 1 and has_one_scale(bias) and has_one_scale(last):
             bias.quantization = last.quantization
+
+
+def says_nothing(options):
+    """Whether the options of an operator are all at their defaults."""
+    default = vars(type(options)())
+    return all(np.array_equal(value, default[name]) for name, value in vars(options).items())
 
 
 def flatten_in_dense(graph):

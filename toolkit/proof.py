@@ -15,54 +15,73 @@ def prove_equal(before, after, tolerance=0.0):
     """Raises ModelError unless a rewritten model gives the scores of the one before.
 
     before, after: the bytes of .tflite files. Both run in LiteRT, with and without XNNPACK, on
-    random inputs, one at a time and two at once where the one before takes two. tolerance: the
-    share of the range of an output (of its type or, for floats, of its values) by which one
-    may be off; with 0, all must be equal to the last bit.
+    random inputs in each of the `sizes` that the one before takes. tolerance: the share of
+    the range of an output (of its type or, for floats, of its values) by which one may be
+    off; with 0, all must be equal to the last bit.
     """
-    compared = 0
+    compared, reason = 0, ""
     for name, runtime in RUNTIMES.items():
-        for copies in (1, 2):
-            expected, _ = outputs(before, runtime, copies)
-            if expected is None:
-                continue
-            found, reason = outputs(after, runtime, copies)
-            if found is None:
-                raise ModelError(f"Rewritten, this model does not run {name} ({reason}).")
+        for shapes in sizes(before):
+            expected, problem = outputs(before, runtime, shapes)
+            reason = reason or problem
+            found, failure = outputs(after, runtime, shapes) if expected else ([], "")
+            if len(found) < len(expected):
+                raise ModelError(f"Rewritten, this model does not run {name} ({failure}).")
             if not all(map(alike, expected, found, [tolerance] * len(expected))):
                 raise ModelError(f"Rewritten, this model gives other scores {name}.")
-            compared += 1
+            compared += len(expected)
     if not compared:
-        reason = outputs(before, OpResolverType.BUILTIN, 1)[1]
         raise ModelError(f"LiteRT cannot run this file ({reason}), so nothing can be proved.")
 
 
-def outputs(content, runtime, copies):
-    """The outputs of a model for three random inputs one after the other: (list, "").
+def sizes(content):
+    """The shapes of the inputs to try, a list of one list for each run.
 
-    Each is a tuple (array, quantization). copies: images at once, for inputs that take one.
-    Where the model does not run: (None, why).
+    As they are in the file; two images at once, where it takes one; and 16 and 2,048 for
+    what the file leaves open.
+    """
+    details = Interpreter(model_content=content).get_input_details()
+    stored = [detail["shape"].tolist() for detail in details]
+    twice = [[2, *shape[1:]] if shape[:1] == [1] else shape for shape in stored]
+    found = [stored, twice]
+    for size in (16, 2048):
+        found.append([])
+        for shape, detail in zip(stored, details, strict=True):
+            fixed = [True, *(detail["shape_signature"][1:] != -1)]
+            found[-1].append([n if keep else size for n, keep in zip(shape, fixed, strict=False)])
+    return [shapes for i, shapes in enumerate(found) if shapes not in found[:i]]
+
+
+def outputs(content, runtime, shapes):
+    """What a model gives for three random inputs in these shapes: (list, why it stopped).
+
+    The list holds a tuple (array, quantization) for each output of each run that went well.
     """
     rng = np.random.default_rng(0)
-    found = []
+    found, failure = [], ""
     try:
         with quiet():
             interpreter = Interpreter(
                 model_content=content, num_threads=1, experimental_op_resolver_type=runtime
             )
-            for detail in interpreter.get_input_details() if copies > 1 else ():
-                if len(detail["shape"]) and detail["shape"][0] == 1:
-                    interpreter.resize_tensor_input(detail["index"], [copies, *detail["shape"][1:]])
+            for detail, shape in zip(interpreter.get_input_details(), shapes, strict=True):
+                if detail["shape"].tolist() != shape:
+                    interpreter.resize_tensor_input(detail["index"], shape)
             interpreter.allocate_tensors()
-            for level in (1.0, 0.3, 0.0):
-                for detail in interpreter.get_input_details():
-                    values = random_values(detail["shape"], detail["dtype"], level, rng)
-                    interpreter.set_tensor(detail["index"], values)
-                interpreter.invoke()
-                for detail in interpreter.get_output_details():
-                    found.append((interpreter.get_tensor(detail["index"]), detail["quantization"]))
     except (ValueError, RuntimeError) as error:
-        return None, " ".join(str(error).split())[:200]
-    return found, ""
+        return [], " ".join(str(error).split())[:200]
+    for level in (1.0, 0.3, 0.0):
+        try:
+            for detail in interpreter.get_input_details():
+                values = random_values(detail["shape"], detail["dtype"], level, rng)
+                interpreter.set_tensor(detail["index"], values)
+            interpreter.invoke()
+        except (ValueError, RuntimeError) as error:
+            failure = " ".join(str(error).split())[:200]
+            continue
+        for detail in interpreter.get_output_details():
+            found.append((interpreter.get_tensor(detail["index"]), detail["quantization"]))
+    return found, failure
 
 
 def random_values(shape, dtype, level, rng):
