@@ -9,6 +9,7 @@ import nbformat
 import pytest
 from nbformat.v4 import new_output
 
+from tools.html import page
 from tools.names import clashes
 from tools.notebooks import (
     HELPERS,
@@ -304,3 +305,11 @@ def test_the_committed_notebook_equals_its_source(source):
     committed, built = read_notebook(path), build(source)
     assert same_code(built, committed), f"{path.name} has other code: run `make publish`"
     assert same_text(built, committed), f"{path.name} has other prose: run `make notebooks`"
+
+
+def test_a_page_shows_the_essay_and_its_outputs_without_the_helpers(project):
+    path = project / "q1.ipynb"
+    write_notebook(executed(build(project / "notebooks" / "q1.py")), path)
+    html = page(path)
+    assert "A question" in html and "12.6" in html and "radius" in html
+    assert "Helpers: " not in html and "Numbers." not in html

@@ -15,13 +15,13 @@ def prove_equal(before, after, tolerance=0.0):
     """Raises ModelError unless a rewritten model gives the scores of the one before.
 
     before, after: the bytes of .tflite files. Both run in LiteRT, with and without XNNPACK, on
-    random inputs in each of the `sizes` that the one before takes. tolerance: the share of
+    random inputs in each of the `shapes_to_try` that the one before takes. tolerance: the share of
     the range of an output (of its type or, for floats, of its values) by which one may be
     off; with 0, all must be equal to the last bit.
     """
     compared, reason = 0, ""
     for name, runtime in RUNTIMES.items():
-        for shapes in sizes(before):
+        for shapes in shapes_to_try(before):
             expected, problem = outputs(before, runtime, shapes)
             reason = reason or problem
             found, failure = outputs(after, runtime, shapes) if expected else ([], "")
@@ -34,7 +34,7 @@ def prove_equal(before, after, tolerance=0.0):
         raise ModelError(f"LiteRT cannot run this file ({reason}), so nothing can be proved.")
 
 
-def sizes(content):
+def shapes_to_try(content):
     """The shapes of the inputs to try, a list of one list for each run.
 
     As they are in the file; two images at once, where it takes one; and 16 and 2,048 for

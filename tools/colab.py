@@ -14,7 +14,7 @@ import sys
 import time
 from pathlib import Path
 
-from tools.notebooks import sources
+from tools.notebooks import pinned_versions, sources
 from tools.progress import minutes
 from tools.run import RunError, data_folder, exit_status, find_data
 
@@ -22,7 +22,7 @@ FOLDER = Path("build", "colab")
 PYTHON = os.environ.get("COLAB_PYTHON", "python3.13")
 # What the notebooks use of Colab's own packages, and what executes them
 COLAB = (
-    *("tensorflow==2.20.0", "tf_keras==2.20.1", "numpy==2.1.3"),
+    *(pinned_versions(Path())[name] for name in ("tensorflow", "tf_keras", "numpy")),
     *("pandas", "matplotlib", "scikit-learn", "scipy", "pyarrow"),
     *("ipykernel", "nbconvert", "setuptools"),
 )

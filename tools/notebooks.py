@@ -109,12 +109,17 @@ def without_imports(text, path):
     return "\n".join(lines).strip(), [(node.module, names_in_sight(node, text)) for node in imports]
 
 
+def pinned_versions(root):
+    """The lines of requirements.txt in `root`: dict from package to requirement."""
+    lines = Path(root, "requirements.txt").read_text(encoding="utf-8").splitlines()
+    return {Requirement(line).name: line for line in lines if line and not line.startswith("#")}
+
+
 def pin_versions(text, root):
     """The source of a cell in which `install_missing` names the versions of requirements.txt."""
     if "install_missing(" not in text:
         return text
-    lines = Path(root, "requirements.txt").read_text(encoding="utf-8").splitlines()
-    pins = {Requirement(line).name: line for line in lines if line and not line.startswith("#")}
+    pins = pinned_versions(root)
 
     def pinned(match):
         if match[1] not in pins:
