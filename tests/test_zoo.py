@@ -8,8 +8,9 @@ from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
 from toolkit.anatomy import PARTS, anatomy, container_floor
 from toolkit.graph import TYPES, as_array, constants, read_model, store, write_model
-from toolkit.int4 import TOLERANCE, to_int4
+from toolkit.int4 import to_int4
 from toolkit.packing import repack
+from toolkit.proof import ROUNDING
 from toolkit.runtime import use_keras_2
 from toolkit.tflite import ModelError, gzip_size, quiet
 
@@ -301,7 +302,7 @@ def test_in_4_bits_its_scores_stay_within_the_bound_or_it_is_refused(name):
             if detail[0]:
                 values = [(v - z) * s for v, (s, z) in zip(values, (detail, new), strict=True)]
             span = 255 * detail[0] if detail[0] else np.ptp(values[0])
-            assert np.abs(values[0] - values[1]).max() <= TOLERANCE * span
+            assert np.abs(values[0] - values[1]).max() <= ROUNDING * span
 
 
 @pytest.mark.parametrize("name", ZOO)

@@ -15,7 +15,7 @@ from toolkit.graph import (
     store,
     write_model,
 )
-from toolkit.proof import prove_equal
+from toolkit.proof import ROUNDING, prove_equal
 from toolkit.runtime import use_keras_2
 from toolkit.tflite import ModelError
 
@@ -138,8 +138,8 @@ def pack_int4(content):
     content: bytes of a file converted from weights that are, in each output channel or in
     the whole tensor, whole numbers from -7 to 7 times one step, with a 7 among them. The
     biases go to the accumulator's new unit. Raises ModelError for other weights, for weights
-    that serve elsewhere too, and if on random inputs a score changes by more than 1/16 of
-    the range of its output.
+    that serve elsewhere too, and if on random inputs a score changes by more than ROUNDING, an
+    eighth, of the range of its output.
     """
     model = read_model(content)
     graph = model.subgraphs[0]
@@ -147,7 +147,7 @@ def pack_int4(content):
         if op.kind in LAYERS:
             narrow_channels(*own_constants(graph, op))
     result = write_model(model)
-    prove_equal(bytes(content), result, tolerance=1 / 16)
+    prove_equal(bytes(content), result, ROUNDING)
     return result
 
 

@@ -18,10 +18,9 @@ from toolkit.graph import (
     write_model,
 )
 from toolkit.packing import scales, strip
-from toolkit.proof import prove_equal
+from toolkit.proof import ROUNDING, prove_equal
 from toolkit.tflite import ModelError
 
-TOLERANCE = 1 / 16  # of the range of an output: what rounding may change in all
 UNCLIPPED = schema.ActivationFunctionType.NONE, schema.ActivationFunctionType.RELU
 
 
@@ -34,8 +33,8 @@ def to_int4(content, coarse=1, fixed_size=False):
     multiples of `coarse` units of the accumulator, of which the fewer are different the
     larger it is, and scales to the 8 bits of bfloat16. Names, metadata and signatures go.
     fixed_size: see `repack`. Raises ModelError if a layer has other weights, if they serve
-    elsewhere too, and if on random inputs a score changes by more than TOLERANCE of the
-    range of its output.
+    elsewhere too, and if on random inputs a score changes by more than ROUNDING, an eighth,
+    of the range of its output.
     """
     model = read_model(content)
     graph = model.subgraphs[0]
@@ -48,7 +47,7 @@ def to_int4(content, coarse=1, fixed_size=False):
     share_scales(graph)
     strip(model, fixed_size)
     result = write_model(model)
-    prove_equal(bytes(content), result, TOLERANCE)
+    prove_equal(bytes(content), result, ROUNDING)
     return result
 
 

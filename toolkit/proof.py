@@ -5,6 +5,7 @@ from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
 from toolkit.tflite import ModelError, quiet
 
+ROUNDING = 1 / 8  # of the range of an output: what storing a network in 4 bits may change in all
 RUNTIMES = {
     "with XNNPACK": OpResolverType.BUILTIN,
     "without XNNPACK": OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
@@ -15,9 +16,9 @@ def prove_equal(before, after, tolerance=0.0):
     """Raises ModelError unless a rewritten model gives the scores of the one before.
 
     before, after: the bytes of .tflite files. Both run in LiteRT, with and without XNNPACK, on
-    random inputs in each of the `shapes_to_try` that the one before takes. tolerance: the share of
-    the range of an output (of its type or, for floats, of its values) by which one may be
-    off; with 0, all must be equal to the last bit.
+    random inputs in each of the `shapes_to_try` that the one before takes. tolerance: the
+    share of the range of an output (of its type or, for floats, of its values) by which one
+    may be off; with 0, all must be equal to the last bit.
     """
     compared, reason = 0, ""
     for name, runtime in RUNTIMES.items():
