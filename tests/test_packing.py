@@ -1,19 +1,23 @@
 import gzip
 import zlib
+from pathlib import Path
 
+import flatbuffers
 import numpy as np
 import pytest
+from ai_edge_litert import schema_py_generated as schema
 
 from signmnist.baseline import build_cnn
 from toolkit.anatomy import PARTS, anatomy, deflate_symbols, gzip_anatomy, value_entropy
 from toolkit.graph import OPERATORS, constants, read_model
 from toolkit.packing import repack
 from toolkit.runtime import use_keras_2
-from toolkit.tflite import ModelError, predict_tflite, run_micro, save_tflite
+from toolkit.tflite import ModelError, predict_tflite, quiet, run_micro, save_tflite
 
 use_keras_2()
 import tensorflow as tf
 
+MODELS = Path(__file__).parent.parent / "models"
 IMAGES = np.random.default_rng(0).random((40, 28, 28, 1), np.float32)
 KINDS = "float", "dynamic", "int8", "int8 per channel", "int16x8"
 
@@ -135,6 +139,60 @@ def test_more_tries_never_make_it_larger(files):
     content = files["int8"][0].read_bytes()
     sizes = [gzipped(repack(content, tries)) for tries in (0, 50, 300)]
     assert sizes == sorted(sizes, reverse=True)
+
+
+def outside(content):
+    """The file with the data of its tensors behind the flatbuffer, as in those of over 2 GB."""
+    model = schema.ModelT.InitFromPackedBuf(content, 0)
+    data = [b"" if b.data is None else bytes(b.data) for b in model.buffers]
+    size = 0
+    for _ in range(2):  # the second time, the place where the flatbuffer ends is known
+        place = -(-size // 16) * 16
+        for buffer, values in zip(model.buffers, data, strict=True):
+            if values:
+                buffer.data, buffer.offset, buffer.size = None, place or 2, len(values)
+                place += -(-len(values) // 16) * 16
+        builder = flatbuffers.Builder(1024)
+        builder.Finish(model.Pack(builder), b"TFL3")
+        packed = bytes(builder.Output())
+        size = len(packed)
+    parts = [packed + bytes(-size % 16)]
+    parts += [values + bytes(-len(values) % 16) for values in data if values]
+    return b"".join(parts)
+
+
+def test_data_behind_the_flatbuffer_are_read_and_come_into_it(files, tmp_path):
+    content = files["int8"][0].read_bytes()
+    (tmp_path / "outside.tflite").write_bytes(outside(content))
+    expected = predict_tflite(files["int8"][0], IMAGES)
+    np.testing.assert_array_equal(predict_tflite(tmp_path / "outside.tflite", IMAGES), expected)
+    for one, other in zip(
+        constants(files["int8"][0]), constants(tmp_path / "outside.tflite"), strict=True
+    ):
+        np.testing.assert_array_equal(one, other)
+    assert repack(outside(content), 0) == repack(content, 0)
+
+
+def test_constants_of_4_bits_are_whole_numbers():
+    arrays = constants(MODELS / "sign_mnist_clustered.tflite")
+    weights = [array for array in arrays if array.ndim > 1]
+    assert {array.dtype for array in weights} == {np.dtype(np.int8)}
+    assert max(np.abs(array).max() for array in weights) <= 7
+
+
+def test_a_file_with_several_subgraphs_is_refused(tmp_path):
+    @tf.function(input_signature=[tf.TensorSpec((1, 3))])
+    def branch(x):
+        return tf.cond(tf.reduce_sum(x) > 0, lambda: x + 1, lambda: x * 2)
+
+    with quiet():
+        concrete = branch.get_concrete_function()
+        content = tf.lite.TFLiteConverter.from_concrete_functions([concrete]).convert()
+    with pytest.raises(ModelError, match="one subgraph, but this has 3"):
+        repack(content)
+    (tmp_path / "branch.tflite").write_bytes(content)
+    assert len(constants(tmp_path / "branch.tflite")) >= 2
+    assert sum(anatomy(content).values()) == len(content)
 
 
 def test_what_is_no_model_is_refused_with_a_reason(files):

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 import zipfile
 from pathlib import Path
 
@@ -359,6 +360,19 @@ def test_on_windows_the_checker_names_the_systems_it_works_on(tmp_path):
     )  # fmt: skip
     assert done.returncode == 1 and done.stderr.strip() == scoring.SYSTEMS
     assert "WSL" in scoring.SYSTEMS
+
+
+def test_time_that_others_take_is_not_counted(images, tmp_path):
+    path = constant_model(24, 0, tmp_path / "a.tflite")
+
+    def waits(part):
+        time.sleep(0.15)  # as on a busy machine
+        return part
+
+    values, labels = (np.load(name) for name in images)
+    start = time.monotonic()
+    found = scoring._count(path, waits, values, labels, time.process_time() + 2)
+    assert found.total == 700 and time.monotonic() - start > 3
 
 
 def test_a_model_that_eats_memory_takes_only_its_own_process_down(images, tmp_path):

@@ -54,7 +54,7 @@ class Piece:
 class Module:
     """A module of a package: its docstring, its pieces and what it imports of the packages.
 
-    imports: name -> name of the module that it comes from.
+    docstring: its lines. imports: name -> name of the module that it comes from.
     """
 
     def __init__(self, root, name):
@@ -64,19 +64,20 @@ class Module:
         text = path.read_text(encoding="utf-8")
         tree = parse(text, path)
         self.path = path
-        self.docstring = ast.get_docstring(tree, clean=False)
         own = package_imports(tree, text, path)
         self.imports = {alias.name: node.module for node in own for alias in node.names}
-        self.pieces = []
-        lines, end = text.splitlines(), 0
-        for node in tree.body:
-            if node not in own and not (self.docstring and node is tree.body[0]):
+        lines, body, end = text.splitlines(), tree.body, 0
+        if ast.get_docstring(tree):
+            body, end = tree.body[1:], tree.body[0].end_lineno or 0
+        self.docstring, self.pieces = lines[:end], []
+        for node in body:
+            if node not in own:
                 self.pieces.append(Piece(node, lines, end))
-            end = node.end_lineno
+            end = node.end_lineno or end
 
     def source(self, names):
         """The source of the docstring and the pieces that bind `names`, or act."""
-        lines = [f'"""{self.docstring}"""'] if self.docstring else []
+        lines = list(self.docstring)
         for piece in self.pieces:
             if piece.acts or piece.names & names:
                 lines += [*([""] * piece.blank if lines else []), *piece.source(names)]
