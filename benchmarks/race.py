@@ -99,7 +99,8 @@ def shrink(compact, teacher, x, seed, penalty, sparsity, learning_rate, epochs):
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "race.tflite")
         save_tflite(converter, path)
-        return repack(to_int4(path.read_bytes(), coarse=16), 3000)
+        int4 = to_int4(path.read_bytes(), coarse=16, fixed_size=True)
+        return repack(int4, 3000, fixed_size=True)
 
 
 def score(content, x, y):
