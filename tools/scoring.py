@@ -26,7 +26,7 @@ except ImportError:  # Windows
 SYSTEMS = "The checker works on Linux and macOS. On Windows, run it in WSL (wsl --install)."
 MEMORY = 4 * 2**30  # bytes of address space
 BATCH = 32
-TRIAL = 48  # images on which the conventions for the input are tried
+TRIAL = 32  # images on which the conventions for the input are tried
 STALLED = 300  # seconds without any processor time after which a process is given up
 CLASSES = len(LABELS), 25, 26  # scores an image: without J and Z, with a place for J, or for both
 PIXELS = {
