@@ -130,6 +130,8 @@ def test_a_zip_in_a_zip_is_looked_into_but_not_a_whole_course(tmp_path):
     models = write_zip(tmp_path / "m.zip", {"sign_mnist.tflite": "y"}).read_bytes()
     both = write_zip(tmp_path / "both.zip", {"a/anna.zip": inner, "m.zip": models})
     assert contents(both) == {"q1.ipynb": b"x", "sign_mnist.tflite": b"y"}
+    deep = write_zip(tmp_path / "deep.zip", {"both.zip": both.read_bytes()})
+    assert contents(deep) == contents(both)
     course = write_zip(tmp_path / "course.zip", {"anna.zip": inner, "bert.zip": inner})
     with pytest.raises(BadZip, match="2 zips with files of the same names: unpack it"):
         read_hand_in(course)
@@ -313,6 +315,16 @@ def test_integer_inputs_without_a_scale_take_raw_integers(levels, tmp_path):
     model = tf.keras.Model(inputs, tf.concat([0.5 - gray, gray - 0.5, rest], axis=1))
     found = scored(convert(model, tmp_path / "m.tflite"), levels, 20)
     assert found.correct == found.total == 160 and found.pixels == "raw integers"
+
+
+def test_a_model_that_takes_its_own_number_of_images_alone_is_scored(levels, tmp_path):
+    inputs = tf.keras.layers.Input((28, 28, 1), batch_size=7)
+    gray = tf.reduce_mean(tf.reshape(inputs, (7, 784)), axis=1)[:, None]
+    model = tf.keras.Model(
+        inputs, tf.concat([0.5 - gray, gray - 0.5, tf.fill((7, 22), -1.0)], axis=1)
+    )
+    found = scored(convert(model, tmp_path / "m.tflite"), levels, 20)
+    assert found.correct == found.total == 160
 
 
 def test_a_model_with_one_row_for_a_batch_is_reported_and_not_ranked(images, tmp_path):

@@ -135,6 +135,12 @@ def has_one_scale(tensor):
     return quantization is not None and len(listed(quantization.scale)) == 1
 
 
+def scales(tensor):
+    """The scales and zero points of a tensor as a pair of lists, empty where it has none."""
+    found = tensor.quantization
+    return (listed(found.scale), listed(found.zeroPoint)) if found else ([], [])
+
+
 def as_array(tensor):
     """The data of a tensor in its shape; of INT4, two to a byte, one int8 each.
 

@@ -14,10 +14,11 @@ from toolkit.graph import (
     has_one_scale,
     own_constants,
     read_model,
+    scales,
     store,
     write_model,
 )
-from toolkit.packing import scales, strip
+from toolkit.packing import strip
 from toolkit.proof import ROUNDING, prove_equal
 from toolkit.tflite import ModelError
 

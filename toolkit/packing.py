@@ -16,6 +16,7 @@ from toolkit.graph import (
     has_one_scale,
     listed,
     read_model,
+    scales,
     store,
     times_used,
     write_model,
@@ -142,12 +143,6 @@ def flatten_in_dense(graph):
             graph.operators.remove(op)
             for reader in readers:
                 reader.sources[0] = source
-
-
-def scales(tensor):
-    """The scales and zero points of a tensor as a pair of lists, empty where it has none."""
-    found = tensor.quantization
-    return (listed(found.scale), listed(found.zeroPoint)) if found else ([], [])
 
 
 def keeps_shape(dense):

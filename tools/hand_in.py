@@ -19,7 +19,7 @@ MODELS = (
     *("sign_mnist_quant_aware_training.tflite", "sign_mnist_clustered.tflite"),
     *("sign_mnist_pruned.tflite", "sign_mnist_qkeras_4bit.tflite"),
 )
-MAX_ENTRIES, MAX_TOTAL, MAX_ZIPS = 2000, 400 * 2**20, 20
+MAX_ENTRIES, MAX_TOTAL, MAX_ZIPS, MAX_DEPTH = 2000, 400 * 2**20, 20, 2
 MAX_BYTES = {".ipynb": 20 * 2**20, ".tflite": 100 * 2**20, ".zip": 200 * 2**20}
 PACKED = zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED  # others unpack without bounds
 # what browsers, Drive and desktops add to the name of a copy
@@ -110,7 +110,7 @@ def collect(file, folder, found, spent):
             spare = bool(SPARE.search(str(place.parent)))
             rank = (place.name != name, spare, len(place.parts), date, str(place))
             found.setdefault(name, []).append((rank, member))
-    if folder or not inner:
+    if not inner or folder.lower().count(".zip") >= MAX_DEPTH:
         return
     if len(inner) > MAX_ZIPS:
         raise BadZip(f"{len(inner)} zips in one: unpack it and check them together")

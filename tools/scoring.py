@@ -190,27 +190,33 @@ def _conventions(detail):
 def _count(path, convert, images, labels, deadline):
     """The Score on these images in the form that `convert` gives them.
 
-    Batches, or one image at a time where the model takes no more; a model must answer with one
-    row of scores for each image.
+    Batches of BATCH or, where the model does not take them, of the number of images that its file
+    names, the last one filled up; a model must answer with one row of scores for each image.
     """
     interpreter = open_tflite(path, threads=1)
-    batched = interpreter.get_input_details()[0]["shape"][1:].prod() == 784
+    shape = interpreter.get_input_details()[0]["shape"]
+    batched = shape[1:].prod() == 784
+    own = int(shape[0]) if batched else 1
     done, correct, batch = 0, 0, BATCH if batched else 1
     while done < len(images) and time.process_time() < deadline:
         part = images[done : done + batch]
+        inputs = convert(part)
+        if batch == own:
+            inputs = np.concatenate([inputs, np.repeat(inputs[-1:], own - len(part), axis=0)])
         try:
-            scores = _invoke(interpreter, convert(part), batched)
+            scores = _invoke(interpreter, inputs, batched)
         except (ValueError, RuntimeError):
-            if batch == 1:
+            if batch == own:
                 raise
-            interpreter, batch = open_tflite(path, threads=1), 1  # some take one image at a time
+            interpreter, batch = open_tflite(path, threads=1), own
             continue
-        whole = scores.size in [len(part) * classes for classes in CLASSES]
-        if not whole or (len(part) > 1 and scores.shape[0] != len(part)):
+        rows = len(inputs)
+        whole = scores.size in [rows * classes for classes in CLASSES]
+        if not whole or (rows > 1 and scores.shape[0] != rows):
             shown = " x ".join(map(str, scores.shape))
-            problem = f"gives {shown} scores for {len(part)} images, not 24 for each: not ranked"
+            problem = f"gives {shown} scores for {rows} images, not 24 for each: not ranked"
             return Score(0, 0, problem)
-        scores = scores.reshape(len(part), -1)
+        scores = scores.reshape(rows, -1)[: len(part)]
         scores = scores[:, LABELS] if scores.shape[1] in CLASSES[1:] else scores
         correct += int(np.sum(scores.argmax(axis=1) == labels[done : done + batch]))
         done += len(part)
