@@ -207,6 +207,7 @@ def test_names_of_zips_may_hold_spaces_and_patterns(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for name in ("a.zip", "b c d.zip", "o'neil (1).zip"):
         (tmp_path / name).touch()
+    assert zips_named('absent".zip a.zip') == ['absent".zip', "a.zip"]
     assert zips_named("b c d.zip") == ["b c d.zip"]
     assert zips_named("a.zip b c d.zip o'neil (1).zip") == ["a.zip", "b c d.zip", "o'neil (1).zip"]
     assert zips_named("'b c d.zip' a.zip") == ["b c d.zip", "a.zip"]

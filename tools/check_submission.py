@@ -12,6 +12,7 @@ variable ZIP are taken. Exit status 1 if a hand-in has a problem.
 
 import argparse
 import concurrent.futures
+import contextlib
 import glob
 import hashlib
 import os
@@ -100,18 +101,16 @@ def check_members(members, data, seconds, everything):
         rows.append(row(name, result, f"{size:,}", "; ".join(filter(None, notes)), found.problem))
         if name not in ranked or not found.total:
             continue
-        problems = []
         if found.total < images:
-            problems.append(f"not through in {seconds:g} s of processor time: not ranked")
+            rows[-1]["problem"] = f"not through in {seconds:g} s of processor time: not ranked"
         elif ranked[name].endswith("accuracy"):
             scores[ranked[name]] = share
             if found.bits > BITS:
-                problems.append(f"stores {found.bits} bits a weight, not {BITS}")
+                rows[-1]["problem"] = f"stores {found.bits} bits a weight, not {BITS}"
         elif share >= GOAL:
             scores[ranked[name]] = size
         else:
-            problems.append(f"below {GOAL:.0%}: not ranked")
-        rows[-1]["problem"] = "; ".join(problems)
+            rows[-1]["problem"] = f"below {GOAL:.0%}: not ranked"
     if len(others) > MAX_OTHERS:
         rows.append(row(f"{len(others) - MAX_OTHERS} more models", problem="not scored"))
     return rows, scores
@@ -185,9 +184,10 @@ def zips_named(text):
 
     Names may hold spaces: as many words as make the name of a file belong together.
     """
-    quoted = shlex.split(text) if set(text) & set("'\"") and text.count("'") % 2 == 0 else []
-    if quoted and all(Path(name).exists() for name in quoted):
-        return quoted
+    with contextlib.suppress(ValueError):  # a quote that is part of a name
+        quoted = shlex.split(text) if set(text) & set("'\"") else []
+        if quoted and all(Path(name).exists() for name in quoted):
+            return quoted
     names, words = [], text.split()
     while words:
         for count in range(len(words), 0, -1):

@@ -75,8 +75,7 @@ def run(root, target, profile, paths):
     """Executes the notebooks of `root` into the folder `target` and writes the report.
 
     A notebook that was executed there before, with the same code, profile and data, is
-    not executed again. paths: the two CSVs. Raises RunError when a cell
-    fails.
+    not executed again. paths: the two CSVs. Raises RunError when a cell fails.
     """
     start = time.monotonic()
     target = Path(target).resolve()

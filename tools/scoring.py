@@ -146,9 +146,10 @@ def _score(path, images, labels, seconds):
     if 784 not in (np.prod(shape[1:], dtype=int), np.prod(shape, dtype=int)):
         return Score(0, 0, f"takes {tuple(shape[1:])}, not 28 x 28 pixels an image")
     deadline = time.process_time() + seconds
+    conventions = _conventions(details[0])
     tried: dict[str, Score] = {}
     seen: list[np.ndarray] = []
-    for name, convert in _conventions(details[0]).items():
+    for name, convert in conventions.items():
         inputs = convert(images[:TRIAL])
         if not any(np.array_equal(inputs, other) for other in seen):
             seen.append(inputs)
@@ -156,8 +157,7 @@ def _score(path, images, labels, seconds):
     best = max(tried, key=lambda name: tried[name].correct)
     if not tried[best].total:
         return tried[best]
-    convert = _conventions(details[0])[best]
-    found = _count(path, convert, images, labels, deadline)
+    found = _count(path, conventions[best], images, labels, deadline)
     return found._replace(pixels=best, bits=_bits_a_weight(path))
 
 
