@@ -36,7 +36,7 @@ def representative_dataset():
 @pytest.fixture(scope="module")
 def model():
     tf.keras.utils.set_random_seed(0)
-    return build_cnn(((4,), (12,)), shrink=2)
+    return build_cnn(((4,), (12,)), kernel=5, stride=2)
 
 
 @pytest.fixture(scope="module")

@@ -126,6 +126,14 @@ def _score(interpreter, images, batch_size):
     return np.concatenate(scores)
 
 
+def dequantized(path, scores):
+    """Scores of `predict_tflite` as float32 in the model's units, whatever its output type."""
+    scale, zero_point = open_tflite(path).get_output_details()[0]["quantization"]
+    return (
+        np.float32(scores) if not scale else np.float32(scale) * (np.float32(scores) - zero_point)
+    )
+
+
 def count_correct(scores, labels):
     """How many rows of `scores` (n, 24) have their largest value at the label (n,)."""
     scores, labels = np.asarray(scores), np.asarray(labels)
@@ -138,7 +146,7 @@ def count_correct(scores, labels):
 
 
 def latency(path, images, runs=200, warmup=20):
-    """Microseconds (mean, standard deviation) of one single-image invocation, one thread."""
+    """Microseconds of single-image invocations on one thread: float64 (runs,)."""
     interpreter = open_tflite(path, threads=1)
     detail = interpreter.get_input_details()[0]
     inputs = quantize_input(images[: runs + warmup], detail)
@@ -148,8 +156,7 @@ def latency(path, images, runs=200, warmup=20):
         start = time.perf_counter()
         interpreter.invoke()
         seconds.append(time.perf_counter() - start)
-    micros = np.array(seconds[warmup:]) * 1e6
-    return float(micros.mean()), float(micros.std())
+    return np.array(seconds[warmup:]) * 1e6
 
 
 def gzip_size(content):
