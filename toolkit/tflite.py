@@ -109,8 +109,8 @@ def quantize_input(images, detail):
 def predict_tflite(path, images, batch_size=64, xnnpack=True):
     """Scores of a .tflite model for images (n, 28, 28, 1): (n, 24), in its output type.
 
-    xnnpack: see `open_tflite`. One interpreter a processor core, each on its share of the images in batches that
-    stay in the cache.
+    One interpreter a processor core, each on its share of the images in batches that stay in
+    the cache. xnnpack: see `open_tflite`.
     """
     shares = np.array_split(images, min(os.cpu_count() or 1, len(images)))
     interpreters = [open_tflite(path, 1, xnnpack) for _ in shares]
