@@ -28,7 +28,7 @@ def main():
     data = load_sign_mnist()
     baseline = tf.keras.models.load_model("models/sign_mnist_baseline.keras", compile=False)
     rows = np.random.default_rng(0).choice(len(data.x_train), 300, replace=False)
-    figures, letters = {}, []
+    models, letters = {}, []
     with tempfile.TemporaryDirectory() as folder:
         for bits, kind in ((64, None), (32, tf.int32)):
             path = Path(folder, f"bias{bits}.tflite")
@@ -42,14 +42,17 @@ def main():
                 converter._experimental_full_integer_quantization_bias_type = kind
             save_tflite(converter, path)
             letters.append(predict_tflite(path, data.x_test).argmax(axis=1))
-            figures[str(bits)] = {
+            models[str(bits)] = {
                 "errors": int(np.sum(letters[-1] != data.y_test)),
                 "latency_us": latency(path, data.x_test)[0],
                 "arena_bytes": run_micro(path, data.x_test[:10]).arena_bytes,
                 **sizes(path),
             }
-    figures["disagree"] = int(np.sum(letters[0] != letters[1]))
-    figures["ratio"] = figures["64"]["latency_us"] / figures["32"]["latency_us"]
+    figures = {
+        **models,
+        "disagree": int(np.sum(letters[0] != letters[1])),
+        "ratio": models["64"]["latency_us"] / models["32"]["latency_us"],
+    }
     print(figures)
     with replacing(FIGURES) as temporary:
         temporary.write_text(json.dumps(figures, indent=1) + "\n")

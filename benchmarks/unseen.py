@@ -42,23 +42,24 @@ def main():
     groups = photo_groups(np.concatenate([data.x_train, data.x_test]))
     training, test = np.split(groups, [len(data.x_train)])
     alone = ~np.isin(test, training)
-    figures = {
-        "images": len(test),
-        "without_twin": int(alone.sum()),
-        "groups": len(np.unique(test)),
-        "models": {},
-    }
+    models = {}
     for record in load_records():
         scores = predict_tflite(Path("models", record["file"]), data.x_test)
         right = scores.argmax(axis=1) == data.y_test
         low, high = accuracy_interval(right, test)
-        figures["models"][record["technique"]] = {
+        models[record["technique"]] = {
             "accuracy": float(right.mean()),
             "accuracy_no_twin": float(right[alone].mean()),
             "accuracy_low": low,
             "accuracy_high": high,
         }
-        print(record["technique"], figures["models"][record["technique"]], flush=True)
+        print(record["technique"], models[record["technique"]], flush=True)
+    figures = {
+        "images": len(test),
+        "without_twin": int(alone.sum()),
+        "groups": len(np.unique(test)),
+        "models": models,
+    }
     with replacing(FIGURES) as temporary:
         temporary.write_text(json.dumps(figures, indent=1) + "\n")
 
