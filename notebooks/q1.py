@@ -180,7 +180,7 @@ shown = np.random.default_rng(SEED).choice(twins, min(12, len(twins)), replace=F
 
 def mean_free(images):
     """Each image as a vector of length 1 without its mean."""
-    flat = images.reshape(len(images), -1)
+    flat = images.reshape(-1, 784)
     flat = flat - flat.mean(axis=1, keepdims=True)
     return flat / np.linalg.norm(flat, axis=1, keepdims=True)
 
