@@ -641,7 +641,7 @@ display(
 # - **Dynamic range** when there are no such images: as small on disk, for phones and servers.
 # - **float16** for GPUs: half the bytes, and the answers stay the same.
 # - **int16x8** for signals that 8-bit activations cannot hold. Its slowness is that of the
-#   converter's default, biases of 64 bits, which send it to kernels that are not vectorised;
+#   converter's default, biases of 64 bits, which send it to slower kernels;
 #   `converter._experimental_full_integer_quantization_bias_type = tf.int32` asks for 32 bits.
 # - **QAT** when int8 alone loses accuracy: it costs training time and hardly any bytes.
 #

