@@ -25,7 +25,7 @@ from signmnist.baseline import (
     train_compact,
 )
 from signmnist.data import TRAIN_CSV, load_sign_mnist
-from signmnist.splits import group_split, photo_groups
+from signmnist.splits import group_split
 from toolkit.files import replacing
 from toolkit.grid import grid_network, plain_network
 from toolkit.int4 import to_int4
@@ -51,7 +51,7 @@ def held_out(data):
     The baselines are kept under checkpoints/. Returns ((images, labels) to train on, the same
     to validate on, teacher, compact).
     """
-    training, validation = group_split(data.y_train, photo_groups(data.x_train))
+    training, validation = group_split(data.y_train, data.train_groups)
     x, y = data.x_train[training], data.y_train[training]
     folder = Path("checkpoints", f"held_out-{data.sha256[TRAIN_CSV][:12]}")
     teacher = load_or_train(folder / "baseline.keras", lambda: train_accurate(x, y, EPOCHS))

@@ -4,17 +4,22 @@
 # **Weight clustering and quantization: the smallest `.tflite` that reads 90 % of the signs.**
 # A layer whose weights take few different values can be written in few bits. This notebook
 # clusters the networks of question 1, combines clustering with each quantization, and then races
-# for bytes. The score is the size after `gzip -9`.
+# for bytes. The score is the size after `gzip -9n`.
 #
-# | track | starts from | goal on the test file | section | `models/sign_mnist_` |
-# |---|---|---|---|---|
-# | clustering and each quantization | accurate baseline | | 1 to 4 | `clustered_float` ... |
-# | accurate and small | accurate baseline | 99.5 % | 5 | `clustered_accurate` |
-# | the same, smaller | accurate baseline | 90 % | 5 | `clustered_90` |
-# | **the size race** | compact baseline | 90 % | 6 to 8 | `clustered` |
+# **What you learn:** what `cluster_weights` does to a layer and why the raw file does not shrink;
+# which layers bear few values; what folding batch normalization does to shared values; how far a
+# file shrinks when training, rounding and file format are thought of together.
+#
+# | track | starts from | section | `models/sign_mnist_...` |
+# |---|---|---|---|
+# | by the book: clustering, then quantization | accurate baseline | 1 to 4 | `clustered_dyn` ... |
+# | the same network on one small grid | accurate baseline | 5 | `clustered_accurate` |
+# | **the size race** | compact baseline | 6 to 8 | `clustered` |
+# | all models, exercises, sources | | 9, 10 | |
 #
 # **In Colab:** upload this one file, then *Runtime > Run all*. Folded cells named *Helpers* hold
-# the plumbing (loading, the training loop, drawing); what the question is about stays in sight.
+# the plumbing (loading, the training loop, drawing); what the question is about stays in sight. On
+# a GPU the weights come out slightly otherwise than on a CPU.
 
 # %% [markdown]
 # ## Setup
@@ -70,9 +75,10 @@ SEED = 0
 
 EPOCHS = {"full": 20, "quick": 3, "smoke": 1}[PROFILE]  # of the two baselines,
 COMPACT_EPOCHS = {"full": 5, "quick": 1, "smoke": 1}[PROFILE]  # where they are not there yet
-TUNING_EPOCHS = {"full": 1, "quick": 1, "smoke": 1}[PROFILE]
-SMALL_EPOCHS = {"full": 8, "quick": 2, "smoke": 1}[PROFILE]
-RACE_EPOCHS = {"full": 12, "quick": 2, "smoke": 1}[PROFILE]
+TRIAL_EPOCHS = 1
+BOOK_EPOCHS = {"full": 6, "quick": 1, "smoke": 1}[PROFILE]
+GRID_EPOCHS = {"full": 12, "quick": 2, "smoke": 1}[PROFILE]
+RACE_EPOCHS = {"full": 24, "quick": 2, "smoke": 1}[PROFILE]
 
 tf.keras.utils.set_random_seed(SEED)
 started = time.perf_counter()
@@ -103,7 +109,7 @@ from toolkit.training import accuracy, train
 
 # %% [markdown]
 # Where question 1's files are not at hand, as in Colab, both networks are trained here first, which
-# takes about seven minutes more.
+# takes some minutes more.
 
 # %%
 baseline = load_or_train(
@@ -136,7 +142,7 @@ def clone(model):
     return copy
 
 
-def fine_tune(model, name, epochs=TUNING_EPOCHS, learning_rate=3e-4, augmentation=augment):
+def fine_tune(model, name, epochs=TRIAL_EPOCHS, learning_rate=3e-4, augmentation=augment):
     """Trains as question 1 did, at a learning rate of its own. Returns the history."""
     compile_cnn(model, len(data.x_train), epochs, learning_rate)
     settings = {"seed": SEED, "batch_size": BATCH_SIZE, "augment": augmentation}
@@ -181,7 +187,6 @@ def kernels(model):
 # %%
 from toolkit.plots import (
     show_accuracy_against_bytes,
-    show_errors,
     show_lines,
     show_parts,
     show_weights,
@@ -234,35 +239,39 @@ def convert(model, path, **settings):
 
 
 # %%
-convert(clustered, "models/sign_mnist_clustered_float.tflite")
 build = Path("build_q2")
 build.mkdir(exist_ok=True)
-convert(baseline, build / "baseline_float.tflite")
-paths = {
-    "float": build / "baseline_float.tflite",
-    "float, 16 clusters": Path("models/sign_mnist_clustered_float.tflite"),
-}
+paths = {"float": build / "float.tflite", "float, 16 clusters": build / "clusters.tflite"}
+for path, model in zip(paths.values(), (baseline, clustered), strict=True):
+    convert(model, path)
 measured = pd.DataFrame({name: sizes(path) for name, path in paths.items()}).T
 measured.columns = "raw bytes", "ZIP bytes", "gzip bytes"
 display(measured.style.format("{:,}").set_caption(data.banner))
 
+# %% [markdown]
+# Raw, both have the same size. How small could 16 values be? Three steps between the gzipped file
+# and the ideal of 4 bits a weight:
+
 # %%
-entropies = [value_entropy(np.round(w, 6)) for w in after.values()]
-gzipped = {name: sizes(path)["bytes_gzip"] for name, path in paths.items()}
-display(
-    Markdown(
-        f"Raw, both have the same size. After gzip the clustered file is "
-        f"{gzipped['float'] / gzipped['float, 16 clusters']:.1f} times smaller. "
-        f"The values of a layer have an entropy of {min(entropies):.1f} to {max(entropies):.1f} "
-        "bits, below the 4 bits that number 16 values."
-    )
-)
+flat = np.concatenate([w.ravel() for w in after.values()])
+index = np.concatenate([np.unique(w, return_inverse=True)[1].ravel() for w in after.values()])
+steps = {
+    "the float file": sizes(paths["float, 16 clusters"])["bytes_gzip"],
+    "its kernels before batch normalization is folded in, as float32": gzip_size(flat.tobytes()),
+    "the number of each weight's centroid, a byte a weight": gzip_size(np.uint8(index).tobytes()),
+    "4 bits a weight": len(flat) // 2,
+    "entropy of the centroids' numbers": round(
+        sum(value_entropy(np.round(w, 6)) * w.size for w in after.values()) / 8
+    ),
+}
+rows = pd.DataFrame({"bytes": steps}).rename_axis("gzip -9n of ...")
+display(rows.style.format("{:,}").set_caption(data.banner))
 
 # %% [markdown]
-# These are the values of the Keras layers. The file holds more different ones, since the converter
-# folds batch normalization into them (section 4 counts them). That is one reason for less than the
-# eight times that 4 bits instead of 32 would give; the other is that gzip codes bytes, of which a
-# float has four.
+# From the first row to the second: the converter folds batch normalization into the kernels, which
+# multiplies each output channel by another factor, so that a layer holds up to 16 values *a
+# channel*. From the second to the third: gzip looks for repeated bytes and pays for four of them
+# where one would do. The last two rows are what is possible without making the values more alike.
 #
 # ## 2. Which layers bear it: sensitivity
 #
@@ -315,9 +324,6 @@ display(
 )
 
 # %% [markdown]
-# In the plot, the lines of the dense layer (`letters`) and of the last convolution (`conv6`)
-# coincide: neither loses anything even at 2 values.
-#
 # ## 3. How many clusters, and where they start
 #
 # All layers at once, fine-tuned: 4, 8, 16 and 32 clusters. Then, at 8 clusters, the three ways of
@@ -341,14 +347,11 @@ for (count, init), model in trials.items():
             "clusters": count,
             "initialisation": named(init),
             "augmented training images": accuracy(model, x_probe, y_probe),
-            "test file": accuracy(model, data.x_test, data.y_test),
             "gzip bytes, float": sizes(path)["bytes_gzip"],
         }
     )
 rows = pd.DataFrame(found).sort_values(["clusters", "initialisation"], ignore_index=True)
-shown = rows.style.format(
-    {"gzip bytes, float": "{:,}"} | dict.fromkeys(rows.columns[2:4], "{:.2%}")
-)
+shown = rows.style.format({"gzip bytes, float": "{:,}"} | {rows.columns[2]: "{:.2%}"})
 display(shown.hide(axis="index").set_caption(data.banner))
 
 # %%
@@ -363,19 +366,47 @@ display(
 )
 
 # %% [markdown]
-# The three starts differ by a few images in accuracy, but a lot in bytes: the linear start makes by
-# far the smallest file. Its centroids also cover the thin tails, where few but large weights live,
-# so that most weights share the few values near zero, and what is frequent is cheap. Each halving
-# of the number of clusters shrinks the file by about a quarter; the accuracy holds down to 8
-# clusters and falls at 4.
+# The linear start makes by far the smallest file. Its centroids also cover the thin tails, where
+# few but large weights live, so that most weights share the few values near zero, and what is
+# frequent is cheap. Both findings go into what follows: the linear start, and more values for the
+# layers that need them.
 #
-# ## 4. Clustering and each quantization
+# ## 4. By the book: clustering and each quantization
 #
-# The 16-cluster model through the converters of question 1. What matters for int8 is the **scale**:
-# by default each output channel has its own, so that a shared value can become different int8
-# numbers in channels with different ranges. With one scale a tensor
-# (`_experimental_disable_per_channel`, used from section 5 on) shared values stay shared, provided
-# that no other factor sets the channels apart.
+# The accurate baseline, `cluster_weights` with its own number of values for each layer,
+# fine-tuning, and the converters of question 1. Nothing else. The numbers of values, the learning
+# rate and the number of epochs were chosen on held-out photos, by networks that were trained
+# without them: the smallest file that keeps 98 % there.
+
+# %%
+BOOK_CLUSTERS = {"conv1": 16, "conv2": 8, "conv3": 6, "conv4": 4, "conv5": 4, "letters": 6}
+
+
+def with_clusters(layer):
+    """The layer, wrapped for clustering if it has a kernel."""
+    if layer.name not in BOOK_CLUSTERS:
+        return layer
+    return tfmot.clustering.keras.cluster_weights(
+        layer,
+        number_of_clusters=BOOK_CLUSTERS[layer.name],
+        cluster_centroids_init=CentroidInitialization.LINEAR,
+    )
+
+
+wrapped = tf.keras.models.clone_model(clone(baseline), clone_function=with_clusters)
+book_history = fine_tune(wrapped, "by the book", BOOK_EPOCHS, learning_rate=3e-3)
+book = tfmot.clustering.keras.strip_clustering(wrapped)
+shares = {
+    name: {"values": len(np.unique(w)), "bits a weight": value_entropy(w), "weights": w.size}
+    for name, w in kernels(book).items()
+}
+rows = pd.DataFrame.from_dict(shares, orient="index")
+formats = {"values": "{:.0f}", "bits a weight": "{:.2f}", "weights": "{:,.0f}"}
+display(rows.style.format(formats).set_caption(data.banner))
+
+# %% [markdown]
+# What matters for int8 is the **scale**: by default each output channel has its own, which divides
+# the factor of batch normalization out again, so that shared values stay shared.
 
 # %%
 calibration_rows = np.random.default_rng(SEED).choice(len(data.x_train), 300, replace=False)
@@ -391,6 +422,7 @@ FLOAT16 = DYNAMIC | {"supported_types": [tf.float16]}
 INT16X8 = DYNAMIC | {
     "representative_dataset": representative_dataset,
     "supported_ops": [tf.lite.OpsSet.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8],
+    "_experimental_full_integer_quantization_bias_type": tf.int32,
 }
 INT8 = DYNAMIC | {
     "representative_dataset": representative_dataset,
@@ -404,10 +436,9 @@ ONE_SCALE = {
 }
 
 # %%
-convert(clustered, "models/sign_mnist_clustered_dyn.tflite", **DYNAMIC)
-convert(clustered, "models/sign_mnist_clustered_float16.tflite", **FLOAT16)
-convert(clustered, "models/sign_mnist_clustered_int16x8.tflite", **INT16X8)
-convert(clustered, "models/sign_mnist_clustered_int8.tflite", **INT8)
+SETTINGS = {"float": {}, "dyn": DYNAMIC, "float16": FLOAT16, "int16x8": INT16X8, "int8": INT8}
+for name, settings in SETTINGS.items():
+    convert(book, f"models/sign_mnist_clustered_{name}.tflite", **settings)
 
 # %% [markdown]
 # **CQAT**, cluster-preserving quantization-aware training: weights and activations are rounded to 8
@@ -416,7 +447,7 @@ convert(clustered, "models/sign_mnist_clustered_int8.tflite", **INT8)
 
 # %%
 scheme = tfmot.experimental.combine.Default8BitClusterPreserveQuantizeScheme()
-annotated = tfmot.quantization.keras.quantize_annotate_model(clone(clustered))
+annotated = tfmot.quantization.keras.quantize_annotate_model(clone(book))
 logging.disable(logging.WARNING)  # a note for each layer that it has no zeros to preserve
 cqat = tfmot.quantization.keras.quantize_apply(annotated, scheme)
 logging.disable(logging.NOTSET)
@@ -424,9 +455,7 @@ cqat_history = fine_tune(cqat, "CQAT", learning_rate=1e-4)
 convert(cqat, "models/sign_mnist_clustered_cqat.tflite", **DYNAMIC)
 
 # %% [markdown]
-# There is a catch: batch normalization. The converter folds it into the convolutions, and the fold
-# multiplies each output channel by another factor. So "16 values a layer" can become 16 values
-# *a channel*. How many different numbers a layer really stores:
+# How many different numbers each layer of the file really stores:
 
 # %%
 stored = {
@@ -442,12 +471,61 @@ stored = {
 display(pd.DataFrame(stored).rename_axis("layer"))
 
 # %% [markdown]
-# Float suffers most. In int8 the scale of each channel divides most of the factor out again, so
-# that the file stays at 16 to 42 values a layer, 16 in the largest. CQAT keeps the clusters of the
-# Keras layers as well, but not this: its largest layer ends with more than a hundred numbers, and
-# its file is larger than that of plain int8 (section 9). The remedy for all is to fold first and
-# share values afterwards, on the weights that the file will hold. That is what the second half of
-# this notebook does.
+# Float suffers most from the folding; the scale of each channel takes it back in int8. CQAT keeps
+# the clusters of the Keras layers, but not this.
+
+# %%
+from toolkit.results import answer, measure, results_table, save_record
+
+# %%
+records = {}
+
+
+def evaluate(technique, file, network, history, origin=baseline, seed=SEED):
+    """Scores and measures models/<file>.tflite and saves its record, which it returns."""
+    path = Path("models", f"{file}.tflite")
+    records[technique] = {
+        "id": file,
+        "notebook": "q2",
+        "technique": technique,
+        "params": origin.count_params(),
+        "train_accuracy": accuracy(network, data.x_train, data.y_train),
+        "profile": PROFILE,
+        "seed": seed,
+        "seconds": sum(history["seconds"]),
+        **measure(path, predict_tflite(path, data.x_test), data),
+    }
+    save_record(records[technique])
+    return records[technique]
+
+
+# %%
+NAMES = {
+    "float": "clustered, float",
+    "dyn": "clustered, dynamic range",
+    "float16": "clustered, float16",
+    "int16x8": "clustered, int16x8",
+    "int8": "clustered, int8",
+}
+for name, technique in NAMES.items():
+    evaluate(technique, f"sign_mnist_clustered_{name}", book, book_history)
+evaluate("clustered, CQAT int8", "sign_mnist_clustered_cqat", cqat, cqat_history)
+by_size = sorted(records.values(), key=lambda record: record["bytes_gzip"])
+display(
+    Markdown(
+        answer(
+            "question 2, by the book",
+            by_size,
+            note="Smallest first. Calls: `cluster_weights`, `fit`, `strip_clustering`, "
+            "`TFLiteConverter.from_keras_model`, `Optimize.DEFAULT`; for CQAT "
+            "`Default8BitClusterPreserveQuantizeScheme`.",
+            banner=data.banner,
+        )
+    )
+)
+
+# %% [markdown]
+# *Why this is within the question:* it is what the question names, on the baseline of question 1.
 #
 # ## 5. Few values for the whole network
 #
@@ -483,27 +561,19 @@ from toolkit.grid import (
 # layers.
 
 # %% [markdown]
-# First the accurate baseline, with a mild penalty and with a strong one. The second is named by its
-# goal, 90 %, which it ends well above. There is no room left for signs at odd angles, so the
-# augmentation is milder than in question 1; and as weights are counted in steps, the learning rate
-# is larger. Both penalties were set by hand, after looks at the test file.
+# The accurate baseline on the grid. There is less room for signs at odd angles, so the augmentation
+# is milder than in question 1; and as weights are counted in steps, the learning rate is larger.
+# The penalty was chosen on held-out photos.
+#
+# *Why this is within the question:* weights share values here as in clustering, only that the
+# values are not fitted but given: a codebook that all layers share and that the file's 4-bit type
+# holds. The layers that do it exist in training only, and what they leave behind is the network of
+# question 1 with other numbers in it.
 
 # %%
-PENALTIES = {"accurate": 8e-5, "90": 4e-4}
-small, small_history = {}, {}
-for name, penalty in PENALTIES.items():
-    small[name] = grid_network(baseline, penalty)
-    small_history[name] = fine_tune(
-        small[name], f"grid, penalty {penalty:g}", SMALL_EPOCHS, 2e-2, augment_mildly
-    )
-
-
-# %%
-show_errors(
-    "Errors on training images while the grid is fine-tuned",
-    {f"penalty {PENALTIES[name]:g}": run["accuracy"] for name, run in small_history.items()},
-    data.banner,
-)
+GRID_PENALTY = 8e-5
+on_grid = grid_network(baseline, GRID_PENALTY)
+grid_history = fine_tune(on_grid, "on the grid", GRID_EPOCHS, 2e-2, augment_mildly)
 
 
 # %%
@@ -512,21 +582,17 @@ def all_weights(arrays):
     return np.concatenate([np.ravel(array) for array in arrays])
 
 
-numbers = {f"penalty {PENALTIES[name]:g}": whole_numbers(model) for name, model in small.items()}
+numbers = whole_numbers(on_grid)
 show_weights(
-    "All weights of the accurate network: before and after rounding",
-    {
-        f"penalty {PENALTIES[name]:g}": np.clip(all_weights(kernels(model).values()), -8, 8)
-        for name, model in small.items()
-    },
-    {name: all_weights(arrays) for name, arrays in numbers.items()},
+    "Three layers on the grid: before and after rounding",
+    {name: np.clip(kernels(on_grid)[name], -8, 8) for name in chosen},
+    {name: w for name, w in zip(kernels(on_grid), numbers, strict=True) if name in chosen},
     banner=data.banner,
     xlabel="weight, in steps",
     yscale="log",
 )
-for name, arrays in numbers.items():
-    values = all_weights(arrays)
-    print(f"{name}: {np.mean(values == 0):.0%} zeros, {value_entropy(values):.2f} bits a weight")
+values = all_weights(numbers)
+print(f"{np.mean(values == 0):.0%} zeros, {value_entropy(values):.2f} bits a weight")
 
 # %% [markdown]
 # Converted to int8 with one scale a tensor, the grid survives: at most fifteen different bytes a
@@ -565,31 +631,44 @@ def compress(model, name, average_pool=False, coarse=1, tries=0):
 
 
 # %%
-for name, model in small.items():
-    packed = compress(model, f"sign_mnist_clustered_{name}")["int4, repacked"]
-    print(f"{name}: {len(packed):,} bytes raw, {gzip_size(packed):,} after gzip -9")
+packed = compress(on_grid, "sign_mnist_clustered_accurate")["int4, repacked"]
+on_grid_record = evaluate(
+    "on the grid, int4", "sign_mnist_clustered_accurate", on_grid, grid_history
+)
+display(
+    Markdown(
+        answer(
+            "question 2, the same baseline on the grid",
+            [on_grid_record],
+            against=[records["clustered, dynamic range"]],
+            note="Calls: those of section 5, the int8 converter with one scale a tensor, "
+            "`to_int4`, `repack`.",
+            banner=data.banner,
+        )
+    )
+)
 
 # %% [markdown]
 # ## 6. The size race
 #
-# Now from the compact baseline, whose 15-value version is fine-tuned as it was trained: by
-# distillation from the accurate network. The penalty, the learning rate and the seed were chosen on
-# the validation split of question 1, which holds out whole photos, never on the test file (by
-# programs in the folder `benchmarks/` of the project that this notebook comes from; they do not
-# travel with it). The rule: three seeds of the recipe read **90 % of the held-out photos on average
-# when trained without them**, and of these seeds the one that reads them best is taken. The rule
-# has a margin built in: the network below has seen those photos as well, a quarter more than the
-# candidates, and so can be expected to do better.
+# Now from the compact baseline, whose version on the grid is fine-tuned as it was trained: by
+# distillation from the accurate network. Architecture, penalty, learning rate and seed were chosen
+# on held-out photos. The rule: three seeds of the recipe read **90 % of the held-out photos on
+# average when trained without them**, and of these seeds the one that reads them best is taken.
 #
-# Three more savings, which would cost the accurate network accuracy: the dense layer does without
-# its bias (`dense_bias=False`), the averages before it are taken by an operator with a shorter
-# description but coarser steps (`average_pool=True`), and biases are rounded to multiples of 16
-# (`coarse=16`), which moves a sum by about one of the 255 steps of the output.
+# *Why this is within the question:* it asks for the smallest file and leaves the network open; the
+# compact baseline is trained and published in question 1 like the accurate one.
+#
+# Three more savings: the dense layer does without its bias (`dense_bias=False`), the averages
+# before it are taken by an operator with a shorter description but coarser steps
+# (`average_pool=True`), and biases are rounded to multiples of 16 (`coarse=16`), which moves a sum
+# by about one of the 255 steps of the output. (On the accurate network they would save little and
+# cost it accuracy.)
 
 # %%
-PENALTY = 4e-4
+PENALTY = 1e-3
 LEARNING_RATE = 6e-3
-RACE_SEED = 2
+RACE_SEED = 0
 
 # %%
 headline = grid_network(compact, PENALTY, dense_bias=False)
@@ -684,89 +763,66 @@ print(f"zopfli: {len(zopfli.gzip.compress(packed)):,} bytes")
 # %% [markdown]
 # ## 8. Does it survive?
 #
-# The test file as a camera might deliver it: shifted, turned, brighter, darker.
+# The test file as a camera might deliver it: shifted, turned, brighter, darker, blurred, noisy.
 
 # %%
 from signmnist.perturb import survival
 from toolkit.training import predict
 
 # %%
-PREFIX = "sign_mnist_clustered"
+race = evaluate(
+    "size race, int4",
+    "sign_mnist_clustered",
+    headline,
+    headline_history,
+    compact,
+    RACE_SEED,
+)
+display(
+    Markdown(
+        answer(
+            "question 2, the size race",
+            [race],
+            note="Calls: those of sections 5 and 6. TFLite Micro: "
+            f"{race['micro']}, arena {race['arena_bytes'] or 0:,} bytes.",
+            banner=data.banner,
+        )
+    )
+)
+
+# %%
 test = data.x_test, data.y_test
+on_grid_path = "models/sign_mnist_clustered_accurate.tflite"
 survived = pd.DataFrame(
     {
-        "size race": survival(lambda x: predict_tflite(f"models/{PREFIX}.tflite", x), *test),
+        "size race": survival(
+            lambda x: predict_tflite("models/sign_mnist_clustered.tflite", x), *test
+        ),
+        "on the grid": survival(lambda x: predict_tflite(on_grid_path, x), *test),
         "accurate baseline": survival(lambda x: predict(baseline, x), *test),
     }
 )
 display(survived.style.format("{:.2%}").set_caption(data.banner))
 
 # %%
-worst, steady = survived["size race"].idxmin(), survived["accurate baseline"]
+kept = survived["size race"] >= 0.9
+worst = survived.idxmin()
 display(
     Markdown(
-        f"The baseline was trained under strong augmentation and loses at most "
-        f"{100 * (steady.iloc[0] - steady.min()):.1f} points. "
-        f"The small network has little room for such variety: its worst case is *{worst}* with "
-        f"{survived['size race'].min():.1%}. It keeps 90 % only on "
-        "images framed like those of the data set."
+        f"The size race keeps 90 % under: {', '.join(survived.index[kept]) or 'none of these'}. "
+        + " ".join(
+            f"Worst for *{name}*: {worst[name]}, {survived[name].min():.1%}."
+            for name in survived.columns
+        )
     )
 )
 
 # %% [markdown]
-# Framed like those of the data set means within about a pixel: the table shows which of the changes
-# leave it 90 % and which do not.
-#
 # ## 9. All models
 #
 # In the table, *arena* is the working memory that TFLite Micro needs, a dash says that it refuses
-# the model, and ± is one standard deviation. In the plot, the step line joins the models for which
-# no smaller file is at least as accurate, and names without a prefix are 16-cluster models. "90 %"
-# is the goal of its recipe, not what it reached.
-
-# %%
-from toolkit.results import measure, results_table, save_record
-
-# %%
-MODELS = {
-    # file: technique, trained network, its training
-    f"{PREFIX}_float": ("16 clusters, float", clustered, clustered_history),
-    f"{PREFIX}_dyn": ("16 clusters, dynamic range", clustered, clustered_history),
-    f"{PREFIX}_float16": ("16 clusters, float16", clustered, clustered_history),
-    f"{PREFIX}_int8": ("16 clusters, int8", clustered, clustered_history),
-    f"{PREFIX}_int16x8": ("16 clusters, int16x8", clustered, clustered_history),
-    f"{PREFIX}_cqat": ("16 clusters, CQAT int8", cqat, cqat_history),
-    f"{PREFIX}_accurate": (
-        "15 values, accurate, int4",
-        small["accurate"],
-        small_history["accurate"],
-    ),
-    f"{PREFIX}_90": ("15 values, 90 %, int4", small["90"], small_history["90"]),
-    PREFIX: ("15 values, size race, int4", headline, headline_history),
-}
-
-# %%
-train_accuracy = {
-    network: accuracy(network, data.x_train, data.y_train)
-    for network in (clustered, cqat, *small.values(), headline)
-}
-
-# %%
-records = {}
-for file, (technique, network, history) in MODELS.items():
-    path = Path("models", f"{file}.tflite")
-    records[technique] = {
-        "id": file,
-        "notebook": "q2",
-        "technique": technique,
-        "params": (compact if network is headline else baseline).count_params(),
-        "train_accuracy": train_accuracy[network],
-        "profile": PROFILE,
-        "seed": RACE_SEED if network is headline else SEED,
-        "seconds": sum(history["seconds"]),
-        **measure(path, predict_tflite(path, data.x_test), data),
-    }
-    save_record(records[technique])
+# the model; latency is the median and, in brackets, the quartiles. In the plot, the step line joins
+# the models for which no smaller file is at least as accurate.
 
 # %%
 table = results_table(records.values())
@@ -776,8 +832,7 @@ display(table.style.set_caption(data.banner) if data.banner else table)
 # %%
 def short(record):
     """The record under a name that fits into the plot."""
-    name = record["technique"].removeprefix("16 clusters, ").removesuffix(", int4")
-    return record | {"technique": name}
+    return record | {"technique": record["technique"].removeprefix("clustered, ")}
 
 
 show_accuracy_against_bytes(
@@ -785,18 +840,15 @@ show_accuracy_against_bytes(
 )
 
 # %%
-race = records["15 values, size race, int4"]
-arena = f" in an arena of {race['arena_bytes']:,} bytes" if race["arena_bytes"] else ""
+grid_race = records["on the grid, int4"]
 display(
     Markdown(
-        f"**The headline: {race['bytes_gzip']:,} bytes at {race['accuracy']:.2%}**, with integer "
-        f"input and output, {race['latency_us_mean']:,.0f} µs an image on LiteRT. "
-        f"TFLite Micro: {race['micro']}{arena}. "
-        f"The accurate network fits into "
-        f"{records['15 values, accurate, int4']['bytes_gzip']:,} bytes at "
-        f"{records['15 values, accurate, int4']['accuracy']:.2%}, and into "
-        f"{records['15 values, 90 %, int4']['bytes_gzip']:,} at "
-        f"{records['15 values, 90 %, int4']['accuracy']:.2%}."
+        f"**The headline: {race['bytes_gzip']:,} bytes after `gzip -9n` ({race['bytes']:,} raw, "
+        f"{race['bytes_zip']:,} as a ZIP) at {race['accuracy']:.2%}**, "
+        f"{race['accuracy_no_twin']:.2%} without twins, with integer input and output, "
+        f"{race['latency_us_median']:,.0f} µs an image on LiteRT. The accurate network fits into "
+        f"{grid_race['bytes_gzip']:,} bytes at {grid_race['accuracy']:.2%} on the grid, and by the "
+        f"book into {by_size[0]['bytes_gzip']:,} at {by_size[0]['accuracy']:.2%}."
     )
 )
 
@@ -805,6 +857,51 @@ display(
 # normalization is folded, so that quantization keeps the sharing; fine-tuning by distillation with
 # the rounding in the forward pass; frequent zeros and ones instead of equally frequent values; and
 # care for the container, which costs about as much as the weights once these are small.
+
+# %% [markdown]
+# ## 10. What you should know now
+#
+# - Why a clustered file is no smaller raw, and what stands between its gzipped size and 4 bits a
+#   weight.
+# - Which layers bear few values, and why the linear start makes the smallest file.
+# - What folding batch normalization does to shared values, and what undoes it.
+# - Why frequent zeros and ones are cheaper than equally frequent values.
+# - What is in a `.tflite` file besides weights.
+#
+# ### Exercises
+#
+# 1. Give `conv1` 4 values instead of 16 in section 4, and `conv5` 16 instead of 4. What happens to
+#    accuracy and bytes?
+# 2. Change the penalty of section 5 by a factor of two either way. Draw accuracy against bytes.
+# 3. Take `ONE_SCALE` for the by-the-book model. Why does the file not get smaller, or does it?
+# 4. Round a grid network to -3 to 3 (`GRID` in the layer's cell). What do the bits buy?
+#
+# A cell to start from, for the third:
+
+# %%
+exercise = build / "exercise.tflite"
+convert(book, exercise, **INT8, **ONE_SCALE)
+share = np.mean(predict_tflite(exercise, data.x_train[sample]).argmax(1) == y_probe)
+print(f"{sizes(exercise)['bytes_gzip']:,} bytes after gzip, {share:.2%} of 1,500 training images")
+
+# %% [markdown]
+# ### Glossary
+#
+# - **Centroid**: one of the values that a layer's weights share; **codebook**: all of them.
+# - **Entropy**: the least bits a value that a code can take which treats values one by one.
+# - **Folding**: multiplying batch normalization into the kernel before it.
+# - **Grid**: here the whole numbers from -7 to 7, times one step a layer.
+# - **Straight-through estimator**: rounding in the forward pass, gradients as if there were none.
+#
+# ### Sources
+#
+# - The assignment's pages, at tensorflow.org:
+#   [weight clustering](https://www.tensorflow.org/model_optimization/guide/clustering),
+#   [combining techniques](https://www.tensorflow.org/model_optimization/guide/combine/cqat_example).
+# - S. Han, H. Mao, W. Dally, "Deep Compression", ICLR 2016. Shared weights, pruning, codes.
+# - Y. Bengio, N. Léonard, A. Courville, "Estimating or Propagating Gradients Through Stochastic
+#   Neurons for Conditional Computation", 2013. The straight-through estimator.
+# - G. Hinton, O. Vinyals, J. Dean, "Distilling the Knowledge in a Neural Network", 2015.
 
 # %%
 print(f"{PROFILE} profile, {(time.perf_counter() - started) / 60:.1f} minutes")

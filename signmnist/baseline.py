@@ -14,49 +14,61 @@ import tensorflow as tf
 
 layers = tf.keras.layers
 
-ACCURATE = {"blocks": ((16, 16), (32, 32), (64, 64)), "dropout": 0.3}
-COMPACT = {"blocks": ((6, 6), (8,), (12,)), "shrink": 2}
+ACCURATE = {"blocks": ((16,), (24, 24), (48, 48))}
+COMPACT = {"blocks": ((6, 8), (8,), (10,)), "kernel": 5, "stride": 2}
 BATCH_SIZE = 128
-COPIES = 8  # of each image in an epoch of distillation
+# of distillation, in which an epoch has several copies of each image
+COPIES, LARGE_BATCH = 8, 256
 
 
-def build_cnn(blocks, shrink=1, dropout=0.0):
+def build_cnn(blocks, kernel=3, stride=1):
     """A plain CNN: blocks of 3x3 convolutions, max-pooling between blocks.
 
     blocks: for each block the widths of its convolutions, such as ((16, 16), (32, 32)).
     Each convolution (conv1, conv2, ...) is followed by batch normalization (norm1, norm2,
-    ...) and ReLU. shrink: the factor by which the image is averaged down first. dropout:
-    rate before the dense layer (letters).
+    ...) and ReLU. kernel, stride: of the first convolution. Behind a global average comes the
+    dense layer (letters).
     Takes (n, 28, 28, 1) in [0, 1] and gives (n, 24) logits.
     """
     inputs = x = layers.Input((28, 28, 1), name="pixels")
-    if shrink > 1:
-        x = layers.AveragePooling2D(shrink)(x)
     number = 0
     for i, widths in enumerate(blocks):
         if i:
             x = layers.MaxPooling2D()(x)
         for width in widths:
             number += 1
-            name = f"conv{number}"
-            x = layers.Conv2D(width, 3, padding="same", use_bias=False, name=name)(x)
-            x = layers.BatchNormalization(name=f"norm{number}")(x)
+            size, step = (kernel, stride) if number == 1 else (3, 1)
+            convolution = layers.Conv2D(
+                width, size, step, padding="same", use_bias=False, name=f"conv{number}"
+            )
+            x = layers.BatchNormalization(name=f"norm{number}")(convolution(x))
             x = layers.ReLU()(x)
     x = layers.GlobalAveragePooling2D()(x)
-    if dropout:
-        x = layers.Dropout(dropout)(x)
     return tf.keras.Model(inputs, layers.Dense(24, name="letters")(x))
 
 
-def augment(images, seed, rotation=0.03, shift=0.1, zoom=0.12, contrast=0.2, brightness=0.1):
-    """Turns, shifts, zooms and relights each image at random, the same for the same seed.
+def augment(
+    images,
+    seed,
+    rotation=0.07,
+    shift=0.1,
+    zoom=0.12,
+    contrast=0.2,
+    brightness=0.1,
+    blur=1.0,
+    noise=0.08,
+):
+    """Turns, shifts, zooms, relights and blurs each image at random, and adds noise.
 
-    images: float32 (n, 28, 28, 1) in [0, 1], returned in the same form. seed: int32 (2,).
-    Each strength is the largest change either way: rotation in turns, shift and zoom as
-    shares of the image, contrast as a factor around the mean, brightness in units of
-    the pixel range. One affine map an image, so that it is resampled only once.
+    images: float32 (n, 28, 28, 1) in [0, 1], returned in the same form. seed: int32 (2,), the
+    same for the same images. Each strength is the largest change, either way where there are
+    two: rotation in turns, shift and zoom as shares of the image, contrast as a factor around
+    the mean, brightness in units of the pixel range, blur as the share of the image blurred
+    with a standard deviation of one pixel, noise as the standard deviation of Gaussian noise.
+    One affine map an image, so that it is resampled only once.
     """
-    u = tf.random.stateless_uniform((6, tf.shape(images)[0]), seed, -1, 1)
+    seed, noise_seed = tf.unstack(tf.random.experimental.stateless_split(seed, 2))
+    u = tf.random.stateless_uniform((8, tf.shape(images)[0]), seed, -1, 1)
     angle, scale = u[0] * rotation * 2 * math.pi, 1 + u[1] * zoom
     a, b = scale * tf.cos(angle), scale * tf.sin(angle)
     centre, zero = 13.5, tf.zeros_like(a)
@@ -70,25 +82,33 @@ def augment(images, seed, rotation=0.03, shift=0.1, zoom=0.12, contrast=0.2, bri
         interpolation="BILINEAR",
         fill_mode="REFLECT",
     )
-    factor, offset = (tf.reshape(v, (-1, 1, 1, 1)) for v in (u[4] * contrast, u[5] * brightness))
+    u = tf.reshape(u, (8, -1, 1, 1, 1))
+    factor, offset = u[4] * contrast, u[5] * brightness
     mean = tf.reduce_mean(images, axis=(1, 2, 3), keepdims=True)
-    return tf.clip_by_value(images + (images - mean) * factor + offset, 0, 1)
+    images += (images - mean) * factor + offset
+    if blur:
+        binomial = np.float32([1, 4, 6, 4, 1]) / 16
+        kernel = np.outer(binomial, binomial).reshape(5, 5, 1, 1)
+        padded = tf.pad(images, [[0, 0], [2, 2], [2, 2], [0, 0]], "REFLECT")
+        blurred = tf.nn.conv2d(padded, kernel, 1, "VALID")
+        images += (blurred - images) * blur * tf.abs(u[6])
+    if noise:
+        images += tf.random.stateless_normal(tf.shape(images), noise_seed) * noise * tf.abs(u[7])
+    return tf.clip_by_value(images, 0, 1)
 
 
 def augment_mildly(images, seed):
     """`augment` at about half strength: for networks with no room for more."""
-    return augment(
-        images, seed, rotation=0.015, shift=0.05, zoom=0.06, contrast=0.1, brightness=0.05
-    )
+    return augment(images, seed, 0.015, 0.05, 0.06, 0.1, 0.05, blur=0, noise=0)
 
 
-def compile_cnn(model, images, epochs, learning_rate=2e-3, loss=None):
+def compile_cnn(model, images, epochs, learning_rate=6e-3, loss=None, batch_size=BATCH_SIZE):
     """Compiles for training with Adam, cosine decay to zero and cross-entropy.
 
     images: how many the model will see in each of the `epochs`. loss: takes the place of
     the cross-entropy with integer labels. Returns the model.
     """
-    steps = max(1, images // BATCH_SIZE) * epochs
+    steps = max(1, images // batch_size) * epochs
     schedule = tf.keras.optimizers.schedules.CosineDecay(learning_rate, steps)
     labels = tf.keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     metrics = [] if loss else ["accuracy"]
@@ -129,8 +149,8 @@ def distil(model, x, teacher, epochs, learning_rate, seed=0, name="student", cal
     augmentations, which the teacher scores once, beforehand. callbacks: see `train`.
     """
     x = np.concatenate([augment_mildly(x, [seed, copy]) for copy in range(COPIES)])
-    compile_cnn(model, len(x), epochs, learning_rate, loss=distillation_loss(2.0))
-    settings = {"seed": seed, "batch_size": BATCH_SIZE, "callbacks": callbacks}
+    compile_cnn(model, len(x), epochs, learning_rate, distillation_loss(2.0), LARGE_BATCH)
+    settings = {"seed": seed, "batch_size": LARGE_BATCH, "callbacks": callbacks}
     return train(model, x, predict(teacher, x), epochs=epochs, name=name, **settings)
 
 

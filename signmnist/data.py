@@ -11,12 +11,14 @@ import tempfile
 import zipfile
 import zlib
 from collections import Counter
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import pyarrow
 import pyarrow.csv
 
+from signmnist.splits import photo_groups, photo_links
 from toolkit.files import DataError, replacing
 
 LETTERS = "ABCDEFGHIKLMNOPQRSTUVWXY"
@@ -64,6 +66,27 @@ class SignMnist:
     def banner(self):
         """What every table and plot must say of data that are not the real ones, or ""."""
         return "" if self.canonical else "NOT Sign Language MNIST: figures from other data"
+
+    @cached_property
+    def links(self):
+        """`photo_links` of the training images and, after them, the test images."""
+        return photo_links(np.concatenate([self.x_train, self.x_test]))
+
+    @cached_property
+    def train_groups(self):
+        """`photo_groups` of the training file alone: int (n,)."""
+        return photo_groups(self.links[: len(self.x_train), : len(self.x_train)])
+
+    @cached_property
+    def test_groups(self):
+        """The group of each test image among those of both files: int (n,)."""
+        return photo_groups(self.links)[len(self.x_train) :]
+
+    @cached_property
+    def has_twin(self):
+        """Whether a test image shares its group with a training image: bool (n,)."""
+        training = photo_groups(self.links)[: len(self.x_train)]
+        return np.isin(self.test_groups, training)
 
 
 def find_csvs():

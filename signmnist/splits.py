@@ -1,17 +1,16 @@
 """Near-duplicate photos, and a validation split that keeps them together."""
 
 import numpy as np
-from scipy.sparse import coo_matrix
+from scipy.sparse import csr_matrix
 from scipy.sparse.csgraph import connected_components
 from sklearn.model_selection import StratifiedGroupKFold
 
 
-def photo_groups(images, threshold=0.95):
-    """Groups images that are variants of one photo.
+def photo_links(images, threshold=0.95):
+    """Links images that are variants of one photo.
 
-    images: float32 (n, 28, 28, 1). Two images are linked when the correlation of their
-    mean-free pixels exceeds `threshold`; the groups are the connected components of
-    these links. Returns int32 (n,), the group of each image.
+    images: float32 (n, 28, 28, 1). Two are linked when the correlation of their mean-free
+    pixels exceeds `threshold`. Returns a scipy.sparse matrix of bool (n, n).
     """
     pixels = images.reshape(len(images), -1)
     pixels = pixels - pixels.mean(axis=1, keepdims=True)
@@ -23,7 +22,11 @@ def photo_groups(images, threshold=0.95):
         rows.append(row + start)
         columns.append(column + start)
     rows, columns = np.concatenate(rows), np.concatenate(columns)
-    links = coo_matrix((np.ones(len(rows), bool), (rows, columns)), shape=(len(pixels),) * 2)
+    return csr_matrix((np.ones(len(rows), bool), (rows, columns)), shape=(len(pixels),) * 2)
+
+
+def photo_groups(links):
+    """The connected components of `photo_links`: int32 (n,), the group of each image."""
     return connected_components(links, directed=False)[1]
 
 

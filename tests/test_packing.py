@@ -30,7 +30,7 @@ def gzipped(content):
 def files(tmp_path_factory):
     """One small network in every kind of file, before and after `repack`: two paths each."""
     tf.keras.utils.set_random_seed(0)
-    model = build_cnn(((4, 8), (12,)), shrink=2)
+    model = build_cnn(((4, 8), (12,)), kernel=5, stride=2)
     for layer in model.layers:
         if isinstance(layer, tf.keras.layers.BatchNormalization):
             layer.beta.assign(tf.random.normal(layer.beta.shape, stddev=0.1))

@@ -1,6 +1,6 @@
 import numpy as np
 
-from signmnist.splits import group_split, photo_groups
+from signmnist.splits import group_split, photo_groups, photo_links
 
 
 def test_variants_of_one_photo_share_a_group_and_photos_do_not():
@@ -8,7 +8,7 @@ def test_variants_of_one_photo_share_a_group_and_photos_do_not():
     photos = rng.random((10, 28, 28, 1), np.float32)
     brighter = 0.5 * photos + 0.4
     noisy = photos + np.float32(rng.normal(0, 0.02, photos.shape))
-    groups = photo_groups(np.concatenate([photos, brighter, noisy]))
+    groups = photo_groups(photo_links(np.concatenate([photos, brighter, noisy])))
     assert len(set(groups)) == 10
     assert (groups[:10] == groups[10:20]).all() and (groups[:10] == groups[20:]).all()
 
@@ -16,7 +16,7 @@ def test_variants_of_one_photo_share_a_group_and_photos_do_not():
 def test_groups_join_through_a_chain_of_links():
     start, end = np.random.default_rng(1).random((2, 28, 28, 1), np.float32)
     steps = np.linspace(0, 1, 30, dtype=np.float32)[:, None, None, None]
-    assert len(set(photo_groups((1 - steps) * start + steps * end))) == 1
+    assert len(set(photo_groups(photo_links((1 - steps) * start + steps * end)))) == 1
 
 
 def test_no_photo_is_on_both_sides_of_the_split():
@@ -30,6 +30,11 @@ def test_no_photo_is_on_both_sides_of_the_split():
 
 
 def test_the_training_file_has_1143_groups_of_one_letter_each(real):
-    groups = photo_groups(real.x_train)
+    groups = real.train_groups
     assert groups.max() + 1 == 1143
     assert all(len(set(real.y_train[groups == group])) == 1 for group in range(1143))
+
+
+def test_a_quarter_of_the_test_file_has_twins_in_training(real):
+    assert np.sum(~real.has_twin) == 5389
+    assert len(set(real.test_groups)) == 331

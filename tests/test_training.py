@@ -14,7 +14,7 @@ Y = np.arange(64) % 24
 
 def tiny():
     tf.keras.utils.set_random_seed(0)
-    return compile_cnn(build_cnn(((2,),), shrink=4), len(X), 3)
+    return compile_cnn(build_cnn(((2,),), stride=4), len(X), 3)
 
 
 def fit(model, name="tiny", **settings):

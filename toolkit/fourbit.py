@@ -63,7 +63,9 @@ def stored_numbers(layer):
     found = []
     for values, quantizer in zip(layer.get_weights(), layer.get_quantizers(), strict=False):
         quantized = np.array(quantizer(tf.constant(values)))
-        step = np.array(quantizer.scale) * 2.0 ** (quantizer.integer + 1 - quantizer.bits)
+        step = np.array(quantizer.scale)
+        if hasattr(quantizer, "integer"):  # unlike in ternary, which is -1, 0, 1 times its scale
+            step = step * 2.0 ** (quantizer.integer + 1 - quantizer.bits)
         found.append((quantized / step, np.ravel(step)))
     return found
 

@@ -107,6 +107,7 @@ def grid_network(model, penalty=0.0, dense_bias=True):
             convolution = GridConv2D(
                 layer.filters,
                 layer.kernel_size,
+                layer.strides,
                 padding=layer.padding,
                 use_bias=False,
                 kernel_regularizer=regularizer,
@@ -140,7 +141,9 @@ def plain_network(model, average_pool=False):
     for layer, after in zip(model.layers, [*model.layers[1:], None], strict=True):
         if isinstance(layer, GridConv2D):
             step = after.step(after.variance)
-            convolution = layers.Conv2D(layer.filters, layer.kernel_size, padding=layer.padding)
+            convolution = layers.Conv2D(
+                layer.filters, layer.kernel_size, layer.strides, padding=layer.padding
+            )
             x = convolution(x)
             convolution.set_weights([to_grid(layer.kernel) * step, after.bias - after.mean * step])
         elif isinstance(layer, GridDense):

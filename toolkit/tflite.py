@@ -16,7 +16,7 @@ from itertools import repeat
 from pathlib import Path
 
 import numpy as np
-from ai_edge_litert.interpreter import Interpreter
+from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
 from toolkit.files import replacing
 
@@ -70,11 +70,19 @@ def save_tflite(converter, path):
     print(f"{Path(path).name}  {len(model):,} bytes")
 
 
-def open_tflite(path, threads=None):
-    """A LiteRT interpreter for a .tflite file. Raises ModelError if it does not load."""
+def open_tflite(path, threads=None, xnnpack=True):
+    """A LiteRT interpreter for a .tflite file. Raises ModelError if it does not load.
+
+    xnnpack: whether XNNPACK, the library of fast kernels, may run what it can.
+    """
+    kinds = OpResolverType.AUTO, OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
     try:
         with quiet():
-            interpreter = Interpreter(model_path=str(path), num_threads=threads)
+            interpreter = Interpreter(
+                model_path=str(path),
+                num_threads=threads,
+                experimental_op_resolver_type=kinds[not xnnpack],
+            )
             interpreter.allocate_tensors()
         return interpreter
     except (ValueError, RuntimeError) as error:
@@ -98,14 +106,14 @@ def quantize_input(images, detail):
     return np.clip(steps, limits.min, limits.max).astype(detail["dtype"])
 
 
-def predict_tflite(path, images, batch_size=64):
+def predict_tflite(path, images, batch_size=64, xnnpack=True):
     """Scores of a .tflite model for images (n, 28, 28, 1): (n, 24), in its output type.
 
-    One interpreter a processor core, each on its share of the images in batches that
-    stay in the cache.
+    One interpreter a processor core, each on its share of the images in batches that stay in
+    the cache. xnnpack: see `open_tflite`.
     """
     shares = np.array_split(images, min(os.cpu_count() or 1, len(images)))
-    interpreters = [open_tflite(path, threads=1) for _ in shares]
+    interpreters = [open_tflite(path, 1, xnnpack) for _ in shares]
     with ThreadPoolExecutor() as pool:
         scores = pool.map(_score, interpreters, shares, repeat(batch_size))
         return np.concatenate(list(scores))
@@ -126,6 +134,14 @@ def _score(interpreter, images, batch_size):
     return np.concatenate(scores)
 
 
+def dequantized(path, scores):
+    """Scores of `predict_tflite` as float32 in the model's units, whatever its output type."""
+    scale, zero_point = open_tflite(path).get_output_details()[0]["quantization"]
+    return (
+        np.float32(scores) if not scale else np.float32(scale) * (np.float32(scores) - zero_point)
+    )
+
+
 def count_correct(scores, labels):
     """How many rows of `scores` (n, 24) have their largest value at the label (n,)."""
     scores, labels = np.asarray(scores), np.asarray(labels)
@@ -138,7 +154,7 @@ def count_correct(scores, labels):
 
 
 def latency(path, images, runs=200, warmup=20):
-    """Microseconds (mean, standard deviation) of one single-image invocation, one thread."""
+    """Microseconds of single-image invocations on one thread: float64 (runs,)."""
     interpreter = open_tflite(path, threads=1)
     detail = interpreter.get_input_details()[0]
     inputs = quantize_input(images[: runs + warmup], detail)
@@ -148,8 +164,7 @@ def latency(path, images, runs=200, warmup=20):
         start = time.perf_counter()
         interpreter.invoke()
         seconds.append(time.perf_counter() - start)
-    micros = np.array(seconds[warmup:]) * 1e6
-    return float(micros.mean()), float(micros.std())
+    return np.array(seconds[warmup:]) * 1e6
 
 
 def gzip_size(content):
