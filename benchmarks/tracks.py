@@ -1,285 +1,157 @@
-"""python /tmp/exp.py 'call(...)' 'call(...)' ... ; results to /tmp/exp.jsonl"""
+"""The tracks of q2 and q3 with other settings, judged on held-out photos.
 
-import os, sys, json, time, tempfile
+    .venv/bin/python -m benchmarks.tracks TRACK [NAME=VALUE ...]
 
-sys.path.insert(0, "/work/main")
-os.chdir("/work/main")
+TRACK: compact, clustered (by the book), pruned (by the book), grid or race. Settings that are
+not given are those of the notebooks. Trains without the validation photos of q1, from
+baselines that have not seen them either, and adds the figures to benchmarks/tracks.json: the
+comparisons by which the notebooks' settings were chosen. The test file is not read. Two to
+eight minutes each on 2 cores.
+"""
+
+import ast
+import json
+import sys
+import time
 from pathlib import Path
+
 import numpy as np
 import tensorflow_model_optimization as tfmot
-from signmnist.baseline import *
-from signmnist.baseline import LARGE_BATCH
+
+from benchmarks.race import held_out, prune_large, score, shrink
+from signmnist.baseline import (
+    BATCH_SIZE,
+    COMPACT,
+    augment,
+    augment_mildly,
+    build_cnn,
+    compile_cnn,
+    distil,
+)
 from signmnist.data import load_sign_mnist
-from signmnist.splits import group_split
-from signmnist.perturb import survival
-from toolkit.grid import grid_network, plain_network, whole_numbers
+from toolkit.files import replacing
+from toolkit.grid import grid_network, plain_network
 from toolkit.int4 import to_int4
 from toolkit.packing import repack
-from toolkit.tflite import *
-from toolkit.training import *
-from toolkit.anatomy import value_entropy
+from toolkit.runtime import use_keras_2
+from toolkit.tflite import quiet
+from toolkit.training import train
 
-data = load_sign_mnist()
-cache = Path("/tmp/split.npz")
-if not cache.exists():
-    tr, va = group_split(data.y_train, data.train_groups)
-    np.savez(cache, tr=tr, va=va)
-z = np.load(cache)
-tr, va = z["tr"], z["va"]
-x, y = data.x_train[tr], data.y_train[tr]
-vx, vy = data.x_train[va], data.y_train[va]
-TAG = os.environ.get("TAG", "A")
-teacher = load_or_train(f"/tmp/held/{TAG}-teacher.keras", lambda: train_accurate(x, y, 20))
+use_keras_2()
+import tensorflow as tf
 
-
-def compact(epochs=5, lr=3e-2, spec=None, tag=""):
-    return load_or_train(
-        f"/tmp/held/{TAG}-compact{tag}-{epochs}-{lr}.keras",
-        lambda: train_compact_(epochs, lr, spec),
-    )
+pruning, clustering = tfmot.sparsity.keras, tfmot.clustering.keras
+FIGURES = Path(__file__).with_suffix(".json")
+SETTINGS = {
+    "compact": {"blocks": COMPACT["blocks"], "epochs": 6, "learning_rate": 3e-2, "seed": 0},
+    "clustered": {"clusters": (16, 8, 6, 4, 4, 6), "epochs": 6, "learning_rate": 3e-3},
+    "pruned": {"sparsity": 0.9, "epochs": 8, "learning_rate": 4e-3},
+    "grid": {"penalty": 8e-5, "sparsity": 0.0, "epochs": 12, "learning_rate": 2e-2},
+    "race": {"penalty": 1e-3, "sparsity": 0.0, "epochs": 12, "learning_rate": 6e-3, "seed": 0},
+}
 
 
-def train_compact_(epochs, lr, spec):
-    tf.keras.utils.set_random_seed(0)
-    m = build_cnn(**(spec or COMPACT))
-    return m, distil(m, x, teacher, epochs, lr, 0, "compact")
-
-
-def clone(m):
-    c = tf.keras.models.clone_model(m)
-    c.set_weights(m.get_weights())
-    return c
-
-
-rows = np.random.default_rng(0).choice(len(x), 300, replace=False)
-rep = lambda: ([x[r : r + 1]] for r in rows)
-
-
-def conv(m, kind):
-    c = tf.lite.TFLiteConverter.from_keras_model(m)
-    c.optimizations = [tf.lite.Optimize.DEFAULT]
-    if kind != "dyn":
-        c.representative_dataset = rep
-        c.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-        c.inference_input_type = c.inference_output_type = tf.int8
-    if kind == "int8one":
-        c._experimental_disable_per_channel = True
-        c._experimental_disable_per_channel_quantization_for_dense_layers = True
-    p = "/tmp/exp.tflite"
+def converted(model, x, kind):
+    """The .tflite bytes of a Keras model: "float", "dynamic range", "int8" or, with one scale a
+    tensor, "int8, one scale". x: images to calibrate with."""
+    converter = tf.lite.TFLiteConverter.from_keras_model(model)
+    converter.optimizations = [tf.lite.Optimize.DEFAULT] if kind != "float" else []
+    if kind.startswith("int8"):
+        rows = np.random.default_rng(0).choice(len(x), min(300, len(x)), replace=False)
+        converter.representative_dataset = lambda: ([x[row : row + 1]] for row in rows)
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+        converter.inference_input_type = converter.inference_output_type = tf.int8
+    if kind == "int8, one scale":
+        converter._experimental_disable_per_channel = True
+        converter._experimental_disable_per_channel_quantization_for_dense_layers = True
     with quiet():
-        b = c.convert()
-    return b
+        return converter.convert()
 
 
-def val(b):
-    open("/tmp/expv.tflite", "wb").write(b)
-    return count_correct(predict_tflite("/tmp/expv.tflite", vx), vy) / len(vy)
+def fine_tune(model, x, y, epochs, learning_rate, augmentation=augment, callbacks=()):
+    """Trains as the notebooks do."""
+    compile_cnn(model, len(x), epochs, learning_rate)
+    settings = {"seed": 0, "batch_size": BATCH_SIZE, "augment": augmentation}
+    train(model, x, y, epochs=epochs, name="track", callbacks=callbacks, **settings)
 
 
-def out(**k):
-    print("\n##", json.dumps(k), flush=True)
-    open("/tmp/exp.jsonl", "a").write(json.dumps({"tag": TAG} | k) + "\n")
+def compact(x, y, teacher, _, blocks, epochs, learning_rate, seed):
+    """A compact baseline, distilled."""
+    tf.keras.utils.set_random_seed(seed)
+    model = build_cnn(**COMPACT | {"blocks": blocks})
+    distil(model, x, teacher, epochs, learning_rate, seed, "compact")
+    return {"float": converted(model, x, "float")}
 
 
-def tune(m, epochs, lr, aug=augment, cb=(), name="t", seed=0):
-    compile_cnn(m, len(x), epochs, lr)
-    return train(
-        m,
-        x,
-        y,
-        epochs=epochs,
-        name=name,
-        seed=seed,
-        batch_size=BATCH_SIZE,
-        augment=aug,
-        callbacks=cb,
-    )
+def clustered(x, y, teacher, _, clusters, epochs, learning_rate):
+    """By the book: `cluster_weights` with its number of clusters for each layer."""
+    names = [layer.name for layer in teacher.layers if hasattr(layer, "kernel")]
+    counts = dict(zip(names, clusters, strict=True))
 
-
-def base():
-    s = survival(lambda q: predict(teacher, q), vx, vy)
-    out(what="teacher", acc=s["as they are"], worst=min(s.values()), worst_name=min(s, key=s.get))
-
-
-def book_cluster(counts, epochs=3, lr=1e-3, init="LINEAR", mild=False):
-    I = getattr(tfmot.clustering.keras.CentroidInitialization, init)
-    names = [l.name for l in teacher.layers if hasattr(l, "kernel")]
-    cnt = dict(zip(names, counts))
-
-    def wrap(l):
-        return (
-            tfmot.clustering.keras.cluster_weights(
-                l, number_of_clusters=cnt[l.name], cluster_centroids_init=I
-            )
-            if hasattr(l, "kernel")
-            else l
+    def wrap(layer):
+        if layer.name not in counts:
+            return layer
+        return clustering.cluster_weights(
+            layer,
+            number_of_clusters=counts[layer.name],
+            cluster_centroids_init=clustering.CentroidInitialization.LINEAR,
         )
 
-    src = clone(teacher)
-    m = tf.keras.models.clone_model(src, clone_function=wrap)
-    t = time.time()
-    tune(m, epochs, lr, augment_mildly if mild else augment)
-    t = time.time() - t
-    m = tfmot.clustering.keras.strip_clustering(m)
-    r = {}
-    for k in ("dyn", "int8"):
-        b = conv(m, k)
-        r[k] = [gzip_size(b), val(b)]
-    out(
-        what="book_cluster",
-        counts=counts,
-        epochs=epochs,
-        lr=lr,
-        init=init,
-        mild=mild,
-        keras=accuracy(m, vx, vy),
-        s=t,
-        **r,
-    )
+    model = tf.keras.models.clone_model(teacher, clone_function=wrap)
+    fine_tune(model, x, y, epochs, learning_rate)
+    model = clustering.strip_clustering(model)
+    return {kind: converted(model, x, kind) for kind in ("dynamic range", "int8")}
 
 
-def book_prune(sparsity, epochs=6, lr=3e-3, least=1500, mild=False, end=0.6):
-    P = tfmot.sparsity.keras
-    n = epochs * (len(x) // 128)
-    e = int(end * n)
-    sp = dict(sparsity) if isinstance(sparsity, dict) else None
-
-    def wrap(l):
-        if hasattr(l, "kernel") and np.prod(l.kernel.shape) > least:
-            s = sp[l.name] if sp else sparsity
-            return P.prune_low_magnitude(
-                l, pruning_schedule=P.PolynomialDecay(0, s, 0, e, frequency=max(1, e // 20))
-            )
-        return l
-
-    m = tf.keras.models.clone_model(clone(teacher), clone_function=wrap)
-    t = time.time()
-    tune(m, epochs, lr, augment_mildly if mild else augment, [P.UpdatePruningStep()])
-    t = time.time() - t
-    m = P.strip_pruning(m)
-    r = {}
-    for k in ("dyn", "int8", "int8one"):
-        b = conv(m, k)
-        r[k] = [gzip_size(b), val(b)]
-    out(
-        what="book_prune",
-        sparsity=sparsity,
-        epochs=epochs,
-        lr=lr,
-        least=least,
-        mild=mild,
-        keras=accuracy(m, vx, vy),
-        s=t,
-        **r,
-    )
+def pruned(x, y, teacher, _, sparsity, epochs, learning_rate):
+    """By the book: `prune_low_magnitude` in the layers with more than 3,000 weights."""
+    end = int(0.6 * epochs * (len(x) // BATCH_SIZE))
+    schedule = pruning.PolynomialDecay(0, sparsity, 0, end, frequency=max(1, end // 20))
+    model = prune_large(teacher, schedule, 3000)
+    fine_tune(model, x, y, epochs, learning_rate, callbacks=[pruning.UpdatePruningStep()])
+    model = pruning.strip_pruning(model)
+    kinds = "dynamic range", "int8", "int8, one scale"
+    return {kind: converted(model, x, kind) for kind in kinds}
 
 
-def grid(
-    penalty,
-    epochs=8,
-    lr=2e-2,
-    sparsity=0,
-    least=3000,
-    distill=False,
-    mild=True,
-    avg=False,
-    coarse=1,
-    tries=500,
-):
-    P = tfmot.sparsity.keras
-    m = grid_network(teacher, penalty)
-    cb = []
-    n = epochs * (len(x) // 128)
+def grid(x, y, teacher, _, penalty, sparsity, epochs, learning_rate):
+    """The accurate baseline on the grid, pruned if `sparsity` is not 0."""
+    model, callbacks = grid_network(teacher, penalty), []
     if sparsity:
-        b_, e_ = int(0.4 * n), int(0.8 * n)
-        sch = P.PolynomialDecay(sparsity / 2, sparsity, b_, e_, frequency=max(1, b_ // 20))
-        m = tf.keras.models.clone_model(
-            m,
-            clone_function=lambda l: (
-                P.prune_low_magnitude(l, pruning_schedule=sch)
-                if hasattr(l, "kernel") and np.prod(l.kernel.shape) > least
-                else l
-            ),
+        steps = epochs * (len(x) // BATCH_SIZE)
+        begin, end = int(0.4 * steps), int(0.8 * steps)
+        schedule = pruning.PolynomialDecay(
+            sparsity / 2, sparsity, begin, end, frequency=max(1, begin // 20)
         )
-        cb = [P.UpdatePruningStep()]
-    t = time.time()
-    tune(m, epochs, lr, augment_mildly if mild else augment, cb)
-    t = time.time() - t
+        model = prune_large(model, schedule, 3000)
+        callbacks = [pruning.UpdatePruningStep()]
+    fine_tune(model, x, y, epochs, learning_rate, augment_mildly, callbacks)
     if sparsity:
-        m = P.strip_pruning(m)
-    b = repack(
-        to_int4(conv(plain_network(m, avg), "int8one"), coarse, fixed_size=True),
-        tries,
-        fixed_size=True,
-    )
-    w = np.concatenate([a.ravel() for a in whole_numbers(m)])
-    out(
-        what="grid",
-        penalty=penalty,
-        epochs=epochs,
-        lr=lr,
-        sparsity=sparsity,
-        mild=mild,
-        size=gzip_size(b),
-        acc=val(b),
-        keras=accuracy(m, vx, vy),
-        zeros=float(np.mean(w == 0)),
-        bits=value_entropy(w),
-        s=t,
-    )
+        model = pruning.strip_pruning(model)
+    int8 = converted(plain_network(model), x, "int8, one scale")
+    return {"int4": repack(to_int4(int8, fixed_size=True), 0, fixed_size=True)}
 
 
-def race(penalty, epochs=12, lr=6e-3, seed=0, sparsity=0, spec=None, tag="", cep=5):
-    P = tfmot.sparsity.keras
-    c = compact(cep, spec=spec, tag=tag)
-    m = grid_network(c, penalty, dense_bias=False)
-    cb = []
-    if sparsity:
-        n = epochs * (8 * len(x) // LARGE_BATCH)
-        b_, e_ = int(0.4 * n), int(0.8 * n)
-        sch = P.PolynomialDecay(sparsity / 2, sparsity, b_, e_, frequency=max(1, b_ // 20))
-        m = tf.keras.models.clone_model(
-            m,
-            clone_function=lambda l: (
-                P.prune_low_magnitude(l, pruning_schedule=sch)
-                if hasattr(l, "kernel") and np.prod(l.kernel.shape) > 300
-                else l
-            ),
-        )
-        cb = [P.UpdatePruningStep()]
-    t = time.time()
-    distil(m, x, teacher, epochs, lr, seed, "race", cb)
-    t = time.time() - t
-    if sparsity:
-        m = P.strip_pruning(m)
-    b = repack(
-        to_int4(conv(plain_network(m, True), "int8one"), 16, fixed_size=True), 3000, fixed_size=True
-    )
-    open(f"/tmp/held/race-{tag}-{penalty}-{epochs}-{lr}-{seed}-{sparsity}.tflite", "wb").write(b)
-    w = np.concatenate([a.ravel() for a in whole_numbers(m)])
-    out(
-        what="race",
-        tag_=tag,
-        penalty=penalty,
-        epochs=epochs,
-        lr=lr,
-        seed=seed,
-        sparsity=sparsity,
-        compact=accuracy(c, vx, vy),
-        size=gzip_size(b),
-        acc=val(b),
-        keras=accuracy(m, vx, vy),
-        n=len(w),
-        bits=value_entropy(w),
-        zeros=float(np.mean(w == 0)),
-        s=t,
-    )
+def race(x, y, teacher, student, **settings):
+    """The size race of q2 or, with a sparsity, q3."""
+    return {"int4": shrink(student, teacher, x, **settings)}
 
 
-for call in sys.argv[1:]:
-    try:
-        eval(call)
-    except Exception as e:
-        import traceback
+def main(track, given):
+    settings = SETTINGS[track] | {key: ast.literal_eval(value) for key, value in given.items()}
+    (x, y), judged, teacher, student = held_out(load_sign_mnist())
+    start = time.perf_counter()
+    copy = tf.keras.models.clone_model(teacher)
+    copy.set_weights(teacher.get_weights())
+    files = globals()[track](x, y, copy, student, **settings)
+    seconds = round(time.perf_counter() - start)
+    figures = {"track": track, "settings": settings, "seconds": seconds}
+    figures["files"] = {kind: score(content, *judged) for kind, content in files.items()}
+    print(f"\n{figures}", flush=True)
+    saved = json.loads(FIGURES.read_text()) if FIGURES.exists() else []
+    with replacing(FIGURES) as temporary:
+        temporary.write_text(json.dumps([*saved, figures], indent=1) + "\n")
 
-        traceback.print_exc()
+
+if __name__ == "__main__":
+    main(sys.argv[1], dict(argument.split("=", 1) for argument in sys.argv[2:]))

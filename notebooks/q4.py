@@ -454,6 +454,8 @@ def relu_4_bits():
 tf.keras.utils.set_random_seed(SEED)
 narrow = quantized_copy(trained, activation=relu_4_bits)
 narrow_history = fine_tune(narrow, "4-bit activations", FINAL_EPOCHS)
+with quiet_qkeras(), replacing("models/sign_mnist_qkeras_4bit_activations.keras") as temporary:
+    narrow.save(temporary)
 
 # %% [markdown]
 # **Ternary weights**: -1, 0 and 1, times a scale a channel, in every layer: less than 2 bits each.
@@ -536,6 +538,14 @@ rows["times smaller"] = rows["bits of the float baseline"] / rows["bits"]
 formats = {"bits": "{:,.0f}", "bits of the float baseline": "{:,.0f}", "times smaller": "{:.2f}"}
 display(rows.style.format(formats).set_caption(data.banner))
 print(f"print_qstats counts {by_qkeras:,} bits, the independent count {core:,}: they agree")
+
+# %% [markdown]
+# The same count of the ternary network, whose biases have 4 bits:
+
+# %%
+in_ternary = bit_count(three_valued)
+in_ternary.loc["total"] = in_ternary.sum()
+display(in_ternary.style.format("{:,}").set_caption(data.banner))
 
 # %% [markdown]
 # ## 7. Are they really 4 bits?
@@ -646,12 +656,6 @@ for name, (read, path) in forms.items():
 display(pd.DataFrame.from_dict(comparison, orient="index").style.set_caption(data.banner))
 
 # %% [markdown]
-# ## 9. In the common table
-#
-# The columns are those of questions 1 to 3: ± is one standard deviation, *arena* the working memory
-# that TFLite Micro needs.
-
-# %% [markdown]
 # The ternary network goes the same way: its three values are stored in 4 bits too, the least that
 # the format has; only gzip makes use of the fewer values.
 
@@ -671,6 +675,12 @@ for layer in quantized_layers(three_valued):
 read = predict_tflite(ternary_file, data.x_test).argmax(axis=1)
 expected = predict(three_valued, data.x_test).argmax(axis=1)
 print(f"ternary: {np.sum(read == expected):,} of {len(read):,} letters as QKeras")
+
+# %% [markdown]
+# ## 9. In the common table
+#
+# The columns are those of questions 1 to 3: latency is the median of single images and, in
+# brackets, the quartiles; *arena* is the working memory that TFLite Micro needs.
 
 # %%
 records = []
@@ -720,12 +730,15 @@ display(
 # 1. Give only the largest layer 2 bits and leave 4 to the others. What is left of the accuracy?
 # 2. Try `quantized_relu(3, 2)` and `(4, 1)` for the activations.
 # 3. Start the ternary network from the 4-bit one instead of the float one.
-# 4. Count the bits of the ternary network with `bit_count`. How many would an ideal code take?
+# 4. How many bits would the weights of the ternary network take in an ideal code?
 #
 # A cell to start from, for the last:
 
 # %%
-display(bit_count(three_valued).style.format("{:,}").set_caption(data.banner))
+for layer in quantized_layers(three_valued):
+    whole, counts = np.unique(np.round(stored_numbers(layer)[0][0]), return_counts=True)
+    shares = zip(whole, counts / counts.sum(), strict=True)
+    print(layer.name, {int(w): f"{share:.1%}" for w, share in shares})
 
 # %% [markdown]
 # ### Glossary

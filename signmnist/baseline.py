@@ -17,8 +17,7 @@ layers = tf.keras.layers
 ACCURATE = {"blocks": ((16,), (24, 24), (48, 48))}
 COMPACT = {"blocks": ((6, 8), (8,), (10,)), "kernel": 5, "stride": 2}
 BATCH_SIZE = 128
-# of distillation, in which an epoch has several copies of each image
-COPIES, LARGE_BATCH = 8, 256
+COPIES = 8  # of each image in an epoch of distillation
 
 
 def build_cnn(blocks, kernel=3, stride=1):
@@ -102,13 +101,13 @@ def augment_mildly(images, seed):
     return augment(images, seed, 0.015, 0.05, 0.06, 0.1, 0.05, blur=0, noise=0)
 
 
-def compile_cnn(model, images, epochs, learning_rate=6e-3, loss=None, batch_size=BATCH_SIZE):
+def compile_cnn(model, images, epochs, learning_rate=6e-3, loss=None):
     """Compiles for training with Adam, cosine decay to zero and cross-entropy.
 
     images: how many the model will see in each of the `epochs`. loss: takes the place of
     the cross-entropy with integer labels. Returns the model.
     """
-    steps = max(1, images // batch_size) * epochs
+    steps = max(1, images // BATCH_SIZE) * epochs
     schedule = tf.keras.optimizers.schedules.CosineDecay(learning_rate, steps)
     labels = tf.keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     metrics = [] if loss else ["accuracy"]
@@ -149,8 +148,8 @@ def distil(model, x, teacher, epochs, learning_rate, seed=0, name="student", cal
     augmentations, which the teacher scores once, beforehand. callbacks: see `train`.
     """
     x = np.concatenate([augment_mildly(x, [seed, copy]) for copy in range(COPIES)])
-    compile_cnn(model, len(x), epochs, learning_rate, distillation_loss(2.0), LARGE_BATCH)
-    settings = {"seed": seed, "batch_size": LARGE_BATCH, "callbacks": callbacks}
+    compile_cnn(model, len(x), epochs, learning_rate, distillation_loss(2.0))
+    settings = {"seed": seed, "batch_size": BATCH_SIZE, "callbacks": callbacks}
     return train(model, x, predict(teacher, x), epochs=epochs, name=name, **settings)
 
 

@@ -313,3 +313,16 @@ def test_a_page_shows_the_essay_and_its_outputs_without_the_helpers(project):
     html = page(path)
     assert "A question" in html and "12.6" in html and "radius" in html
     assert "Helpers: " not in html and "Numbers." not in html
+
+
+def test_a_picture_in_a_page_has_the_alternative_text_of_its_output(tmp_path):
+    cell = nbformat.v4.new_code_cell("1", execution_count=1)
+    image = {"image/png": "aGVsbG8="}
+    cell.outputs = [
+        nbformat.v4.new_output("display_data", image, metadata={"image/png": {"alt": "Bytes"}}),
+        nbformat.v4.new_output("display_data", {"image/png": "d29ybGQ="}),
+    ]
+    path = tmp_path / "q1.ipynb"
+    write_notebook(nbformat.v4.new_notebook(cells=[cell]), path)
+    html = page(path)
+    assert 'alt="Bytes"' in html and html.count("No description") == 1

@@ -5,6 +5,9 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 from adjustText import adjust_text
+from IPython import get_ipython
+from IPython.core.pylabtools import print_figure
+from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import MaxNLocator
 from sklearn.metrics import confusion_matrix
@@ -40,7 +43,18 @@ def figure(title, rows=1, columns=1, size=(9, 4), banner=""):
     fig.suptitle(title, x=0.01, ha="left")
     if banner:
         fig.supxlabel(banner, color=RED, fontweight="bold", fontsize=11)
+    if shell := get_ipython():
+        shell.display_formatter.formatters["image/png"].for_type(Figure, with_alt_text)
     return fig, axes
+
+
+def with_alt_text(fig):
+    """A figure for the notebook: its PNG in base64, and metadata with a text for screen readers."""
+    axes = [ax for ax in fig.axes if ax.axison]
+    labels = [("across", ax.get_xlabel()) for ax in axes] + [("up", ax.get_ylabel()) for ax in axes]
+    named = dict.fromkeys(f"{way}: {label}" for way, label in labels if label)
+    alt = ". ".join([fig.get_suptitle(), *named]).replace("\n", " ")
+    return print_figure(fig, base64=True), {"alt": alt}
 
 
 def show_images(title, images, captions, columns=12, banner=""):

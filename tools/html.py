@@ -8,21 +8,38 @@ Writes build/html/NAME.html from NAME.ipynb as it is committed.
 import sys
 from pathlib import Path
 
+from bs4 import BeautifulSoup
 from nbconvert import HTMLExporter
 from traitlets.config import Config
 
 from toolkit.files import replacing
-from tools.notebooks import HELPERS, sources
+from tools.notebooks import HELPERS, read_notebook, sources
 
 FOLDER = Path("build", "html")
 
 
 def page(path):
-    """The HTML of the notebook at `path`, without the input of cells tagged as helpers."""
+    """The HTML of the notebook at `path`, without the input of cells tagged as helpers.
+
+    Pictures get the alternative text that their outputs have as metadata.
+    """
     config = Config()
     config.TagRemovePreprocessor.enabled = True
     config.TagRemovePreprocessor.remove_cell_tags = set(HELPERS["tags"])
-    return HTMLExporter(config=config).from_filename(str(path))[0]
+    notebook = read_notebook(path)
+    named = {"metadata": {"name": Path(path).stem}}
+    html, _ = HTMLExporter(config=config).from_notebook_node(notebook, named)
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+    alts = {
+        "".join(output.data["image/png"].split()): output.metadata.get("image/png", {}).get("alt")
+        for output in outputs
+        if "image/png" in output.get("data", {})
+    }
+    soup = BeautifulSoup(html, "html.parser")
+    for image in soup.select("img[src^='data:image/png']"):
+        alt = alts.get("".join(image["src"].split(",", 1)[1].split()))
+        image["alt"] = alt or image["alt"]
+    return str(soup)
 
 
 def main(names):

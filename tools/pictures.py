@@ -17,7 +17,6 @@ PICTURES = {
         "q4",
         "Accuracy after one epoch: by bits a weight, and of the 4-bit quantizers",
     ),
-    "q4_comparison": ("q4", "Accuracy and size, float and 4 bits"),
 }
 
 

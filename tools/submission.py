@@ -46,7 +46,7 @@ def submit(root, target):
     with tempfile.TemporaryDirectory() as folder:
         files = [
             *(Path(root, f"{source.stem}.ipynb") for source in sources(root)),
-            *(Path(root, "models", name) for name in MODELS),
+            *sorted(Path(root, "models").glob("*.tflite")),
             *write_all(root, folder),
         ]
         with replacing(target) as temporary, zipfile.ZipFile(temporary, "w") as archive:
