@@ -437,8 +437,8 @@ display(
 # The accurate baseline, `prune_low_magnitude` on its layers with more than 3,000 weights,
 # fine-tuning, and the converters of question 1. Nothing else. Sparsity, learning rate and number of
 # epochs were chosen on held-out photos, by networks trained without them: of what was tried, the
-# smallest file that loses at most 2 points there. Zero stays zero in every scheme: int8 weights are symmetric, so that 0.0 is the
-# number 0 in each channel.
+# smallest file that loses at most 2 points there. Zero stays zero in every scheme: int8 weights are
+# symmetric, so that 0.0 is the number 0 in each channel.
 
 # %%
 BOOK_SPARSITY = 0.9
