@@ -42,7 +42,7 @@ import tensorflow as tf
 
 pruning, clustering = tfmot.sparsity.keras, tfmot.clustering.keras
 FIGURES = Path(__file__).with_suffix(".json")
-SETTINGS = {
+SETTINGS: dict[str, dict] = {
     "compact": {"blocks": COMPACT["blocks"], "epochs": 6, "learning_rate": 3e-2, "seed": 0},
     "clustered": {"clusters": (16, 8, 6, 4, 4, 6), "epochs": 6, "learning_rate": 3e-3},
     "pruned": {"sparsity": 0.9, "epochs": 8, "learning_rate": 4e-3},

@@ -411,7 +411,8 @@ from toolkit.results import measure, results_table, save_record
 from toolkit.tflite import predict_tflite, save_tflite
 
 # %%
-records, scores = {}, {}
+records: dict = {}
+scores: dict = {}
 
 
 def evaluate(technique, file, network, history, validation=None):

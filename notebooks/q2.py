@@ -396,11 +396,11 @@ def with_clusters(layer):
 wrapped = tf.keras.models.clone_model(clone(baseline), clone_function=with_clusters)
 book_history = fine_tune(wrapped, "by the book", BOOK_EPOCHS, learning_rate=3e-3)
 book = tfmot.clustering.keras.strip_clustering(wrapped)
-shares = {
+by_layer = {
     name: {"values": len(np.unique(w)), "bits a weight": value_entropy(w), "weights": w.size}
     for name, w in kernels(book).items()
 }
-rows = pd.DataFrame.from_dict(shares, orient="index")
+rows = pd.DataFrame.from_dict(by_layer, orient="index")
 formats = {"values": "{:.0f}", "bits a weight": "{:.2f}", "weights": "{:,.0f}"}
 display(rows.style.format(formats).set_caption(data.banner))
 
@@ -478,7 +478,7 @@ display(pd.DataFrame(stored).rename_axis("layer"))
 from toolkit.results import answer, measure, results_table, save_record
 
 # %%
-records = {}
+records: dict = {}
 
 
 def evaluate(technique, file, network, history, origin=baseline, seed=SEED):

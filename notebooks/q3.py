@@ -447,8 +447,10 @@ book_history = fine_tune(
     wrapped, "by the book", BOOK_EPOCHS, 4e-3, callbacks=[pruning.UpdatePruningStep()]
 )
 book = pruning.strip_pruning(wrapped)
-shares = {name: {"zeros": np.mean(w == 0), "weights": w.size} for name, w in kernels(book).items()}
-rows = pd.DataFrame.from_dict(shares, orient="index")
+by_layer = {
+    name: {"zeros": np.mean(w == 0), "weights": w.size} for name, w in kernels(book).items()
+}
+rows = pd.DataFrame.from_dict(by_layer, orient="index")
 formats = {"zeros": "{:.1%}", "weights": "{:,.0f}"}
 display(rows.style.format(formats).set_caption(data.banner))
 
@@ -544,7 +546,7 @@ display(pd.DataFrame(zero_shares).style.format("{:.1%}"))
 from toolkit.results import answer, measure, results_table, save_record
 
 # %%
-records = {}
+records: dict = {}
 
 
 def evaluate(technique, file, network, history, origin=baseline, seed=SEED):

@@ -86,7 +86,7 @@ def augment(
     mean = tf.reduce_mean(images, axis=(1, 2, 3), keepdims=True)
     images += (images - mean) * factor + offset
     if blur:
-        binomial = np.float32([1, 4, 6, 4, 1]) / 16
+        binomial = np.array([1, 4, 6, 4, 1], np.float32) / 16
         kernel = np.outer(binomial, binomial).reshape(5, 5, 1, 1)
         padded = tf.pad(images, [[0, 0], [2, 2], [2, 2], [0, 0]], "REFLECT")
         blurred = tf.nn.conv2d(padded, kernel, 1, "VALID")

@@ -37,7 +37,7 @@ def page(path):
     }
     soup = BeautifulSoup(html, "html.parser")
     for image in soup.select("img[src^='data:image/png']"):
-        alt = alts.get("".join(image["src"].split(",", 1)[1].split()))
+        alt = alts.get("".join(str(image["src"]).split(",", 1)[1].split()))
         image["alt"] = alt or image["alt"]
     return str(soup)
 
