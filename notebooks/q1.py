@@ -518,7 +518,7 @@ for bias_type, file in (
 
 # %%
 wide = evaluate("int16x8", "sign_mnist_quant_int16x8.tflite", baseline, baseline_history)
-narrow = evaluate(
+bias32 = evaluate(
     "int16x8, 32-bit biases",
     "sign_mnist_quant_int16x8_bias32.tflite",
     baseline,
@@ -529,14 +529,14 @@ display(
     Markdown(
         answer(
             "(c)",
-            [wide, narrow],
+            [wide, bias32],
             against=[plain, dynamic],
             note="Weights in 8 bits as in dynamic range, so about the same size; activations in "
             "16. Calls: `representative_dataset`, "
             "`EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8`. With 32-bit biases the "
-            f"file is {wide['bytes'] - narrow['bytes']:,} bytes smaller, one image takes "
-            f"{narrow['latency_us_median']:,.0f} instead of {wide['latency_us_median']:,.0f} µs "
-            f"({wide['latency_us_median'] / narrow['latency_us_median']:.0f} times faster), and "
+            f"file is {wide['bytes'] - bias32['bytes']:,} bytes smaller, one image takes "
+            f"{bias32['latency_us_median']:,.0f} instead of {wide['latency_us_median']:,.0f} µs "
+            f"({wide['latency_us_median'] / bias32['latency_us_median']:.0f} times faster), and "
             f"{differ} of {wide['total']:,} letters are read differently.",
             banner=data.banner,
         )
@@ -642,7 +642,7 @@ small = evaluate("int8", "sign_mnist_quant_int8.tflite", baseline, baseline_hist
 # ### The compact baseline
 #
 # Questions 2 and 3 ask for the smallest file, and a race for bytes starts best from a small
-# network. The same builder makes one with narrow layers, whose first convolution has 5x5 weights
+# network. The same builder makes one with bias32 layers, whose first convolution has 5x5 weights
 # and takes steps of two pixels.
 
 # %%

@@ -500,14 +500,14 @@ def evaluate(technique, file, network, history, origin=baseline, seed=SEED):
 
 
 # %%
-NAMES = {
+TECHNIQUES = {
     "float": "clustered, float",
     "dyn": "clustered, dynamic range",
     "float16": "clustered, float16",
     "int16x8": "clustered, int16x8",
     "int8": "clustered, int8",
 }
-for name, technique in NAMES.items():
+for name, technique in TECHNIQUES.items():
     evaluate(technique, f"sign_mnist_clustered_{name}", book, book_history)
 evaluate("clustered, CQAT int8", "sign_mnist_clustered_cqat", cqat, cqat_history)
 by_size = sorted(records.values(), key=lambda record: record["bytes_gzip"])

@@ -568,7 +568,7 @@ def evaluate(technique, file, network, history, origin=baseline, seed=SEED):
 
 
 # %%
-NAMES = {
+TECHNIQUES = {
     # file: technique, network, its training
     "float": ("pruned, float", book, book_history),
     "dyn": ("pruned, dynamic range", book, book_history),
@@ -579,7 +579,7 @@ NAMES = {
     "pqat": ("pruned, PQAT int8", pqat, pqat_history),
     "pcqat": ("pruned, PCQAT int8", pcqat, pcqat_history),
 }
-for name, (technique, network, history) in NAMES.items():
+for name, (technique, network, history) in TECHNIQUES.items():
     evaluate(technique, f"sign_mnist_pruned_{name}", network, history)
 by_size = sorted(records.values(), key=lambda record: record["bytes_gzip"])
 display(

@@ -452,10 +452,10 @@ def relu_4_bits():
 
 
 tf.keras.utils.set_random_seed(SEED)
-narrow = quantized_copy(trained, activation=relu_4_bits)
-narrow_history = fine_tune(narrow, "4-bit activations", FINAL_EPOCHS)
+narrower = quantized_copy(trained, activation=relu_4_bits)
+narrow_history = fine_tune(narrower, "4-bit activations", FINAL_EPOCHS)
 with quiet_qkeras(), replacing("models/sign_mnist_qkeras_4bit_activations.keras") as temporary:
-    narrow.save(temporary)
+    narrower.save(temporary)
 
 # %% [markdown]
 # **Ternary weights**: -1, 0 and 1, times a scale a channel, in every layer: less than 2 bits each.
@@ -481,7 +481,7 @@ found = {}
 for name, model in {
     "float": baseline,
     "4-bit weights": network,
-    "4-bit weights and activations": narrow,
+    "4-bit weights and activations": narrower,
     "ternary weights": three_valued,
 }.items():
     figures = accuracy_three_ways(predict(model, data.x_test), data)
