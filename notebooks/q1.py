@@ -642,7 +642,7 @@ small = evaluate("int8", "sign_mnist_quant_int8.tflite", baseline, baseline_hist
 # ### The compact baseline
 #
 # Questions 2 and 3 ask for the smallest file, and a race for bytes starts best from a small
-# network. The same builder makes one with bias32 layers, whose first convolution has 5x5 weights
+# network. The same builder makes one with narrow layers, whose first convolution has 5x5 weights
 # and takes steps of two pixels.
 
 # %%
