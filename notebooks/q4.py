@@ -89,8 +89,8 @@ SEED = 0
 
 EPOCHS = {"full": 20, "quick": 3, "smoke": 1}[PROFILE]  # of the baseline, where it is not there
 TRIAL_EPOCHS = 1
-FINAL_EPOCHS = {"full": 12, "quick": 2, "smoke": 1}[PROFILE]
-TERNARY_EPOCHS = {"full": 20, "quick": 2, "smoke": 1}[PROFILE]
+FINAL_EPOCHS = {"full": 8, "quick": 2, "smoke": 1}[PROFILE]
+TERNARY_EPOCHS = {"full": 14, "quick": 2, "smoke": 1}[PROFILE]
 
 tf.keras.utils.set_random_seed(SEED)
 started = time.perf_counter()
@@ -380,7 +380,7 @@ display(shown.set_caption(data.banner))
 # %% [markdown]
 # ## 4. The 4-bit network
 #
-# `auto` for weights and biases, trained for 12 epochs. If the run is interrupted, running the cell
+# `auto` for weights and biases, trained for 8 epochs. If the run is interrupted, running the cell
 # again continues where it stopped. The choice was made on the validation split of question 1, which
 # holds out whole photos, with networks that had not seen them: `auto` and `auto_po2` are level with
 # float there, a fixed range is not. `auto` is taken, since its scales cost nothing once batch

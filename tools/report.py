@@ -94,6 +94,35 @@ def race_table(race, records):
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("recipe")
 
 
+def tracks_table(tracks):
+    """benchmarks/tracks.json as a DataFrame, one row a file, the smallest of a track first."""
+    rows = []
+    for run in tracks:
+        settings = ", ".join(
+            f"{name.replace('_', ' ')} {written(value)}" for name, value in run["settings"].items()
+        )
+        for kind, figures in run["files"].items():
+            rows.append(
+                {
+                    "track": run["track"],
+                    "settings": settings,
+                    "file": kind,
+                    "held-out photos": percent(figures["accuracy"]),
+                    "gzip bytes": f"{figures['bytes_gzip']:,}",
+                    "bytes": figures["bytes_gzip"],
+                }
+            )
+    table = pd.DataFrame(rows).sort_values(["track", "bytes"]).drop(columns="bytes")
+    return table.set_index("track")
+
+
+def written(value):
+    """A setting as text: numbers as short as they are, widths and counts joined."""
+    if isinstance(value, list):
+        return "-".join(map(written, value))
+    return f"{value:g}"
+
+
 def percent(share, digits=2):
     """A share as text, such as 99.50%."""
     return f"{share:.{digits}%}"
@@ -111,6 +140,8 @@ def write_report(folder):
         figures["seeds"] = seeds_table(figures["seeds"])
     if "race" in figures:
         figures["race"] = race_table(figures["race"], records)
+    if "tracks" in figures:
+        figures["tracks"] = tracks_table(figures["tracks"])
     if "four_bits" in figures:
         figures["four_bits"]["mean"] = mean(figures["four_bits"]["test"].values())
     with replacing(Path(folder, "report.md")) as temporary:
