@@ -78,7 +78,7 @@ COMPACT_EPOCHS = {"full": 6, "quick": 1, "smoke": 1}[PROFILE]  # where they are 
 TRIAL_EPOCHS = 1
 BOOK_EPOCHS = {"full": 6, "quick": 1, "smoke": 1}[PROFILE]
 GRID_EPOCHS = {"full": 12, "quick": 2, "smoke": 1}[PROFILE]
-RACE_EPOCHS = {"full": 24, "quick": 2, "smoke": 1}[PROFILE]
+RACE_EPOCHS = {"full": 10, "quick": 2, "smoke": 1}[PROFILE]
 
 tf.keras.utils.set_random_seed(SEED)
 started = time.perf_counter()
@@ -653,9 +653,8 @@ display(
 # ## 6. The size race
 #
 # Now from the compact baseline, whose version on the grid is fine-tuned as it was trained: by
-# distillation from the accurate network. Architecture, penalty, learning rate and seed were chosen
-# on held-out photos. The rule: three seeds of the recipe read **90 % of the held-out photos on
-# average when trained without them**, and of these seeds the one that reads them best is taken.
+# distillation from the accurate network. Architecture, penalty and learning rate were chosen on
+# held-out photos, by networks trained without them; the seed was not chosen.
 #
 # *Why this is within the question:* it asks for the smallest file and leaves the network open; the
 # compact baseline is trained and published in question 1 like the accurate one.
@@ -663,12 +662,20 @@ display(
 # Three more savings: the dense layer does without its bias (`dense_bias=False`), the averages
 # before it are taken by an operator with a shorter description but coarser steps
 # (`average_pool=True`), and biases are rounded to multiples of 16 (`coarse=16`), which moves a sum
-# by about one of the 255 steps of the output. (On the accurate network they would save little and
-# cost it accuracy.)
+# by about one of the 255 steps of the output. What the last two would do to the accurate network:
 
 # %%
-PENALTY = 1e-3
-LEARNING_RATE = 6e-3
+with contextlib.redirect_stdout(io.StringIO()):
+    convert(plain_network(on_grid, True), build / "saving.tflite", **INT8, **ONE_SCALE)
+saving = repack(to_int4((build / "saving.tflite").read_bytes(), 16, fixed_size=True), 0, True)
+(build / "saving.tflite").write_bytes(saving)
+share = np.mean(predict_tflite(build / "saving.tflite", data.x_test).argmax(1) == data.y_test)
+print(f"{gzip_size(packed):,} -> {gzip_size(saving):,} bytes after gzip, ", end="")
+print(f"test file {on_grid_record['accuracy']:.2%} -> {share:.2%}")
+
+# %%
+PENALTY = 8e-4
+LEARNING_RATE = 1.5e-2
 RACE_SEED = 0
 
 # %%

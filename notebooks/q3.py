@@ -75,7 +75,7 @@ PRUNING_EPOCHS = {"full": 2, "quick": 1, "smoke": 1}[PROFILE]
 TUNING_EPOCHS = {"full": 1, "quick": 1, "smoke": 1}[PROFILE]
 BOOK_EPOCHS = {"full": 8, "quick": 1, "smoke": 1}[PROFILE]
 GRID_EPOCHS = {"full": 12, "quick": 2, "smoke": 1}[PROFILE]
-RACE_EPOCHS = {"full": 24, "quick": 2, "smoke": 1}[PROFILE]
+RACE_EPOCHS = {"full": 10, "quick": 2, "smoke": 1}[PROFILE]
 
 tf.keras.utils.set_random_seed(SEED)
 started = time.perf_counter()
@@ -736,10 +736,9 @@ display(
 # ## 6. The size race
 #
 # Now from the compact baseline, whose pruned version on the grid is fine-tuned as it was trained:
-# by distillation from the accurate network. Architecture, penalty, sparsity, learning rate and seed
-# were chosen on held-out photos. The rule: three seeds of the recipe read **90 % of the held-out
-# photos on average when trained without them**, and of these seeds the one that reads them best is
-# taken. The first convolution and the dense layer are small and are left alone; the layers with
+# by distillation from the accurate network. Architecture, penalty, sparsity and learning rate were
+# chosen on held-out photos, by networks trained without them; the seed was not chosen. The first
+# convolution and the dense layer are small and are left alone; the layers with
 # more than 300 weights are pruned.
 #
 # *Why this is within the question:* it asks for the smallest file and leaves the network open; the
@@ -750,9 +749,9 @@ display(
 # (`coarse=16`).
 
 # %%
-SPARSITY = 0.5
+SPARSITY = 0.6
 PENALTY = 8e-4
-LEARNING_RATE = 6e-3
+LEARNING_RATE = 1.5e-2
 RACE_SEED = 0
 
 # %%
@@ -812,17 +811,22 @@ for kind in ("int8", "int4"):
     print(f"{kind}: all scores of {len(data.x_test):,} test images equal to the last bit")
 
 # %% [markdown]
-# What pruning itself contributes: the same recipe without `prune_low_magnitude`.
+# What pruning itself contributes: the size race of question 2 is the same recipe, with the same
+# penalty, epochs, learning rate and seed, but without `prune_low_magnitude`. Where its file is not
+# at hand, it is trained here first.
 
 # %%
-unpruned = grid_network(compact, PENALTY, dense_bias=False)
-distil(
-    unpruned, data.x_train, baseline, RACE_EPOCHS, LEARNING_RATE, RACE_SEED, name="without pruning"
-)
-with contextlib.redirect_stdout(io.StringIO()):
-    convert(plain_network(unpruned, True), build / "unpruned.tflite", **INT8, **ONE_SCALE)
-content = to_int4((build / "unpruned.tflite").read_bytes(), 16, fixed_size=True)
-(build / "unpruned.tflite").write_bytes(repack(content, 3000, fixed_size=True))
+unpruned = Path("models/sign_mnist_clustered.tflite")
+if not unpruned.exists():
+    other = grid_network(compact, PENALTY, dense_bias=False)
+    distil(other, data.x_train, baseline, RACE_EPOCHS, LEARNING_RATE, RACE_SEED, name="no pruning")
+    unpruned = build / "unpruned.tflite"
+    with contextlib.redirect_stdout(io.StringIO()):
+        convert(plain_network(other, True), unpruned, **INT8, **ONE_SCALE)
+    content = to_int4(unpruned.read_bytes(), 16, fixed_size=True)
+    unpruned.write_bytes(repack(content, 3000, fixed_size=True))
+
+# %%
 race = evaluate(
     "pruned size race, int4",
     "sign_mnist_pruned",
@@ -831,19 +835,20 @@ race = evaluate(
     compact,
     RACE_SEED,
 )
-rows = {}
-for name, model, path in (
-    ("with prune_low_magnitude", headline, Path("models/sign_mnist_pruned.tflite")),
-    ("without", unpruned, build / "unpruned.tflite"),
+found = {}
+for name, path in (
+    ("with prune_low_magnitude", Path("models/sign_mnist_pruned.tflite")),
+    ("without", unpruned),
 ):
-    values = np.concatenate([w.ravel() for w in whole_numbers(model)])
-    rows[name] = {
+    values = np.concatenate([w.ravel() for w in constants(path) if w.ndim > 1])
+    read = predict_tflite(path, data.x_train).argmax(axis=1)
+    found[name] = {
         "zeros": np.mean(values == 0),
         "bits a weight": value_entropy(values),
         "gzip bytes": sizes(path)["bytes_gzip"],
-        "training images": accuracy(model, data.x_train, data.y_train),
+        "training images": np.mean(read == data.y_train),
     }
-rows = pd.DataFrame.from_dict(rows, orient="index")
+rows = pd.DataFrame.from_dict(found, orient="index")
 formats = {"zeros": "{:.1%}", "bits a weight": "{:.2f}", "gzip bytes": "{:,.0f}"}
 formats["training images"] = "{:.2%}"
 display(rows.style.format(formats).set_caption(data.banner))

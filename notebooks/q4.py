@@ -454,8 +454,6 @@ def relu_4_bits():
 tf.keras.utils.set_random_seed(SEED)
 narrower = quantized_copy(trained, activation=relu_4_bits)
 narrow_history = fine_tune(narrower, "4-bit activations", FINAL_EPOCHS)
-with quiet_qkeras(), replacing("models/sign_mnist_qkeras_4bit_activations.keras") as temporary:
-    narrower.save(temporary)
 
 # %% [markdown]
 # **Ternary weights**: -1, 0 and 1, times a scale a channel, in every layer: less than 2 bits each.

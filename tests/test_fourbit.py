@@ -28,7 +28,7 @@ from toolkit.training import predict
 
 use_keras_2()
 import tensorflow as tf
-from qkeras import QActivation, QConv2D, QDense, quantized_bits
+from qkeras import QConv2D, QDense, quantized_bits
 from qkeras.estimate import print_qstats
 from qkeras.utils import load_qmodel
 
@@ -212,15 +212,3 @@ def test_the_committed_file_reads_as_the_network_does(committed, real):
     assert np.mean(letters == real.y_test) >= 0.995
     record = next(r for r in load_records(MODELS / "results.json") if r["notebook"] == "q4")
     assert record["accuracy"] >= 0.995 and record["arena_bytes"]
-
-
-def test_the_committed_network_with_4_bit_activations_has_16_levels_after_each_layer(real):
-    network = load_qmodel(str(MODELS / "sign_mnist_qkeras_4bit_activations.keras"), compile=False)
-    activations = [layer for layer in network.layers if isinstance(layer, QActivation)]
-    assert len(activations) == 5
-    outputs = tf.keras.Model(network.input, [layer.output for layer in activations])
-    for values in outputs(real.x_test[:50]):
-        steps = values.numpy() * 4
-        assert np.array_equal(steps, np.round(steps)) and steps.min() >= 0 and steps.max() <= 15
-    letters = predict(network, real.x_test).argmax(axis=1)
-    assert np.mean(letters == real.y_test) >= 0.995
