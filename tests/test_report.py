@@ -7,7 +7,7 @@ import pytest
 
 from toolkit.results import load_records, save_record
 from tools.pictures import PICTURES, picture
-from tools.report import refresh_readme, write_report
+from tools.report import refresh_readme, tracks_table, write_report
 
 ROOT = Path(__file__).parent.parent
 RECORDS = load_records(ROOT / "models" / "results.json")
@@ -63,3 +63,18 @@ def test_a_figure_of_the_report_is_the_plot_in_its_notebook(name):
     plot = picture(ROOT / f"{notebook}.ipynb", title)
     assert plot and plot == (ROOT / "figures" / f"{name}.png").read_bytes(), "make report"
     assert f"(figures/{name}.png)" in (ROOT / "report.md").read_text()
+
+
+def test_compared_settings_stand_in_a_table_the_smallest_file_first():
+    settings = {"clusters": [16, 4], "learning_rate": 0.003}
+    files = {"int8": {"accuracy": 0.97, "bytes_gzip": 12_000}}
+    small = {"dynamic range": {"accuracy": 0.95, "bytes_gzip": 9_000}}
+    table = tracks_table(
+        [
+            {"track": "clustered", "settings": settings, "files": files},
+            {"track": "clustered", "settings": settings | {"clusters": [8, 3]}, "files": small},
+        ]
+    )
+    assert table["gzip bytes"].tolist() == ["9,000", "12,000"]
+    assert table["settings"].tolist()[0] == "clusters 8-3, learning rate 0.003"
+    assert table["held-out photos"].tolist() == ["95.00%", "97.00%"]
