@@ -317,9 +317,7 @@ few = pd.Series({name: shares[COUNTS.index(4)] for name, (_, shares) in sensitiv
 display(
     Markdown(
         f"With 4 values left, accuracy falls furthest with **{few.idxmin()}**, to "
-        f"{few.min():.1f} %. The first convolution has few weights "
-        "and is by far the most sensitive, even at 16 values. The last convolutions, which hold "
-        "most of the bytes, bear most."
+        f"{few.min():.1f} %, and least with **{few.idxmax()}**, to {few.max():.1f} %."
     )
 )
 
@@ -761,7 +759,7 @@ floor = container_floor(packed)
 print(f"floor of the container: {floor:,} bytes after gzip -9")
 
 # %% [markdown]
-# The bound above is for one table of codes for all layers; with one for each it is about 3 % lower.
+# The bound above is for one table of codes for all layers; one for each layer would make it lower.
 #
 # As a side note, zopfli searches longer for the best gzip stream; any gunzip reads it.
 

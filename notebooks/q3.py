@@ -358,9 +358,7 @@ at_70 = pd.Series({name: shares[LEVELS.index(0.7)] for name, (_, shares) in sens
 display(
     Markdown(
         f"At 70 % sparsity, accuracy falls furthest with **{at_70.idxmin()}**, to "
-        f"{at_70.min():.1f} %, and least with **{at_70.idxmax()}**, to {at_70.max():.1f} %. The "
-        "first convolution has few weights and none to spare; the last one, which holds half of "
-        "them all, has many."
+        f"{at_70.min():.1f} %, and least with **{at_70.idxmax()}**, to {at_70.max():.1f} %."
     )
 )
 
