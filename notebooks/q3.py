@@ -75,7 +75,7 @@ PRUNING_EPOCHS = {"full": 2, "quick": 1, "smoke": 1}[PROFILE]
 TUNING_EPOCHS = {"full": 1, "quick": 1, "smoke": 1}[PROFILE]
 BOOK_EPOCHS = {"full": 8, "quick": 1, "smoke": 1}[PROFILE]
 GRID_EPOCHS = {"full": 8, "quick": 2, "smoke": 1}[PROFILE]
-RACE_EPOCHS = {"full": 10, "quick": 2, "smoke": 1}[PROFILE]
+RACE_EPOCHS = {"full": 12, "quick": 2, "smoke": 1}[PROFILE]
 
 tf.keras.utils.set_random_seed(SEED)
 started = time.perf_counter()
@@ -734,10 +734,10 @@ display(
 # ## 6. The size race
 #
 # Now from the compact baseline, whose pruned version on the grid is fine-tuned as it was trained:
-# by distillation from the accurate network. Architecture, penalty, sparsity and learning rate were
-# chosen on held-out photos, by networks trained without them; the seed was not chosen. The first
-# convolution and the dense layer are small and are left alone; the layers with
-# more than 300 weights are pruned.
+# by distillation from the accurate network. Architecture, penalty and learning rate are those of
+# question 2, chosen on held-out photos by networks trained without them; the seed was not chosen.
+# The first convolution and the dense layer are small and are left alone; of each layer with more
+# than 300 weights, half must become zero.
 #
 # *Why this is within the question:* it asks for the smallest file and leaves the network open; the
 # compact baseline is trained and published in question 1 like the accurate one.
@@ -747,9 +747,9 @@ display(
 # (`coarse=16`).
 
 # %%
-SPARSITY = 0.6
-PENALTY = 8e-4
-LEARNING_RATE = 1.5e-2
+SPARSITY = 0.5
+PENALTY = 1e-3
+LEARNING_RATE = 6e-3
 RACE_SEED = 0
 
 # %%
