@@ -246,11 +246,11 @@ show_images("Twelve augmentations of one image", samples, [""] * 12, banner=data
 # ### The choice, on held-out photos
 #
 # How every choice in these notebooks was made: architecture, augmentation, learning rate and number
-# of epochs, and in the other questions clusters, sparsities, penalties and seeds, by the accuracy
-# on the group-aware validation photos of networks that were trained without them. The test file has
-# no say. (The comparisons are programs in the folder `benchmarks/` of the project that this
-# notebook comes from, their figures are in its `report.md`; they take too long to be repeated
-# here.)
+# of epochs, and in the other questions clusters, sparsities and penalties, by the accuracy on the
+# group-aware validation photos of networks that were trained without them. The test file has no
+# say. (The comparisons are programs in the folder `benchmarks/` of the project that this notebook
+# comes from, and those of questions 2 and 3 are tables in its `report.md`; they take too long to be
+# repeated here.)
 #
 # Here the chosen recipe is trained once without the two validation parts, for its validation
 # accuracy.
@@ -544,7 +544,7 @@ display(
 )
 
 # %% [markdown]
-# So int16x8 is slow by a default only. A bias is added to a sum of products; 16-bit activations
+# So most of int16x8's slowness is a default. A bias is added to a sum of products; 16-bit activations
 # times 8-bit weights can in principle need more than 32 bits, and the converter plays safe. LiteRT
 # then runs kernels that add in 64 bits; with 32-bit biases it has faster ones. Whether 32 bits are
 # enough depends on the network: compare the answers, as above.
@@ -708,7 +708,7 @@ display(pd.DataFrame({"TFLite Micro": {name: r["micro"] for name, r in records.i
 # On a test file that all schemes read (nearly) without errors, accuracy tells little. Two harder
 # measures: how far the scores are from those of the float model (root mean square over all images
 # and letters; the scores themselves range over tens of units), and the accuracy on turned and noisy
-# test images.
+# test images. (The QAT model was trained further, so it is another network, with other scores.)
 
 # %%
 from toolkit.tflite import dequantized
@@ -814,8 +814,7 @@ display(
 #   leaves tensors under 1,024 elements in float, and so the whole compact network: for nets as
 #   small as that one a full integer scheme is needed.
 # - **float16** for GPUs: half the bytes, and scores that differ least from float.
-# - **int16x8** for signals that 8-bit activations cannot hold; with 32-bit biases its speed is no
-#   obstacle.
+# - **int16x8** for signals that 8-bit activations cannot hold; ask for 32-bit biases.
 # - **QAT** when int8 alone loses accuracy: it costs training time and hardly any bytes.
 #
 # The compact network shows that a smaller architecture saves more bytes than any number format of
