@@ -544,10 +544,10 @@ display(
 )
 
 # %% [markdown]
-# So most of int16x8's slowness is a default. A bias is added to a sum of products; 16-bit activations
-# times 8-bit weights can in principle need more than 32 bits, and the converter plays safe. LiteRT
-# then runs kernels that add in 64 bits; with 32-bit biases it has faster ones. Whether 32 bits are
-# enough depends on the network: compare the answers, as above.
+# So most of int16x8's slowness is a default. A bias is added to a sum of products; 16-bit
+# activations times 8-bit weights can in principle need more than 32 bits, and the converter plays
+# safe. LiteRT then runs kernels that add in 64 bits; with 32-bit biases it has faster ones. Whether
+# 32 bits are enough depends on the network: compare the answers, as above.
 #
 # ### The mistake that makes int16x8 look broken
 #

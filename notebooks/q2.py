@@ -372,9 +372,9 @@ display(
 # ## 4. By the book: clustering and each quantization
 #
 # The accurate baseline, `cluster_weights` with its own number of values for each layer,
-# fine-tuning, and the converters of question 1. Nothing else. The numbers of values, the learning
-# rate and the number of epochs were chosen on held-out photos, by networks that were trained
-# without them: of what was tried, the smallest file that loses at most 2.5 points there.
+# fine-tuning, and the converters of question 1. Nothing else. These numbers of values were chosen
+# by networks trained without the held-out photos of question 1: they keep 96.0 % there, of 98.5 %
+# uncompressed, in the fewest bytes of what was tried.
 
 # %%
 BOOK_CLUSTERS = {"conv1": 16, "conv2": 4, "conv3": 4, "conv4": 3, "conv5": 3, "letters": 4}
@@ -561,8 +561,8 @@ from toolkit.grid import (
 # %% [markdown]
 # The accurate baseline on the grid. There is less room for signs at odd angles, so the augmentation
 # is milder than in question 1; and as weights are counted in steps, the learning rate is larger.
-# The penalty was chosen on held-out photos: of what was tried, the smallest file that loses at most
-# half a point there.
+# A network trained without the held-out photos reads 98.0 % of them with this penalty, of 98.5 %
+# before.
 #
 # *Why this is within the question:* weights share values here as in clustering, only that the
 # values are not fitted but given: a codebook that all layers share and that the file's 4-bit type

@@ -433,10 +433,10 @@ display(
 # ## 4. By the book: pruning and each quantization
 #
 # The accurate baseline, `prune_low_magnitude` on its layers with more than 3,000 weights,
-# fine-tuning, and the converters of question 1. Nothing else. Sparsity, learning rate and number of
-# epochs were chosen on held-out photos, by networks trained without them: of what was tried, the
-# smallest file that loses at most 2.5 points there. Zero stays zero in every scheme: int8 weights
-# are symmetric, so that 0.0 is the number 0 in each channel.
+# fine-tuning, and the converters of question 1. Nothing else. A network trained without the
+# held-out photos of question 1 reads 96.4 % of them at this sparsity, 93.7 % at 93 %, and 98.5 %
+# unpruned. Zero stays zero in every scheme: int8 weights are symmetric, so that 0.0 is the number 0
+# in each channel.
 
 # %%
 BOOK_SPARSITY = 0.9
