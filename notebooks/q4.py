@@ -669,7 +669,8 @@ with replacing(ternary_file) as temporary:
     temporary.write_bytes(repack(pack_int4(in_int8.read_bytes()), 0, fixed_size=True))
 for layer in quantized_layers(three_valued):
     numbers = stored_numbers(layer)[0][0]
-    assert set(np.unique(np.round(numbers))) <= {-1, 0, 1} and np.abs(numbers % 1).max() < 1e-4
+    whole = np.round(numbers)
+    assert set(np.unique(whole)) <= {-1, 0, 1} and np.abs(numbers - whole).max() < 1e-4
 read = predict_tflite(ternary_file, data.x_test).argmax(axis=1)
 expected = predict(three_valued, data.x_test).argmax(axis=1)
 print(f"ternary: {np.sum(read == expected):,} of {len(read):,} letters as QKeras")
