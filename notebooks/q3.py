@@ -642,15 +642,16 @@ def late(final, count):
 # %% [markdown]
 # The accurate baseline on the grid, pruned in its layers with more than 3,000 weights. There is
 # less room for signs at odd angles, so the augmentation is milder than in question 1; and as
-# weights are counted in steps, the learning rate is larger. Sparsity and penalty were chosen on
-# held-out photos: of what was tried, the smallest file that loses at most half a point there.
+# weights are counted in steps, the learning rate is larger. The penalty is that of
+# question 2. With it, networks trained without the held-out photos read 98.0 % of them unpruned and
+# 96.7 % at 85 % sparsity; the sparsity here lies between.
 #
 # *Why this is within the question:* `prune_low_magnitude` decides which weights are zero; the grid
 # is a quantization. The layers that round exist in training only, and what they leave behind is the
 # network of question 1 with other numbers in it.
 
 # %%
-GRID_SPARSITY = 0.85
+GRID_SPARSITY = 0.75
 GRID_PENALTY = 8e-5
 wrapped = prune_large(
     grid_network(baseline, GRID_PENALTY), late(GRID_SPARSITY, steps(GRID_EPOCHS)), 3000
