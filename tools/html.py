@@ -10,12 +10,15 @@ from pathlib import Path
 
 from bs4 import BeautifulSoup
 from nbconvert import HTMLExporter
+from nbconvert.filters.markdown_mistune import MarkdownWithMath
 from traitlets.config import Config
 
 from toolkit.files import replacing
 from tools.notebooks import HELPERS, read_notebook, sources
 
 FOLDER = Path("build", "html")
+# the answer boxes are quotes with tables in them, which Jupyter and Colab show as such
+MarkdownWithMath.DEFAULT_PLUGINS = (*MarkdownWithMath.DEFAULT_PLUGINS, "table_in_quote")
 
 
 def page(path):
