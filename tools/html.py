@@ -18,7 +18,8 @@ from tools.notebooks import HELPERS, read_notebook, sources
 
 FOLDER = Path("build", "html")
 # the answer boxes are quotes with tables in them, which Jupyter and Colab show as such
-MarkdownWithMath.DEFAULT_PLUGINS = (*MarkdownWithMath.DEFAULT_PLUGINS, "table_in_quote")
+PLUGINS = (*MarkdownWithMath.DEFAULT_PLUGINS, "mistune.plugins.table.table_in_quote")
+MarkdownWithMath.DEFAULT_PLUGINS = PLUGINS  # type: ignore[assignment]
 
 
 def page(path):
