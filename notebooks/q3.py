@@ -50,6 +50,7 @@ use_keras_2()
 # %%
 import contextlib
 import io
+import logging
 import os
 import time
 from pathlib import Path
@@ -499,7 +500,9 @@ for name, settings in SETTINGS.items():
 def quantization_aware(model, scheme, name, epochs):
     """Fine-tunes `model` under fake quantization. Returns (model, history)."""
     annotated = tfmot.quantization.keras.quantize_annotate_model(clone(model))
+    logging.disable(logging.WARNING)  # a note for each layer that it has no zeros to preserve
     aware = tfmot.quantization.keras.quantize_apply(annotated, scheme)
+    logging.disable(logging.NOTSET)
     return aware, fine_tune(aware, name, epochs, learning_rate=1e-4)
 
 
