@@ -656,7 +656,8 @@ display(
 #
 # Now from the compact baseline, whose version on the grid is fine-tuned as it was trained: by
 # distillation from the accurate network. Architecture, penalty and learning rate were chosen on
-# held-out photos, by networks trained without them; the seed was not chosen.
+# held-out photos, by networks trained without them; the seed was not chosen. This recipe reads 89.1
+# % of them.
 #
 # *Why this is within the question:* it asks for the smallest file and leaves the network open; the
 # compact baseline is trained and published in question 1 like the accurate one.
