@@ -209,7 +209,7 @@ def test_the_anatomy_names_every_byte(files):
             assert tuple(parts) == PARTS
             assert sum(parts.values()) == len(content)
     parts = anatomy(files["int8"][0].read_bytes())
-    assert parts["weights"] == 9 * (4 + 4 * 8 + 8 * 12) + 12 * 24
+    assert parts["weights"] == 25 * 4 + 9 * (4 * 8 + 8 * 12) + 12 * 24
     assert parts["biases"] == 4 * (4 + 8 + 12)  # the dense layer has none but zeros
     assert min(parts.values()) > 90
 

@@ -37,17 +37,32 @@ def test_an_epoch_sees_each_image_once_with_its_target():
     assert (Y[order] == y).all()
 
 
+NONE = dict.fromkeys(("rotation", "shift", "zoom", "contrast", "brightness", "blur", "noise"), 0.0)
+
+
 def test_augmentation_of_no_strength_changes_nothing_and_any_stays_in_range():
-    none = augment(X, [0, 0], rotation=0, shift=0, zoom=0, contrast=0, brightness=0)
+    none = augment(X, [0, 0], **NONE)
     np.testing.assert_allclose(none, X, atol=1e-6)
     strong = augment(X, [0, 0], brightness=0.9).numpy()
     assert strong.min() >= 0 and strong.max() <= 1 and strong.shape == X.shape
 
 
+def test_augmentation_adds_noise_and_blur_up_to_the_given_strength():
+    flat = np.full((200, 28, 28, 1), 0.5, np.float32)
+    noisy = augment(flat, [1, 2], **NONE | {"noise": 0.08}).numpy().std(axis=(1, 2, 3))
+    assert noisy.min() < 0.01 and 0.06 < noisy.max() < 0.09
+    dot = np.zeros((200, 28, 28, 1), np.float32)
+    dot[:, 14, 14] = 1
+    blurred = augment(dot, [1, 2], **NONE | {"blur": 1.0}).numpy()
+    peaks = blurred[:, 14, 14, 0]
+    assert 36 / 256 - 1e-6 <= peaks.min() < 0.2 and 0.9 < peaks.max() <= 1
+    np.testing.assert_allclose(blurred.sum(axis=(1, 2, 3)), 1, atol=1e-5)
+
+
 def test_augmentation_shifts_by_at_most_the_given_share():
     dot = np.zeros((50, 28, 28, 1), np.float32)
     dot[:, 14, 14] = 1
-    moved = augment(dot, [3, 4], rotation=0, shift=0.1, zoom=0, contrast=0, brightness=0).numpy()
+    moved = augment(dot, [3, 4], **NONE | {"shift": 0.1}).numpy()
     rows, columns = np.divmod(moved.reshape(50, -1).argmax(axis=1), 28)
     assert np.abs(rows - 14).max() <= 3 and np.abs(columns - 14).max() <= 3
     assert len(set(zip(rows, columns, strict=True))) > 5
