@@ -3,9 +3,9 @@
     .venv/bin/python -m benchmarks.race validation|test q2|q3 [SEED ...]
 
 `validation` trains without the validation photos, from baselines that have not seen them
-either. `test` trains as the notebooks do,
-from the published baselines on all rows, for the size and the test accuracy. The figures go
-to benchmarks/race.json. About four minutes a seed on 2 cores.
+either. `test` trains as the notebooks do, from the published baselines on all rows, for the
+size and the test accuracy. The figures go to benchmarks/race.json. Four to eight minutes a
+seed on 2 cores.
 """
 
 import json
@@ -31,7 +31,7 @@ from toolkit.grid import grid_network, plain_network
 from toolkit.int4 import to_int4
 from toolkit.packing import repack
 from toolkit.runtime import use_keras_2
-from toolkit.tflite import count_correct, gzip_size, predict_tflite, save_tflite
+from toolkit.tflite import count_correct, gzip_size, predict_tflite, quiet
 
 use_keras_2()
 import tensorflow as tf
@@ -73,34 +73,43 @@ def prune_large(model, schedule, size):
     return tf.keras.models.clone_model(model, clone_function=wrap)
 
 
+def prune_late(model, sparsity, steps, size):
+    """The grid network wrapped by `prune_large` with the schedule of q3, in `steps` steps."""
+    begin, end = int(0.4 * steps), int(0.8 * steps)
+    frequency = max(1, begin // 20)
+    schedule = pruning.PolynomialDecay(sparsity / 2, sparsity, begin, end, frequency=frequency)
+    return prune_large(model, schedule, size)
+
+
+def converted(model, x, kind, seed=0):
+    """The .tflite bytes of a Keras model: "float", "dynamic range", "int8" or, with one scale a
+    tensor, "int8, one scale". x: images, of which `seed` draws those to calibrate with."""
+    converter = tf.lite.TFLiteConverter.from_keras_model(model)
+    converter.optimizations = [tf.lite.Optimize.DEFAULT] if kind != "float" else []
+    if kind.startswith("int8"):
+        rows = np.random.default_rng(seed).choice(len(x), min(300, len(x)), replace=False)
+        converter.representative_dataset = lambda: ([x[row : row + 1]] for row in rows)
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+        converter.inference_input_type = converter.inference_output_type = tf.int8
+    if kind == "int8, one scale":
+        converter._experimental_disable_per_channel = True
+        converter._experimental_disable_per_channel_quantization_for_dense_layers = True
+    with quiet():
+        return converter.convert()
+
+
 def shrink(compact, teacher, x, seed, penalty, sparsity, learning_rate, epochs):
     """The recipe of q2 (sparsity 0) or q3. Returns the bytes of the .tflite file."""
     model = grid_network(compact, penalty, dense_bias=False)
     callbacks = []
     if sparsity:
-        steps = epochs * COPIES * (len(x) // BATCH_SIZE)
-        begin, end = int(0.4 * steps), int(0.8 * steps)
-        schedule = pruning.PolynomialDecay(
-            sparsity / 2, sparsity, begin, end, frequency=max(1, begin // 20)
-        )
-        model = prune_large(model, schedule, 300)
+        model = prune_late(model, sparsity, epochs * COPIES * (len(x) // BATCH_SIZE), 300)
         callbacks = [pruning.UpdatePruningStep()]
     distil(model, x, teacher, epochs, learning_rate, seed, "size race", callbacks)
     if sparsity:
         model = pruning.strip_pruning(model)
-    rows = np.random.default_rng(seed).choice(len(x), min(300, len(x)), replace=False)
-    converter = tf.lite.TFLiteConverter.from_keras_model(plain_network(model, average_pool=True))
-    converter.optimizations = [tf.lite.Optimize.DEFAULT]
-    converter.representative_dataset = lambda: ([x[row : row + 1]] for row in rows)
-    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-    converter.inference_input_type = converter.inference_output_type = tf.int8
-    converter._experimental_disable_per_channel = True
-    converter._experimental_disable_per_channel_quantization_for_dense_layers = True
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "race.tflite")
-        save_tflite(converter, path)
-        int4 = to_int4(path.read_bytes(), coarse=16, fixed_size=True)
-        return repack(int4, 3000, fixed_size=True)
+    int8 = converted(plain_network(model, average_pool=True), x, "int8, one scale", seed)
+    return repack(to_int4(int8, coarse=16, fixed_size=True), 3000, fixed_size=True)
 
 
 def score(content, x, y):

@@ -15,10 +15,17 @@ import sys
 import time
 from pathlib import Path
 
-import numpy as np
 import tensorflow_model_optimization as tfmot
 
-from benchmarks.race import held_out, prune_large, score, shrink
+from benchmarks.race import (
+    RECIPES,
+    converted,
+    held_out,
+    prune_large,
+    prune_late,
+    score,
+    shrink,
+)
 from signmnist.baseline import (
     BATCH_SIZE,
     COMPACT,
@@ -34,7 +41,6 @@ from toolkit.grid import grid_network, plain_network
 from toolkit.int4 import to_int4
 from toolkit.packing import repack
 from toolkit.runtime import use_keras_2
-from toolkit.tflite import quiet
 from toolkit.training import train
 
 use_keras_2()
@@ -47,25 +53,8 @@ SETTINGS: dict[str, dict] = {
     "clustered": {"clusters": (16, 4, 4, 3, 3, 4), "epochs": 8, "learning_rate": 6e-3},
     "pruned": {"sparsity": 0.9, "epochs": 8, "learning_rate": 4e-3},
     "grid": {"penalty": 8e-5, "sparsity": 0.0, "epochs": 8, "learning_rate": 2e-2},
-    "race": {"penalty": 1e-3, "sparsity": 0.0, "epochs": 12, "learning_rate": 6e-3, "seed": 0},
+    "race": RECIPES["q2"] | {"seed": 0},
 }
-
-
-def converted(model, x, kind):
-    """The .tflite bytes of a Keras model: "float", "dynamic range", "int8" or, with one scale a
-    tensor, "int8, one scale". x: images to calibrate with."""
-    converter = tf.lite.TFLiteConverter.from_keras_model(model)
-    converter.optimizations = [tf.lite.Optimize.DEFAULT] if kind != "float" else []
-    if kind.startswith("int8"):
-        rows = np.random.default_rng(0).choice(len(x), min(300, len(x)), replace=False)
-        converter.representative_dataset = lambda: ([x[row : row + 1]] for row in rows)
-        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-        converter.inference_input_type = converter.inference_output_type = tf.int8
-    if kind == "int8, one scale":
-        converter._experimental_disable_per_channel = True
-        converter._experimental_disable_per_channel_quantization_for_dense_layers = True
-    with quiet():
-        return converter.convert()
 
 
 def fine_tune(model, x, y, epochs, learning_rate, augmentation=augment, callbacks=()):
@@ -118,12 +107,7 @@ def grid(x, y, teacher, _, penalty, sparsity, epochs, learning_rate):
     """The accurate baseline on the grid, pruned if `sparsity` is not 0."""
     model, callbacks = grid_network(teacher, penalty), []
     if sparsity:
-        steps = epochs * (len(x) // BATCH_SIZE)
-        begin, end = int(0.4 * steps), int(0.8 * steps)
-        schedule = pruning.PolynomialDecay(
-            sparsity / 2, sparsity, begin, end, frequency=max(1, begin // 20)
-        )
-        model = prune_large(model, schedule, 3000)
+        model = prune_late(model, sparsity, epochs * (len(x) // BATCH_SIZE), 3000)
         callbacks = [pruning.UpdatePruningStep()]
     fine_tune(model, x, y, epochs, learning_rate, augment_mildly, callbacks)
     if sparsity:
@@ -137,13 +121,16 @@ def race(x, y, teacher, student, **settings):
     return {"int4": shrink(student, teacher, x, **settings)}
 
 
+TRACKS = {track.__name__: track for track in (compact, clustered, pruned, grid, race)}
+
+
 def main(track, given):
     settings = SETTINGS[track] | {key: ast.literal_eval(value) for key, value in given.items()}
     (x, y), judged, teacher, student = held_out(load_sign_mnist())
     start = time.perf_counter()
     copy = tf.keras.models.clone_model(teacher)
     copy.set_weights(teacher.get_weights())
-    files = globals()[track](x, y, copy, student, **settings)
+    files = TRACKS[track](x, y, copy, student, **settings)
     seconds = round(time.perf_counter() - start)
     figures = {"track": track, "settings": settings, "seconds": seconds}
     figures["files"] = {kind: score(content, *judged) for kind, content in files.items()}

@@ -78,13 +78,13 @@ def test_a_headline_model_reads_90_percent_also_without_twins_and_has_integer_en
         assert detail["dtype"] == np.int8
 
 
-@pytest.mark.parametrize("technique", ["clustered", "pruned"])
-def test_the_accurate_baseline_fits_into_its_bytes(technique):
+@pytest.mark.parametrize("technique, accuracy", [("clustered", 0.99), ("pruned", 0.995)])
+def test_the_accurate_baseline_fits_into_its_bytes(technique, accuracy):
     by_the_book, on_the_grid = (
         RECORDS[f"sign_mnist_{technique}_{kind}"] for kind in ("dyn", "accurate")
     )
     assert by_the_book["accuracy"] >= 0.98 and by_the_book["bytes_gzip"] <= 16 * 1024
-    assert on_the_grid["accuracy"] >= 0.99 and on_the_grid["bytes_gzip"] <= 6500
+    assert on_the_grid["accuracy"] >= accuracy and on_the_grid["bytes_gzip"] <= 6500
 
 
 def test_packed_models_hold_no_names_and_weights_of_at_most_15_values():

@@ -45,6 +45,10 @@ def render(records, figures):
         models={record["id"]: record for record in records},
         banner=banner(records),
         table=markdown_table(results_table(records)),
+        smallest=lambda prefix: min(
+            (record for record in records if record["technique"].startswith(prefix)),
+            key=lambda record: record["bytes_gzip"],
+        ),
         **figures,
     )
 
