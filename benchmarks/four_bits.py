@@ -3,8 +3,9 @@
     .venv/bin/python -m benchmarks.four_bits validation [NAME ...]
     .venv/bin/python -m benchmarks.four_bits test [SEED ...]
 
-`validation` compares quantizers by networks trained without the held-out photos: the figures
-by which q4 chooses. `test` trains q4's recipe from the published baseline with other seeds.
+`validation` compares quantizers by networks trained without the held-out photos: a check
+of what q4 chose by a single epoch. `test` trains q4's recipe from the published baseline
+with other seeds.
 The figures go to benchmarks/four_bits.json. Five and three minutes each on 2 cores, and four
 more for the baselines of benchmarks/race.py if they are not there.
 """
@@ -26,7 +27,7 @@ from toolkit.files import replacing
 from toolkit.training import accuracy, train
 
 FIGURES = Path(__file__).with_suffix(".json")
-TRIAL_EPOCHS, EPOCHS = 5, 12
+TRIAL_EPOCHS, EPOCHS = 5, 8
 QUANTIZERS = {
     "alpha 1": lambda: quantized_bits(4, 0, alpha=1),
     "auto": lambda: quantized_bits(4, 0, 1, alpha="auto"),

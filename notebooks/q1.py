@@ -247,10 +247,10 @@ show_images("Twelve augmentations of one image", samples, [""] * 12, banner=data
 #
 # How every choice in these notebooks was made: architecture, augmentation, learning rate and number
 # of epochs, and in the other questions clusters, sparsities and penalties, by the accuracy on the
-# group-aware validation photos of networks that were trained without them. The test file has no
-# say. (The comparisons are programs in the folder `benchmarks/` of the project that this notebook
-# comes from, and those of questions 2 and 3 are tables in its `report.md`; they take too long to be
-# repeated here.)
+# group-aware validation photos of networks that were trained without them, but for what a notebook
+# says otherwise of. The test file has no say. (The comparisons are programs in the folder
+# `benchmarks/` of the project that this notebook comes from, and those of questions 2 and 3 are
+# tables in its `report.md`; they take too long to be repeated here.)
 #
 # Here the chosen recipe is trained once without the two validation parts, for its validation
 # accuracy.
