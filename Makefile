@@ -7,12 +7,13 @@ VENV = .venv
 RUN = $(VENV)/bin/python
 READY = $(VENV)/.ready
 
-.PHONY: help run test publish notebooks html report submission check colab clean
+.PHONY: help run test studies publish notebooks html report submission check colab clean
 
 help:
 	@echo 'make run        execute the notebooks into build/ and show the results'
 	@echo '                (PROFILE=quick or PROFILE=smoke trains less)'
 	@echo 'make test       run the tests'
+	@echo 'make studies    execute the studies into build/ (STUDY=cascades: one of them)'
 	@echo 'make publish    execute on the real data, then replace the notebooks, models and report'
 	@echo 'make notebooks  bring the prose of the notebooks up to date with notebooks/'
 	@echo 'make html       each notebook as a page in build/html/, without the helpers'
@@ -29,6 +30,9 @@ test: $(READY)
 	@$(RUN) -m ruff check --quiet . && $(RUN) -m ruff format --check --quiet .
 	@$(RUN) -m mypy --no-error-summary
 	@$(RUN) -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder
+
+studies: $(READY)
+	@$(RUN) -m tools.run studies $(STUDY)
 
 publish: $(READY)
 	@$(RUN) -m tools.publish

@@ -245,12 +245,11 @@ show_images("Twelve augmentations of one image", samples, [""] * 12, banner=data
 # %% [markdown]
 # ### The choice, on held-out photos
 #
-# How every choice in these notebooks was made: architecture, augmentation, learning rate and number
-# of epochs, and in the other questions clusters, sparsities and penalties, by the accuracy on the
-# group-aware validation photos of networks that were trained without them, but for what a notebook
-# says otherwise of. The test file has no say. (The comparisons are programs in the folder
-# `benchmarks/` of the project that this notebook comes from, and those of questions 2 and 3 are
-# tables in its `report.md`; they take too long to be repeated here.)
+# Every choice in these notebooks (architecture, augmentation, learning rate, epochs; in the other
+# questions clusters, sparsities and penalties) was made by the accuracy on the group-aware
+# validation photos of networks trained without them; exceptions are named where they occur. The
+# test file has no say. (The programs are in the folder `benchmarks/` of the project that this
+# notebook comes from; its `report.md` has a table for settings of questions 2 and 3.)
 #
 # Here the chosen recipe is trained once without the two validation parts, for its validation
 # accuracy.
@@ -324,6 +323,9 @@ show_confusion(
 )
 
 # %% [markdown]
+# The errors are of few kinds, and images of one photo tend to fail together: the figure hangs on a
+# few photos, and small differences in it mean little.
+#
 # ### The chosen recipe on all training rows
 #
 # Now the same recipe sees every training image, and the result is scored on the test file.
@@ -616,6 +618,9 @@ display(
 )
 
 # %% [markdown]
+# The QAT model was trained for two epochs more than float; how many of the errors that accounts for
+# was not measured.
+#
 # ## 6. Beyond the question
 #
 # The two schemes that devices use most. **float16** halves the weights for GPUs; **full int8**,
@@ -707,8 +712,9 @@ display(pd.DataFrame({"TFLite Micro": {name: r["micro"] for name, r in records.i
 #
 # On a test file that all schemes read (nearly) without errors, accuracy tells little. Two harder
 # measures: how far the scores are from those of the float model (root mean square over all images
-# and letters; the scores themselves range over tens of units), and the accuracy on turned and noisy
-# test images. (The QAT model was trained further, so it is another network, with other scores.)
+# and letters; the scores themselves range over tens of units), and the accuracy on turned, noisy
+# and blurred test images. (The QAT model was trained further, so it is another network, with other
+# scores.)
 
 # %%
 from toolkit.tflite import dequantized
@@ -761,6 +767,9 @@ display(
 )
 
 # %% [markdown]
+# int16x8 is hardly closer to float than int8, and dynamic range is closer than both: 16-bit
+# activations buy little for this network.
+#
 # ## 8. What the figures say
 #
 # ### A byte a weight, but hardly compressible

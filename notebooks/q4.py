@@ -7,8 +7,8 @@
 # weights, and the bits counted, proved and stored as INT4 in `.tflite` files that run on LiteRT
 # (the new name of TensorFlow Lite) and on TFLite Micro, its interpreter for microcontrollers.
 #
-# **What you learn:** what a QKeras quantizer does to weights and gradients; why the step decides
-# more than the number of bits; how to count bits so that both sides of a comparison hold the same;
+# **What you learn:** what a QKeras quantizer does to weights and gradients; why the step matters as
+# much as the number of bits; how to count bits so that both sides of a comparison hold the same;
 # what becomes of 4-bit weights in a file.
 #
 # | section | what | file in `models/` |
@@ -337,11 +337,13 @@ display(
 )
 
 # %% [markdown]
-# What decides first is how well the steps fit the weights: most are far below 1, so a fixed range
-# of one leaves most of its levels unused. The stochastic form is trained with random rounding and
-# judged with rounding to the nearest; the table says how much of its distance was there in training
-# already, and how much comes from that. One epoch says little about the quantizers that start from
-# far below: their accuracy during the epoch is still rising.
+# Before any training the steps decide: only rounded, `auto` reads far more than the fixed grid of
+# eighths, as most weights are far below 1 and many become zero. One epoch closes most of the gap:
+# the symmetric fixed grid comes within half a point of `auto`. The stochastic form is trained with
+# random rounding and judged with rounding to the nearest; its accuracy after the epoch is far below
+# that during it, but `binary`, without random rounding, falls as far, so the table does not say
+# why. One epoch says little about the quantizers that start from far below: ternary gets 14 epochs
+# in section 5.
 
 # %% [markdown]
 # ## 3. And for the biases
@@ -435,6 +437,9 @@ display(
 )
 
 # %% [markdown]
+# Batch normalization, which holds the offsets of the convolutions, stays in float (section 6 counts
+# it).
+#
 # ## 5. Further: 4-bit activations, ternary weights
 #
 # **4 bits for activations as well.** Each ReLU becomes a `quantized_relu(4, 2)`: sixteen levels
@@ -452,7 +457,7 @@ narrower = quantized_copy(trained, activation=relu_4_bits)
 narrow_history = fine_tune(narrower, "4-bit activations", FINAL_EPOCHS)
 
 # %% [markdown]
-# **Ternary weights**: -1, 0 and 1, times a scale a channel, in every layer: less than 2 bits each.
+# **Ternary weights**: -1, 0 and 1, times a scale a channel, in every layer: 2 bits each.
 
 # %%
 tf.keras.utils.set_random_seed(SEED)

@@ -13,8 +13,11 @@ from tools.html import page
 from tools.names import clashes
 from tools.notebooks import (
     HELPERS,
+    QUESTIONS,
+    STUDIES,
     build,
     main,
+    notebook_path,
     read_notebook,
     same_code,
     same_text,
@@ -163,6 +166,16 @@ def test_global_names_are_those_that_no_scope_of_their_own_binds():
     assert set(global_names(source)) == {"ONE", "TWO", "THREE"}
 
 
+def test_scripts_named_q_and_a_number_are_questions_and_all_others_studies(project):
+    for name in ("q2", "quality"):
+        (project / "notebooks" / f"{name}.py").write_text(SCRIPT)
+    assert [path.stem for path in sources(project)] == ["q1", "q2", "quality"]
+    assert [path.stem for path in sources(project, QUESTIONS)] == ["q1", "q2"]
+    (study,) = sources(project, STUDIES)
+    assert notebook_path(study, project) == project / "studies" / "quality.ipynb"
+    assert notebook_path(project / "notebooks" / "q1.py", project) == project / "q1.ipynb"
+
+
 def test_a_built_notebook_needs_no_other_file(project):
     notebook = build(project / "notebooks" / "q1.py")
     assert not any("from signmnist" in cell.source for cell in notebook.cells)
@@ -300,7 +313,7 @@ def test_a_notebook_names_the_pinned_versions(source):
 
 @pytest.mark.parametrize("source", sources(ROOT), ids=lambda source: source.stem)
 def test_the_committed_notebook_equals_its_source(source):
-    path = ROOT / f"{source.stem}.ipynb"
+    path = notebook_path(source, ROOT)
     assert path.exists(), f"{path.name} is missing: run `make publish`"
     committed, built = read_notebook(path), build(source)
     assert same_code(built, committed), f"{path.name} has other code: run `make publish`"

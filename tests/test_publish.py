@@ -8,7 +8,7 @@ from nbformat.v4 import new_output
 import tools.publish
 from signmnist.data import CANONICAL_SHA256, COLUMNS, TEST_CSV, TRAIN_CSV
 from toolkit.files import file_sha256
-from tools.notebooks import build, read_notebook, write_notebook
+from tools.notebooks import QUESTIONS, STUDIES, build, read_notebook, write_notebook
 from tools.publish import main, problems, publish
 from tools.run import RunError
 
@@ -52,7 +52,7 @@ def project(tmp_path, monkeypatch):
 def test_a_good_run_replaces_notebooks_models_and_report(project):
     root, target, paths, calls = project
     publish(root, target, paths)
-    assert calls == [(root, target, "full", paths)]
+    assert calls == [(root, target, "full", paths, room) for room in (QUESTIONS, STUDIES)]
     assert (root / "q1.ipynb").read_bytes() == (target / "q1.ipynb").read_bytes()
     assert (root / "report.md").read_text() == "the report"
     models = {path.name for path in (root / "models").iterdir()}
@@ -117,3 +117,31 @@ def test_a_record_that_is_not_fit_is_a_problem(project):
     assert problems(root, target) == ["int8 is not from a full run on the real data"]
     spoil_record(target, file="gone.tflite")
     assert problems(root, target) == ["int8: models/gone.tflite is missing"]
+    spoil_record(target, file=None)
+    assert problems(root, target) == ["int8 has neither a file nor a sha256"]
+    spoil_record(target, file=None, sha256="9f")
+    assert problems(root, target) == []
+    (target / "models" / "int8.tflite").write_bytes(bytes(4_000_001))
+    spoil_record(target)
+    assert problems(root, target) == ["int8.tflite is larger than 4,000,000 bytes"]
+
+
+def test_studies_are_published_with_their_files(project):
+    root, target, paths, calls = project
+    (root / "notebooks" / "cascades.py").write_text("# %%\nprint('m')\n")
+    notebook = build(root / "notebooks" / "cascades.py")
+    notebook.cells[0].execution_count = 1
+    notebook.metadata["signmnist"] = {"profile": "full", "canonical": True}
+    write_notebook(notebook, target / "studies" / "cascades.ipynb")
+    (target / "studies" / "models").mkdir()
+    (target / "studies" / "models" / "m.tflite").write_text("study")
+    record = RECORD | {"id": "m", "notebook": "cascades", "file": "m.tflite"}
+    (target / "studies" / "results.json").write_text(json.dumps([record]))
+    (root / "studies" / "models").mkdir(parents=True)
+    (root / "studies" / "models" / "old.tflite").write_text("old")
+    publish(root, target, paths)
+    assert [call[4] for call in calls] == [QUESTIONS, STUDIES]
+    made = {str(path.relative_to(root)) for path in (root / "studies").rglob("*.*")}
+    assert made == {
+        "studies/cascades.ipynb", "studies/results.json", "studies/models/m.tflite"
+    }  # fmt: skip

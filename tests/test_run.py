@@ -15,7 +15,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 import tools.run
 from signmnist.data import COLUMNS, TEST_CSV, TRAIN_CSV
 from toolkit.files import DataError, file_sha256
-from tools.notebooks import read_notebook, write_notebook
+from tools.notebooks import STUDIES, read_notebook, write_notebook
 from tools.progress import Progress, minutes
 from tools.run import (
     RunError,
@@ -91,6 +91,22 @@ def test_a_notebook_is_executed_into_build_once(project, capsys):
     assert runs(build) == 2
 
 
+def test_a_study_is_executed_in_its_own_folder_and_alone_where_it_is_named(project, capsys):
+    root, build, paths = project
+    for name in ("cascades", "speech"):
+        (root / "notebooks" / f"{name}.py").write_text(SCRIPT)
+    run(root, build, "smoke", paths, STUDIES, ["speech"])
+    assert not (build / "q1.ipynb").exists() and not (build / "studies/cascades.ipynb").exists()
+    executed = read_notebook(build / "studies" / "speech.ipynb")
+    assert executed.cells[1].outputs[0].text.startswith("studies smoke ")
+    assert runs(build / "studies") == 1
+    run(root, build, "smoke", paths, STUDIES)
+    assert "speech  up to date" in capsys.readouterr().out
+    assert runs(build / "studies") == 2
+    with pytest.raises(RunError, match="no transfer, only cascades, speech"):
+        run(root, build, "smoke", paths, STUDIES, ["transfer"])
+
+
 def test_a_failing_cell_is_shown_and_spoils_nothing(project):
     root, build, paths = project
     write_notebook(new_notebook(), build / "q1.ipynb")
@@ -153,13 +169,15 @@ def test_records_of_other_circumstances_are_forgotten(tmp_path):
         {"id": "other notebook", "notebook": "q2", **here},
         {"id": "other profile", "notebook": "q2", **here, "profile": "smoke"},
         {"id": "other data", "notebook": "q2", **here, "data_sha256": {"a.csv": "2"}},
+        {"id": "other files", "notebook": "speech", **here, "data_sha256": {"b.csv": "2"}},
     ]
     path = tmp_path / "results.json"
     forget_results(path, "q1", here)
     assert not path.exists()
     path.write_text(json.dumps(records))
     forget_results(path, "q1", here)
-    assert [record["id"] for record in json.loads(path.read_text())] == ["other notebook"]
+    kept = [record["id"] for record in json.loads(path.read_text())]
+    assert kept == ["other notebook", "other files"]
 
 
 def test_profiles_are_full_quick_and_smoke(monkeypatch):

@@ -167,6 +167,16 @@ def latency(path, images, runs=200, warmup=20):
     return np.array(seconds[warmup:]) * 1e6
 
 
+def sweeps(path, images, count=10):
+    """Microseconds an image in each of `count` sweeps: float64 (count,).
+
+    A sweep takes the images, float32 (n, 28, 28, 1), one by one on one thread; one more
+    before them is not counted.
+    """
+    runs = latency(path, images, runs=len(images) * count, warmup=len(images))
+    return runs.reshape(count, len(images)).mean(axis=1)
+
+
 def gzip_size(content):
     """Bytes of `content` after `gzip -9` without a name or a time."""
     return len(gzip.compress(content, 9, mtime=0))

@@ -1,6 +1,6 @@
 """Executes each notebook alone, as Colab would: its Python and TensorFlow, an empty folder.
 
-    .venv/bin/python -m tools.colab [q1 q2 ...]
+    .venv/bin/python -m tools.colab [NAME ...]
 
 Makes build/colab/.venv with python3.13 and what Colab has installed, copies each notebook into
 a folder of its own, and runs it there from its first cell, which installs the rest. PROFILE as
@@ -14,7 +14,7 @@ import sys
 import time
 from pathlib import Path
 
-from tools.notebooks import pinned_versions, sources
+from tools.notebooks import notebook_path, pinned_versions, sources
 from tools.progress import minutes
 from tools.run import RunError, data_folder, exit_status, find_data
 
@@ -49,11 +49,14 @@ def main(names):
     python = environment()
     env = {**os.environ, "SIGN_MNIST_DIR": data_folder(find_data(FOLDER / "sample"))}
     env["PROFILE"] = os.environ.get("PROFILE", "smoke")
-    for name in names or [source.stem for source in sources(Path())]:
+    for source in sources(Path()):
+        name = source.stem
+        if names and name not in names:
+            continue
         folder = FOLDER / name
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
-        shutil.copy(f"{name}.ipynb", folder)
+        shutil.copy(notebook_path(source, ""), folder)
         start = time.monotonic()
         command = [python, "-m", "nbconvert", "--to", "notebook", "--execute", "--inplace"]
         done = subprocess.run(

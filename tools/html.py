@@ -1,8 +1,8 @@
-"""Each notebook of the root as a page: the essay, with the helpers' code left out.
+"""Each committed notebook as a page: the essay, with the helpers' code left out.
 
-    .venv/bin/python -m tools.html [q1 q2 ...]
+    .venv/bin/python -m tools.html [NAME ...]
 
-Writes build/html/NAME.html from NAME.ipynb as it is committed.
+Writes build/html/NAME.html.
 """
 
 import sys
@@ -14,7 +14,7 @@ from nbconvert.filters.markdown_mistune import MarkdownWithMath
 from traitlets.config import Config
 
 from toolkit.files import replacing
-from tools.notebooks import HELPERS, read_notebook, sources
+from tools.notebooks import HELPERS, notebook_path, read_notebook, sources
 
 FOLDER = Path("build", "html")
 # the answer boxes are quotes with tables in them, which Jupyter and Colab show as such
@@ -48,10 +48,12 @@ def page(path):
 
 def main(names):
     """Writes the pages of the notebooks with these names, all by default."""
-    for name in names or [source.stem for source in sources(Path())]:
-        target = FOLDER / f"{name}.html"
+    for source in sources(Path()):
+        if names and source.stem not in names:
+            continue
+        target = FOLDER / f"{source.stem}.html"
         with replacing(target) as temporary:
-            temporary.write_text(page(Path(f"{name}.ipynb")), encoding="utf-8")
+            temporary.write_text(page(notebook_path(source, "")), encoding="utf-8")
         print(target)
 
 

@@ -3,7 +3,7 @@
 A script imports from the project's packages; in the notebook each of these imports has become a
 folded cell with what the notebook reaches of that module. Names with "in sight" in the comment
 beside them have their definitions in an open cell instead. Run as a program it brings the
-prose of the notebooks in the root up to date; their code is only replaced by `make publish`,
+prose of the committed notebooks up to date; their code is only replaced by `make publish`,
 which executes it.
 """
 
@@ -13,6 +13,7 @@ import json
 import re
 import sys
 from pathlib import Path
+from typing import NamedTuple
 
 import jupytext
 import nbformat
@@ -38,9 +39,36 @@ HELPERS = {
 }
 
 
-def sources(root):
-    """The scripts notebooks/q*.py of the project in `root`, in order."""
-    return sorted(Path(root, "notebooks").glob("q*.py"))
+class Room(NamedTuple):
+    """Notebooks that are executed, published and tested together, and their places.
+
+    folder: of the notebooks, in which they are executed, with a folder models/ for their files.
+    results: the file of their records. Both below the root of the project, or below build/.
+    """
+
+    folder: str
+    results: str
+
+
+QUESTIONS = Room("", "models/results.json")
+STUDIES = Room("studies", "studies/results.json")
+ROOMS = QUESTIONS, STUDIES
+
+
+def room_of(source):
+    """The room of a script in notebooks/: q1.py, q2.py ... are questions, all else studies."""
+    return QUESTIONS if re.fullmatch(r"q\d+", Path(source).stem) else STUDIES
+
+
+def sources(root, *rooms):
+    """The scripts in notebooks/ of the project in `root` that belong to `rooms`, by default all."""
+    scripts = sorted(Path(root, "notebooks").glob("*.py"))
+    return [script for room in rooms or ROOMS for script in scripts if room_of(script) == room]
+
+
+def notebook_path(source, root):
+    """The place below `root` of the notebook that is made of a script."""
+    return Path(root, room_of(source).folder, f"{Path(source).stem}.ipynb")
 
 
 def build(source):
@@ -181,10 +209,10 @@ def write_notebook(notebook, path):
 
 
 def main(root=Path()):
-    """Refreshes the prose of the notebooks in `root`; 1 if the code of one has changed."""
+    """Refreshes the prose of the notebooks of `root`; 1 if the code of one has changed."""
     status = 0
     for source in sources(root):
-        path = Path(root, f"{source.stem}.ipynb")
+        path = notebook_path(source, root)
         built = build(source)
         committed = read_notebook(path) if path.exists() else None
         if committed is None:

@@ -7,11 +7,12 @@ from pathlib import Path
 from signmnist.data import CANONICAL_SHA256, content_sha256, find_csvs, read_csv
 from toolkit.files import replacing
 from toolkit.results import load_records
-from tools.notebooks import build, read_notebook, same_text, sources
+from tools.notebooks import ROOMS, build, notebook_path, read_notebook, same_text, sources
 from tools.report import refresh_readme
 from tools.run import BUILD, RunError, exit_status, read_profile, run
 
 MAX_BYTES = 2_000_000
+MAX_MODEL_BYTES = 4_000_000
 
 
 def require_canonical(paths):
@@ -28,7 +29,7 @@ def problems(root, target):
     """What speaks against publishing the run in `target`, a list of one message each."""
     found = []
     for source in sources(root):
-        path = Path(target, f"{source.stem}.ipynb")
+        path = notebook_path(source, target)
         notebook = read_notebook(path)
         cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
         stamp = notebook.metadata["signmnist"]
@@ -42,42 +43,49 @@ def problems(root, target):
             found.append(f"{path} is not from a full run on the real data")
         if path.stat().st_size > MAX_BYTES:
             found.append(f"{path} is larger than {MAX_BYTES:,} bytes")
-    for record in load_records(Path(target, "models", "results.json")):
-        if not record["canonical"] or record["profile"] != "full":
-            found.append(f"{record['id']} is not from a full run on the real data")
-        if not Path(target, "models", record["file"]).is_file():
-            found.append(f"{record['id']}: models/{record['file']} is missing")
+    for room in ROOMS:
+        models = Path(target, room.folder, "models")
+        for record in load_records(Path(target, room.results)):
+            if not record["canonical"] or record["profile"] != "full":
+                found.append(f"{record['id']} is not from a full run on the real data")
+            if not record["file"]:
+                if not record.get("sha256"):
+                    found.append(f"{record['id']} has neither a file nor a sha256")
+            elif not (models / record["file"]).is_file():
+                place = Path(room.folder, "models", record["file"])
+                found.append(f"{record['id']}: {place} is missing")
+            elif (models / record["file"]).stat().st_size > MAX_MODEL_BYTES:
+                found.append(f"{record['file']} is larger than {MAX_MODEL_BYTES:,} bytes")
     return found
 
 
-def models_in_use(root, target):
-    """Names of the files of `target`/models that a record or the script of a notebook names."""
-    records = load_records(Path(target, "models", "results.json"))
-    recorded = {"results.json", *(record["file"] for record in records)}
-    scripts = "".join(source.read_text(encoding="utf-8") for source in sources(root))
-    names = sorted(path.name for path in Path(target, "models").iterdir())
-    return [name for name in names if name in recorded or name in scripts]
+def models_in_use(root, target, room):
+    """Names of the model files of a room in `target` that a record or a script names."""
+    names = {record["file"] for record in load_records(Path(target, room.results))}
+    scripts = "".join(source.read_text(encoding="utf-8") for source in sources(root, room))
+    files = sorted(Path(target, room.folder, "models").glob("*"))
+    return [path.name for path in files if path.name in names or path.name in scripts]
 
 
 def install(root, target):
-    """Copies notebooks, models, report and figures of `target` to `root`, each file at once.
+    """Copies notebooks, models, records, report and figures of `target` to `root`, each at once.
 
-    Files of models/ that are not among them are removed.
+    Files of a room's models/ that are not among them are removed.
     """
-    models = models_in_use(root, target)
-    notebooks = [f"{source.stem}.ipynb" for source in sources(root)]
+    names = [str(notebook_path(source, "")) for source in sources(root)]
+    for room in ROOMS:
+        names += [room.results] * Path(target, room.results).exists()
+        models = Path(room.folder, "models")
+        names += [str(models / name) for name in models_in_use(root, target, room)]
     figures = sorted(Path(target, "figures").glob("*.png"))
-    for name in [
-        *(f"models/{model}" for model in models),
-        *notebooks,
-        *(f"figures/{path.name}" for path in figures),
-        "report.md",
-    ]:
+    names += [f"figures/{path.name}" for path in figures]
+    for name in [*dict.fromkeys(names), "report.md"]:
         with replacing(Path(root, name)) as temporary:
             shutil.copyfile(Path(target, name), temporary)
-    for path in Path(root, "models").iterdir():
-        if path.name not in models:
-            path.unlink()
+    for room in ROOMS:
+        for path in Path(root, room.folder, "models").glob("*"):
+            if str(path.relative_to(root)) not in names:
+                path.unlink()
 
 
 def publish(root, target, paths):
@@ -86,13 +94,14 @@ def publish(root, target, paths):
     Raises RunError, with the root as it was, if not.
     """
     require_canonical(paths)
-    run(root, target, "full", paths)
+    for room in ROOMS:
+        run(root, target, "full", paths, room)
     found = problems(root, target)
     if found:
         raise RunError("\n".join(found))
     install(root, target)
     refresh_readme(root)
-    print("published: the notebooks, models/, report.md and the table in README.md")
+    print("published: the notebooks, their models and records, report.md and README.md's tables")
 
 
 def main():

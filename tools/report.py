@@ -1,7 +1,7 @@
-"""Writes report.md and the README's table from models/results.json.
+"""Writes report.md and the README's tables from models/ and studies/results.json.
 
-The prose stands in report.md.j2, written by hand; every figure in it is looked up in the
-records when the report is built.
+The prose stands in report.md.j2 and studies.md.j2, written by hand; every figure in it is
+looked up in the records when the report is built.
 """
 
 import json
@@ -19,7 +19,6 @@ from tools.pictures import write_pictures
 ROOT = Path(__file__).parent.parent
 HEADLINES = "sign_mnist_clustered", "sign_mnist_pruned"
 OTHER_DATA = "NOT Sign Language MNIST: figures from other data"
-TABLE = re.compile(r"(<!-- results -->\n).*?(<!-- /results -->)", re.DOTALL)
 
 
 def template(name):
@@ -153,11 +152,32 @@ def write_report(folder):
     return "\n".join([banner(records), results_table(records).to_string()]).strip()
 
 
+def studies_text(folder):
+    """The records of folder/studies/results.json as a table, a str."""
+    records = load_records(Path(folder, "studies", "results.json"))
+    return "\n".join([banner(records), results_table(records).to_string()]).strip()
+
+
+def studies_table(records):
+    """What the studies show, as Markdown, one row each; only those that have records."""
+    models = {record["id"]: record for record in records}
+    notebooks = {record["notebook"] for record in records}
+    return template("studies.md.j2").render(models=models, notebooks=notebooks).strip()
+
+
+def between_marks(text, name, table):
+    """`text` with `table` between its marks <!-- name --> and <!-- /name -->."""
+    marks = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.DOTALL)
+    return marks.sub(lambda match: f"{match[1]}{table}\n{match[2]}", text)
+
+
 def refresh_readme(root):
-    """Puts the current results between the table marks of root/README.md."""
+    """Puts the current results between the marks of root/README.md."""
     path = Path(root, "README.md")
-    table = markdown_table(results_table(load_records(Path(root, "models", "results.json"))))
-    text = TABLE.sub(lambda match: f"{match[1]}{table}\n{match[2]}", path.read_text())
+    results = results_table(load_records(Path(root, "models", "results.json")))
+    studies = load_records(Path(root, "studies", "results.json"))
+    text = between_marks(path.read_text(), "results", markdown_table(results))
+    text = between_marks(text, "studies", studies_table(studies))
     with replacing(path) as temporary:
         temporary.write_text(text)
 

@@ -1,4 +1,9 @@
-"""Executes the notebooks into build/ and reports their results; the root stays as it is."""
+"""Executes the notebooks into build/ and reports their results; the root stays as it is.
+
+    .venv/bin/python -m tools.run [studies [NAME ...]]
+
+The questions by default; the studies, or those with the given names.
+"""
 
 import json
 import os
@@ -16,8 +21,11 @@ from toolkit.files import DataError, replacing
 from toolkit.results import load_records
 from tools.notebooks import (
     METADATA,
+    QUESTIONS,
+    STUDIES,
     build,
     code_sha256,
+    notebook_path,
     read_notebook,
     same_text,
     sources,
@@ -26,7 +34,7 @@ from tools.notebooks import (
 )
 from tools.pictures import write_pictures
 from tools.progress import Progress, minutes
-from tools.report import write_report
+from tools.report import studies_text, write_report
 from tools.sample import write_sample
 from tools.unfold import SourceError
 
@@ -71,15 +79,19 @@ def data_folder(paths):
     return os.path.commonpath([path.parent for path in paths])
 
 
-def run(root, target, profile, paths):
-    """Executes the notebooks of `root` into the folder `target` and writes the report.
+def run(root, target, profile, paths, room=QUESTIONS, names=()):
+    """Executes the notebooks of a room of `root` into the folder `target` and reports on them.
 
     A notebook that was executed there before, with the same code, profile and data, is
-    not executed again. paths: the two CSVs. Raises RunError when a cell fails.
+    not executed again. paths: the two CSVs. names: of the notebooks, by default all of the
+    room. Raises RunError when a cell fails and for a name that is none.
     """
     start = time.monotonic()
     target = Path(target).resolve()
-    (target / "models").mkdir(parents=True, exist_ok=True)
+    scripts = {script.stem: script for script in sources(root, room)}
+    if unknown := [name for name in names if name not in scripts]:
+        raise RunError(f"there is no {unknown[0]}, only {', '.join(scripts)}")
+    (target / room.folder / "models").mkdir(parents=True, exist_ok=True)
     remove_temporary(target)
     sha256 = {path.name: content_sha256(*read_csv(path)) for path in paths}
     circumstances = {"profile": profile, "data_sha256": sha256}
@@ -89,9 +101,9 @@ def run(root, target, profile, paths):
         "SIGN_MNIST_DIR": data_folder(paths),
         "MPLBACKEND": "module://matplotlib_inline.backend_inline",
     }
-    for source in sources(root):
+    for source in [scripts[name] for name in names or scripts]:
         notebook = build(source)
-        path = target / f"{source.stem}.ipynb"
+        path = notebook_path(source, target)
         stamp = {**circumstances, "code_sha256": code_sha256(notebook)}
         if is_up_to_date(path, stamp):
             executed = read_notebook(path)
@@ -99,15 +111,19 @@ def run(root, target, profile, paths):
                 write_notebook(with_outputs(notebook, executed), path)
             print(f"{source.stem}  up to date (delete {target.name}/ to run it again)")
             continue
-        forget_results(target / "models" / "results.json", source.stem, circumstances)
-        seconds = execute(notebook, source.stem, target, env)
+        forget_results(target / room.results, source.stem, circumstances)
+        seconds = execute(notebook, source.stem, path.parent, env)
         stamp |= {"canonical": sha256 == CANONICAL_SHA256, "seconds": round(seconds)}
         notebook.metadata = {**METADATA, "signmnist": stamp}
         write_notebook(notebook, path)
         print(f"{source.stem}  done in {minutes(seconds)}")
-    write_pictures(target)
-    print(f"\n{write_report(target)}\n")
-    print(f"{minutes(time.monotonic() - start)} in all; notebooks, models and report.md: {target}")
+    if room == QUESTIONS:
+        write_pictures(target)
+        print(f"\n{write_report(target)}\n")
+    else:
+        print(f"\n{studies_text(target)}\n")
+    made = "notebooks, models and report.md" if room == QUESTIONS else "notebooks and models"
+    print(f"{minutes(time.monotonic() - start)} in all; {made}: {target / room.folder}")
 
 
 def half_written(folder):
@@ -133,14 +149,17 @@ def is_up_to_date(path, stamp):
 def forget_results(path, notebook, circumstances):
     """Drops the records that the run of `notebook` will replace, or that don't go with it.
 
-    The former are its own, the latter those of another profile or of other data.
+    The former are its own, the latter those of another profile or of other contents of the
+    same files.
     """
     records = load_records(path)
+    data = circumstances["data_sha256"]
     kept = [
         record
         for record in records
         if record["notebook"] != notebook
-        and all(record[key] == value for key, value in circumstances.items())
+        and record["profile"] == circumstances["profile"]
+        and all(data.get(name, digest) == digest for name, digest in record["data_sha256"].items())
     ]
     if kept != records:
         with replacing(path) as temporary:
@@ -196,11 +215,13 @@ def exit_status(work):
     return 0
 
 
-def main():
-    """Runs all notebooks of the project in the working directory."""
+def main(arguments):
+    """Runs the questions, or the studies, of the project in the working directory."""
     profile = read_profile()
-    run(Path(), BUILD, profile, find_data(BUILD / "sample"))
+    room = STUDIES if arguments[:1] == ["studies"] else QUESTIONS
+    names = arguments[1:] if room == STUDIES else arguments
+    run(Path(), BUILD, profile, find_data(BUILD / "sample"), room, names)
 
 
 if __name__ == "__main__":
-    sys.exit(exit_status(main))
+    sys.exit(exit_status(lambda: main(sys.argv[1:])))

@@ -1,0 +1,23 @@
+"""studies/results.json: the records of the studies, a record for each model in a table."""
+
+import json
+
+from toolkit.files import replacing
+from toolkit.results import FIELDS, load_records
+
+STUDY_FIELDS = (*FIELDS, "pass_seconds", "sha256")
+
+
+def write_records(records, notebook, path):
+    """Puts the records of a study in place of those that it had in the file at `path`.
+
+    records: dicts with any of STUDY_FIELDS; fields they lack are null. The records of other
+    notebooks stay. Raises ValueError, before anything is written, for an unknown field.
+    """
+    for record in records:
+        if unknown := set(record) - set(STUDY_FIELDS):
+            raise ValueError(f"{record.get('id')}: unknown fields {sorted(unknown)}")
+    filled = [{field: record.get(field) for field in STUDY_FIELDS} for record in records]
+    others = [record for record in load_records(path) if record["notebook"] != notebook]
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(others + filled, indent=1) + "\n")
