@@ -1,9 +1,67 @@
-"""The records of the studies."""
+"""The studies, from the sources to the records, and their committed files."""
 
+from pathlib import Path
+
+import numpy as np
 import pytest
+from suite import Suite
 
-from toolkit.results import load_records
+from signmnist.data import CANONICAL_SHA256
+from toolkit.files import file_sha256
+from toolkit.results import accuracy_three_ways, load_records
 from toolkit.studies import STUDY_FIELDS, write_records
+from toolkit.tflite import count_correct, predict_tflite, sizes, sweeps
+from tools.notebooks import STUDIES
+
+ROOT = Path(__file__).parent.parent
+MODELS = ROOT / "studies" / "models"
+RECORDS = {record["id"]: record for record in load_records(ROOT / STUDIES.results)}
+COMMITTED = {name: record for name, record in RECORDS.items() if record["file"]}
+
+
+class TestStudies(Suite):
+    room = STUDIES
+
+
+@pytest.mark.parametrize("record", COMMITTED.values(), ids=COMMITTED)
+def test_a_committed_file_scores_what_its_record_says_three_ways(record, real):
+    path = MODELS / record["file"]
+    found = accuracy_three_ways(predict_tflite(path, real.x_test), real)
+    assert abs(found["correct"] - record["correct"]) <= 2
+    for field in ("accuracy", "accuracy_no_twin", "accuracy_low", "accuracy_high"):
+        assert found[field] == pytest.approx(record[field], abs=0.001)
+    some = slice(0, 2000)
+    read = count_correct(predict_tflite(path, real.x_train[some]), real.y_train[some])
+    assert read / 2000 == pytest.approx(record["train_accuracy"], abs=0.02)
+
+
+@pytest.mark.parametrize("record", COMMITTED.values(), ids=COMMITTED)
+def test_a_committed_file_has_the_bytes_of_its_record(record):
+    path = MODELS / record["file"]
+    assert sizes(path).items() <= record.items()
+    assert file_sha256(path) == record["sha256"]
+
+
+def test_the_records_are_from_the_full_recipe_and_each_file_has_one():
+    files = {path.name for path in MODELS.glob("*")}
+    assert files == {record["file"] for record in COMMITTED.values()} and files
+    for record in RECORDS.values():
+        assert record["data_sha256"] == CANONICAL_SHA256 and record["profile"] == "full"
+        assert (record["file"] is None) == (record["bytes"] > 4_000_000) and record["sha256"]
+
+
+def test_all_twelve_rows_are_there_and_no_cascade_loses_to_its_parts():
+    for base in ("m", "p1", "p2"):
+        for kind in ("drq", "fiq", "f16"):
+            alone = RECORDS[f"cascades_{base}"]["bytes_gzip"]
+            both = RECORDS[f"cascades_{base}_{kind}"]["bytes_gzip"]
+            assert both < alone and both <= RECORDS[f"cascades_m_{kind}"]["bytes_gzip"]
+
+
+def test_sweeps_are_as_many_as_asked_for_and_take_time():
+    record = next(iter(COMMITTED.values()))
+    micros = sweeps(MODELS / record["file"], np.zeros((5, 28, 28, 1), np.float32), count=3)
+    assert micros.shape == (3,) and (micros > 0).all()
 
 
 def test_a_study_replaces_its_own_records_only(tmp_path):

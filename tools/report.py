@@ -119,8 +119,30 @@ def tracks_table(tracks):
     return table.set_index("track")
 
 
+def cascades_table(trials):
+    """benchmarks/cascades.json as a DataFrame, one row a trial, in the order of the trials."""
+    rows = []
+    for trial in trials:
+        one_scale = trial["files"].get("int8, one scale")
+        settings = dict(trial["settings"])
+        what = written(settings.pop("sparsities", ["M"]))
+        told = ", ".join(f"{name.replace('_', ' ')} {written(v)}" for name, v in settings.items())
+        judged = one_scale or trial["files"]["float"]
+        rows.append(
+            {
+                "network": what,
+                "settings": told,
+                "held-out photos": percent(judged["accuracy"]),
+                "gzip bytes, int8": f"{one_scale['bytes_gzip']:,}" if one_scale else "–",
+            }
+        )
+    return pd.DataFrame(rows).set_index("network")
+
+
 def written(value):
     """A setting as text: numbers as short as they are, widths and counts joined."""
+    if isinstance(value, str):
+        return value
     if isinstance(value, list):
         return "-".join(map(written, value))
     return f"{value:g}"
@@ -145,6 +167,8 @@ def write_report(folder):
         figures["race"] = race_table(figures["race"], records)
     if "tracks" in figures:
         figures["tracks"] = tracks_table(figures["tracks"])
+    if "cascades" in figures:
+        figures["cascades"] = cascades_table(figures["cascades"])
     if "four_bits" in figures:
         figures["four_bits"]["mean"] = mean(figures["four_bits"]["test"].values())
     with replacing(Path(folder, "report.md")) as temporary:
