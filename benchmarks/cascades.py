@@ -40,14 +40,14 @@ FIGURES = Path(__file__).with_suffix(".json")
 SETTINGS: dict[str, dict] = {
     "network": {"epochs": 8, "learning_rate": 2e-3, "augmentation": "mild"},
     "end": {
-        # of conv1, conv2, conv3, dense, letters
-        "sparsities": (0.0, 0.6, 0.8, 0.99, 0.8),
-        "epochs": 4,
-        "learning_rate": 2e-3,
+        "sparsities": (0.0, 0.6, 0.8, 0.995, 0.9),  # of conv1, conv2, conv3, dense, letters
+        "initial": 0.5,
+        "block": (4, 1),  # of the dense layer's kernel: inputs, units
+        "epochs": 8,
+        "learning_rate": 6e-3,
         "clusters": 16,
         "clustering_epochs": 1,
-        "clustering_rate": 1e-3,
-        "initial": 0.0,
+        "clustering_rate": 4e-3,
     },
 }
 
@@ -68,7 +68,7 @@ def network(x, y, epochs, learning_rate, augmentation):
 
 
 def end(model, x, y, sparsities, epochs, learning_rate, clusters, clustering_epochs,
-        clustering_rate, initial):  # fmt: skip
+        clustering_rate, initial, block):  # fmt: skip
     """M pruned, and after that clustered with its zeros kept: (pruned, clustered)."""
     names = [layer.name for layer in model.layers if hasattr(layer, "kernel")]
     finish = int(0.6 * epochs * (len(x) // BATCH_SIZE))
@@ -79,7 +79,8 @@ def end(model, x, y, sparsities, epochs, learning_rate, clusters, clustering_epo
             return layer
         start = min(initial, sparsity)
         schedule = pruning.PolynomialDecay(start, sparsity, 0, finish, frequency=finish // 20)
-        return pruning.prune_low_magnitude(layer, pruning_schedule=schedule)
+        size = block if layer.name == "dense" else (1, 1)
+        return pruning.prune_low_magnitude(layer, pruning_schedule=schedule, block_size=size)
 
     wrapped = tf.keras.models.clone_model(model, clone_function=wrap)
     callbacks = [pruning.UpdatePruningStep()]
