@@ -46,11 +46,12 @@ def build_cnn(blocks, kernel=3, stride=1):
     return tf.keras.Model(inputs, layers.Dense(24, name="letters")(x))
 
 
-def build_dense_cnn(widths=(16, 32, 64), dense=384):
+def build_dense_cnn(widths=(16, 32, 64), dense=384, dropout=0.0):
     """A CNN whose first dense layer holds most of its weights: the study of cascades' M.
 
     3x3 convolutions of the given widths (conv1, ...), each with batch normalization and ReLU,
-    2x2 max-pooling between them; then dense layers of `dense` units (dense) and 24 (letters).
+    2x2 max-pooling between them; then dense layers of `dense` units (dense) and 24 (letters),
+    before each of which training drops the share `dropout` of the values.
     Takes (n, 28, 28, 1) in [0, 1] and gives (n, 24) logits.
     """
     inputs = x = layers.Input((28, 28, 1), name="pixels")
@@ -59,7 +60,8 @@ def build_dense_cnn(widths=(16, 32, 64), dense=384):
             x = layers.MaxPooling2D()(x)
         x = layers.Conv2D(width, 3, padding="same", use_bias=False, name=f"conv{i + 1}")(x)
         x = layers.ReLU()(layers.BatchNormalization(name=f"norm{i + 1}")(x))
-    x = layers.Dense(dense, activation="relu", name="dense")(layers.Flatten()(x))
+    x = layers.Dropout(dropout)(layers.Flatten()(x))
+    x = layers.Dropout(dropout)(layers.Dense(dense, activation="relu", name="dense")(x))
     return tf.keras.Model(inputs, layers.Dense(24, name="letters")(x))
 
 
