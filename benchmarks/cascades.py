@@ -40,14 +40,15 @@ FIGURES = Path(__file__).with_suffix(".json")
 SETTINGS: dict[str, dict] = {
     "network": {"epochs": 8, "learning_rate": 2e-3, "augmentation": "mild", "dropout": 0.5},
     "end": {
-        "sparsities": (0.0, 0.6, 0.8, 0.994, 0.93),  # of conv1, conv2, conv3, dense, letters
+        "sparsities": (0.0, 0.6, 0.8, 0.9945, 0.93),  # of conv1, conv2, conv3, dense, letters
         "initial": 0.5,
         "block": (8, 1),  # of the dense layer's kernel: inputs, units
         "epochs": 8,
         "learning_rate": 6e-3,
         "clusters": 16,
         "clustering_epochs": 1,
-        "clustering_rate": 4e-3,
+        "clustering_rate": 1e-3,
+        "centroids": "KMEANS_PLUS_PLUS",
     },
 }
 
@@ -71,7 +72,7 @@ def network(x, y, epochs, learning_rate, augmentation, dropout):
 
 
 def end(model, x, y, sparsities, epochs, learning_rate, clusters, clustering_epochs,
-        clustering_rate, initial, block):  # fmt: skip
+        clustering_rate, centroids, initial, block):  # fmt: skip
     """M pruned, and after that clustered with its zeros kept: (pruned, clustered)."""
     names = [layer.name for layer in model.layers if hasattr(layer, "kernel")]
     finish = int(0.6 * epochs * (len(x) // BATCH_SIZE))
@@ -96,7 +97,7 @@ def end(model, x, y, sparsities, epochs, learning_rate, clusters, clustering_epo
     wrapped = clustering.cluster_weights(
         copy,
         number_of_clusters=clusters,
-        cluster_centroids_init=clustering.CentroidInitialization.LINEAR,
+        cluster_centroids_init=clustering.CentroidInitialization[centroids],
         preserve_sparsity=True,
     )
     fine_tune(wrapped, x, y, clustering_epochs, clustering_rate)
