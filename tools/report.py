@@ -120,13 +120,23 @@ def tracks_table(tracks):
 
 
 def cascades_table(trials):
-    """benchmarks/cascades.json as a DataFrame, one row a trial, in the order of the trials."""
+    """benchmarks/cascades.json as a DataFrame, one row a trial, in the order of the trials.
+
+    The last trial of each recipe is the notebook's; of the others only what differs from it is
+    told.
+    """
+    chosen = {trial["recipe"]: trial["settings"] for trial in trials}
     rows = []
     for trial in trials:
         one_scale = trial["files"].get("int8, one scale")
         settings = dict(trial["settings"])
+        last = chosen[trial["recipe"]]
         what = written(settings.pop("sparsities", ["M"]))
-        told = ", ".join(f"{name.replace('_', ' ')} {written(v)}" for name, v in settings.items())
+        told = ", ".join(
+            f"{name.replace('_', ' ')} {written(value)}"
+            for name, value in settings.items()
+            if trial["settings"] == last or value != last.get(name)
+        )
         judged = one_scale or trial["files"]["float"]
         rows.append(
             {
@@ -142,7 +152,7 @@ def cascades_table(trials):
 def written(value):
     """A setting as text: numbers as short as they are, widths and counts joined."""
     if isinstance(value, str):
-        return value
+        return value.lower().replace("_", " ")
     if isinstance(value, list):
         return "-".join(map(written, value))
     return f"{value:g}"
