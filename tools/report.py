@@ -131,7 +131,7 @@ def cascades_table(trials):
         one_scale = trial["files"].get("int8, one scale")
         settings = dict(trial["settings"])
         last = chosen[trial["recipe"]]
-        what = written(settings.pop("sparsities", ["M"]))
+        what = written(settings.pop("sparsities")) if "sparsities" in settings else "M"
         told = ", ".join(
             f"{name.replace('_', ' ')} {written(value)}"
             for name, value in settings.items()
