@@ -25,10 +25,11 @@ class Suite:
     room: Room
 
     @pytest.fixture(scope="class")
-    def build(self, tmp_path_factory):
+    @classmethod
+    def build(cls, tmp_path_factory):
         target = tmp_path_factory.mktemp("build")
         paths = write_sample(tmp_path_factory.mktemp("sample"), photos=(5, 1))
-        tools.run.run(ROOT, target, "smoke", paths, self.room)
+        tools.run.run(ROOT, target, "smoke", paths, cls.room)
         return target
 
     def notebooks(self, build):

@@ -15,8 +15,9 @@ RECORDS = load_records(ROOT / "models" / "results.json")
 
 @pytest.fixture
 def project(tmp_path):
-    (tmp_path / "models").mkdir()
-    shutil.copy(ROOT / "models" / "results.json", tmp_path / "models")
+    for folder in ("models", "studies"):
+        (tmp_path / folder).mkdir()
+        shutil.copy(ROOT / folder / "results.json", tmp_path / folder)
     shutil.copy(ROOT / "README.md", tmp_path)
     return tmp_path
 
