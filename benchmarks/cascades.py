@@ -9,7 +9,6 @@ benchmarks/cascades.json. The test file is not read. One to three minutes each o
 """
 
 import ast
-import json
 import sys
 import tempfile
 import time
@@ -17,20 +16,20 @@ from pathlib import Path
 
 import tensorflow_model_optimization as tfmot
 
+from benchmarks.tracks import append, fine_tune
 from signmnist.baseline import (
     BATCH_SIZE,
     augment,
     augment_mildly,
     build_dense_cnn,
-    compile_cnn,
     load_or_train,
 )
-from signmnist.data import load_sign_mnist
+from signmnist.data import TRAIN_CSV, load_sign_mnist
 from signmnist.splits import group_split
 from toolkit.files import replacing
 from toolkit.runtime import use_keras_2
 from toolkit.tflite import count_correct, predict_tflite, save_tflite, sizes
-from toolkit.training import accuracy, train
+from toolkit.training import accuracy
 
 use_keras_2()
 import tensorflow as tf
@@ -51,13 +50,6 @@ SETTINGS: dict[str, dict] = {
         "centroids": "KMEANS_PLUS_PLUS",
     },
 }
-
-
-def fine_tune(model, x, y, epochs, learning_rate, augmentation=augment_mildly, callbacks=()):
-    """Trains as the notebook does."""
-    compile_cnn(model, len(x), epochs, learning_rate)
-    settings = {"seed": 0, "batch_size": BATCH_SIZE, "augment": augmentation}
-    return train(model, x, y, epochs=epochs, name="cascade", callbacks=callbacks, **settings)
 
 
 def network(x, y, epochs, learning_rate, augmentation, dropout):
@@ -88,7 +80,7 @@ def end(model, x, y, sparsities, epochs, learning_rate, clusters, clustering_epo
 
     wrapped = tf.keras.models.clone_model(model, clone_function=wrap)
     callbacks = [pruning.UpdatePruningStep()]
-    fine_tune(wrapped, x, y, epochs, learning_rate, callbacks=callbacks)
+    fine_tune(wrapped, x, y, epochs, learning_rate, augment_mildly, callbacks)
     pruned = pruning.strip_pruning(wrapped)
     if not clusters:
         return pruned, pruned
@@ -100,7 +92,7 @@ def end(model, x, y, sparsities, epochs, learning_rate, clusters, clustering_epo
         cluster_centroids_init=clustering.CentroidInitialization[centroids],
         preserve_sparsity=True,
     )
-    fine_tune(wrapped, x, y, clustering_epochs, clustering_rate)
+    fine_tune(wrapped, x, y, clustering_epochs, clustering_rate, augment_mildly)
     return pruned, clustering.strip_clustering(wrapped)
 
 
@@ -126,7 +118,7 @@ def main(recipe, given):
     x_held_out, y_held_out = data.x_train[held_out], data.y_train[held_out]
     start = time.perf_counter()
     found = {}
-    path = Path(f"checkpoints/held_out-{data.sha256['sign_mnist_train.csv'][:12]}/cascades.keras")
+    path = Path(f"checkpoints/held_out-{data.sha256[TRAIN_CSV][:12]}/cascades.keras")
     if recipe == "network":
         model, _ = network(x, y, **settings)
         if settings == SETTINGS["network"]:
@@ -148,10 +140,7 @@ def main(recipe, given):
                 }
     figures = {"recipe": recipe, "settings": settings, "files": found}
     figures["seconds"] = round(time.perf_counter() - start)
-    print(f"\n{figures}", flush=True)
-    saved = json.loads(FIGURES.read_text()) if FIGURES.exists() else []
-    with replacing(FIGURES) as temporary:
-        temporary.write_text(json.dumps([*saved, figures], indent=1) + "\n")
+    append(figures, FIGURES)
 
 
 if __name__ == "__main__":

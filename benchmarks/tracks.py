@@ -58,10 +58,10 @@ SETTINGS: dict[str, dict] = {
 
 
 def fine_tune(model, x, y, epochs, learning_rate, augmentation=augment, callbacks=()):
-    """Trains as the notebooks do."""
+    """Trains as the notebooks do. Returns the history."""
     compile_cnn(model, len(x), epochs, learning_rate)
     settings = {"seed": 0, "batch_size": BATCH_SIZE, "augment": augmentation}
-    train(model, x, y, epochs=epochs, name="track", callbacks=callbacks, **settings)
+    return train(model, x, y, epochs=epochs, name="track", callbacks=callbacks, **settings)
 
 
 def compact(x, y, teacher, _, blocks, epochs, learning_rate, seed):
@@ -124,6 +124,14 @@ def race(x, y, teacher, student, **settings):
 TRACKS = {track.__name__: track for track in (compact, clustered, pruned, grid, race)}
 
 
+def append(figures, path):
+    """Prints the figures of a trial, a dict, and adds them to the list in the JSON file `path`."""
+    print(f"\n{figures}", flush=True)
+    saved = json.loads(path.read_text()) if path.exists() else []
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps([*saved, figures], indent=1) + "\n")
+
+
 def main(track, given):
     settings = SETTINGS[track] | {key: ast.literal_eval(value) for key, value in given.items()}
     (x, y), judged, teacher, student = held_out(load_sign_mnist())
@@ -134,10 +142,7 @@ def main(track, given):
     seconds = round(time.perf_counter() - start)
     figures = {"track": track, "settings": settings, "seconds": seconds}
     figures["files"] = {kind: score(content, *judged) for kind, content in files.items()}
-    print(f"\n{figures}", flush=True)
-    saved = json.loads(FIGURES.read_text()) if FIGURES.exists() else []
-    with replacing(FIGURES) as temporary:
-        temporary.write_text(json.dumps([*saved, figures], indent=1) + "\n")
+    append(figures, FIGURES)
 
 
 if __name__ == "__main__":

@@ -14,9 +14,9 @@ import sys
 import time
 from pathlib import Path
 
-from tools.notebooks import notebook_path, pinned_versions, sources
+from tools.notebooks import notebook_path, pinned_versions
 from tools.progress import minutes
-from tools.run import RunError, data_folder, exit_status, find_data
+from tools.run import RunError, data_folder, exit_status, find_data, named_sources
 
 FOLDER = Path("build", "colab")
 PYTHON = os.environ.get("COLAB_PYTHON", "python3.13")
@@ -49,10 +49,8 @@ def main(names):
     python = environment()
     env = {**os.environ, "SIGN_MNIST_DIR": data_folder(find_data(FOLDER / "sample"))}
     env["PROFILE"] = os.environ.get("PROFILE", "smoke")
-    for source in sources(Path()):
+    for source in named_sources(Path(), names):
         name = source.stem
-        if names and name not in names:
-            continue
         folder = FOLDER / name
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)

@@ -14,7 +14,8 @@ from nbconvert.filters.markdown_mistune import MarkdownWithMath
 from traitlets.config import Config
 
 from toolkit.files import replacing
-from tools.notebooks import HELPERS, notebook_path, read_notebook, sources
+from tools.notebooks import HELPERS, notebook_path, read_notebook
+from tools.run import exit_status, named_sources
 
 FOLDER = Path("build", "html")
 # the answer boxes are quotes with tables in them, which Jupyter and Colab show as such
@@ -48,9 +49,7 @@ def page(path):
 
 def main(names):
     """Writes the pages of the notebooks with these names, all by default."""
-    for source in sources(Path()):
-        if names and source.stem not in names:
-            continue
+    for source in named_sources(Path(), names):
         target = FOLDER / f"{source.stem}.html"
         with replacing(target) as temporary:
             temporary.write_text(page(notebook_path(source, "")), encoding="utf-8")
@@ -58,4 +57,4 @@ def main(names):
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    sys.exit(exit_status(lambda: main(sys.argv[1:])))

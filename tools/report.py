@@ -183,12 +183,11 @@ def write_report(folder):
         figures["four_bits"]["mean"] = mean(figures["four_bits"]["test"].values())
     with replacing(Path(folder, "report.md")) as temporary:
         temporary.write_text(render(records, figures))
-    return "\n".join([banner(records), results_table(records).to_string()]).strip()
+    return results_text(records)
 
 
-def studies_text(folder):
-    """The records of folder/studies/results.json as a table, a str."""
-    records = load_records(Path(folder, "studies", "results.json"))
+def results_text(records):
+    """The records as a table under their banner, a str."""
     return "\n".join([banner(records), results_table(records).to_string()]).strip()
 
 

@@ -34,7 +34,7 @@ from tools.notebooks import (
 )
 from tools.pictures import write_pictures
 from tools.progress import Progress, minutes
-from tools.report import studies_text, write_report
+from tools.report import results_text, write_report
 from tools.sample import write_sample
 from tools.unfold import SourceError
 
@@ -79,6 +79,17 @@ def data_folder(paths):
     return os.path.commonpath([path.parent for path in paths])
 
 
+def named_sources(root, names, *rooms):
+    """Those of `sources(root, *rooms)` with these names, all where there are none.
+
+    Raises RunError for a name that no script has.
+    """
+    scripts = {script.stem: script for script in sources(root, *rooms)}
+    if unknown := [name for name in names if name not in scripts]:
+        raise RunError(f"there is no {unknown[0]}, only {', '.join(scripts)}")
+    return [scripts[name] for name in names or scripts]
+
+
 def run(root, target, profile, paths, room=QUESTIONS, names=()):
     """Executes the notebooks of a room of `root` into the folder `target` and reports on them.
 
@@ -88,9 +99,7 @@ def run(root, target, profile, paths, room=QUESTIONS, names=()):
     """
     start = time.monotonic()
     target = Path(target).resolve()
-    scripts = {script.stem: script for script in sources(root, room)}
-    if unknown := [name for name in names if name not in scripts]:
-        raise RunError(f"there is no {unknown[0]}, only {', '.join(scripts)}")
+    scripts = named_sources(root, names, room)
     (target / room.folder / "models").mkdir(parents=True, exist_ok=True)
     remove_temporary(target)
     sha256 = {path.name: content_sha256(*read_csv(path)) for path in paths}
@@ -101,7 +110,7 @@ def run(root, target, profile, paths, room=QUESTIONS, names=()):
         "SIGN_MNIST_DIR": data_folder(paths),
         "MPLBACKEND": "module://matplotlib_inline.backend_inline",
     }
-    for source in [scripts[name] for name in names or scripts]:
+    for source in scripts:
         notebook = build(source)
         path = notebook_path(source, target)
         stamp = {**circumstances, "code_sha256": code_sha256(notebook)}
@@ -121,7 +130,7 @@ def run(root, target, profile, paths, room=QUESTIONS, names=()):
         write_pictures(target)
         print(f"\n{write_report(target)}\n")
     else:
-        print(f"\n{studies_text(target)}\n")
+        print(f"\n{results_text(load_records(target / room.results))}\n")
     made = "notebooks, models and report.md" if room == QUESTIONS else "notebooks and models"
     print(f"{minutes(time.monotonic() - start)} in all; {made}: {target / room.folder}")
 

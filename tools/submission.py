@@ -7,7 +7,7 @@ from pathlib import Path
 
 from toolkit.files import replacing
 from tools.hand_in import MODELS, notebook_problems
-from tools.notebooks import QUESTIONS, build, read_notebook, same_text, sources
+from tools.notebooks import QUESTIONS, build, notebook_path, read_notebook, same_text, sources
 from tools.pictures import PICTURES
 from tools.run import RunError, exit_status
 
@@ -29,7 +29,7 @@ def problems(root):
     """What keeps the notebooks and models in `root` from being handed in, a list of str."""
     found = []
     for source in sources(root, QUESTIONS):
-        path = Path(root, f"{source.stem}.ipynb")
+        path = notebook_path(source, root)
         if not path.exists():
             found.append(f"{path.name} is missing: run `make publish`")
             continue
@@ -55,7 +55,7 @@ def submit(root, target):
 
     with tempfile.TemporaryDirectory() as folder:
         files = [
-            *(Path(root, f"{source.stem}.ipynb") for source in sources(root, QUESTIONS)),
+            *(notebook_path(source, root) for source in sources(root, QUESTIONS)),
             *(Path(root, "models", name) for name in PACKED),
             *write_all(root, folder),
         ]
