@@ -1,8 +1,10 @@
 import pytest
 
 from signmnist.data import load_sign_mnist
+from speech.data import load_speech_commands
 from toolkit.files import DataError
 from tools.sample import write_sample
+from tools.speech_sample import write_speech_sample
 
 
 @pytest.fixture(scope="session")
@@ -27,6 +29,37 @@ def real():
         patch.setattr("signmnist.data.download", lambda folder: None)
         try:
             data = load_sign_mnist()
+        except DataError as error:
+            pytest.skip(f"needs the real data: {error}")
+    if not data.canonical:
+        pytest.skip("needs the real data, and these are not canonical")
+    return data
+
+
+@pytest.fixture(scope="session")
+def speech_sample_folder(tmp_path_factory):
+    return write_speech_sample(tmp_path_factory.mktemp("speech_sample"))
+
+
+@pytest.fixture(scope="session")
+def speech_sample(speech_sample_folder):
+    """The drawn sample of speech as a SpeechCommands."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SPEECH_COMMANDS_DIR", str(speech_sample_folder))
+        return load_speech_commands()
+
+
+@pytest.fixture(scope="session")
+def real_speech():
+    """Speech Commands itself; tests that need it are skipped where it is absent."""
+
+    def unreachable(folder):
+        raise DataError("tests download nothing.")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("speech.data.download", unreachable)
+        try:
+            data = load_speech_commands()
         except DataError as error:
             pytest.skip(f"needs the real data: {error}")
     if not data.canonical:

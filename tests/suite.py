@@ -6,10 +6,39 @@ import pytest
 
 import tools.run
 from toolkit.results import load_records
+from toolkit.tflite import open_tflite
+from tools.datasets import data_set_of, data_sets_of
 from tools.notebooks import Room, notebook_path, read_notebook, sources
 from tools.sample import write_sample
+from tools.speech_sample import write_speech_sample
 
 ROOT = Path(__file__).parent.parent
+SMALL_SAMPLES = {
+    "signmnist": lambda folder: write_sample(folder, photos=(5, 1)),
+    "speech": lambda folder: write_speech_sample(folder, clips=(6, 2, 2)),
+}
+
+
+def committed(sha256, *rooms):
+    """Parameters (path, record) for the committed models of `rooms` that read these data.
+
+    sha256: as in their records; the large files of the studies are not committed.
+    """
+    return [
+        pytest.param(ROOT / room.folder / "models" / record["file"], record, id=record["id"])
+        for room in rooms
+        for record in load_records(ROOT / room.results)
+        if record["file"] and record["data_sha256"] == sha256
+    ]
+
+
+def speech_inputs(path, waves):
+    """What the .tflite at `path` takes for clips int16 (n, 8000): waves or features, float32."""
+    from speech.features import as_float, features, level  # TensorFlow, which few tests need
+
+    shape = open_tflite(path).get_input_details()[0]["shape"][1:]
+    inputs = level(as_float(waves)).numpy() if 8000 in shape else features(waves)
+    return inputs.reshape(len(waves), *shape)
 
 
 def outputs(path):
@@ -28,8 +57,11 @@ class Suite:
     @classmethod
     def build(cls, tmp_path_factory):
         target = tmp_path_factory.mktemp("build")
-        paths = write_sample(tmp_path_factory.mktemp("sample"), photos=(5, 1))
-        tools.run.run(ROOT, target, "smoke", paths, cls.room)
+        folders = {}
+        for data_set in data_sets_of(sources(ROOT, cls.room)):
+            folders[data_set.package] = tmp_path_factory.mktemp(data_set.package)
+            SMALL_SAMPLES[data_set.package](folders[data_set.package])
+        tools.run.run(ROOT, target, "smoke", folders, cls.room)
         return target
 
     def notebooks(self, build):
@@ -43,9 +75,9 @@ class Suite:
             assert sum("image/png" in o.get("data", {}) for o in produced) >= 5
 
     def test_figures_from_the_sample_carry_the_banner_wherever_they_are_shown(self, build):
-        for path in self.notebooks(build):
-            text = "".join(o.get("text", "") for o in outputs(path))
-            assert "NOT Sign Language MNIST" in text
+        for source in sources(ROOT, self.room):
+            text = "".join(o.get("text", "") for o in outputs(notebook_path(source, build)))
+            assert f"NOT {data_set_of(source).title}" in text
         assert all(not record["canonical"] for record in load_records(build / self.room.results))
 
     def test_every_record_has_its_file_and_nothing_is_left_over(self, build):

@@ -4,7 +4,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from suite import committed, speech_inputs
 
+import speech.data
 from signmnist.baseline import build_cnn  # noqa: F401  (Keras 2 before the models load)
 from signmnist.data import CANONICAL_SHA256
 from signmnist.perturb import survival
@@ -24,26 +26,34 @@ RECORDS = {record["id"]: record for record in load_records(MODELS / "results.jso
 Q1 = ("float", "dynamic range", "float16", "int8", "QAT int8", "int16x8", "int16x8, 32-bit biases")
 
 
-# of the questions and of the studies, whose large files are not committed
-COMMITTED = [
-    pytest.param(ROOT / room.folder / "models" / record["file"], record, id=record["id"])
-    for room in ROOMS
-    for record in load_records(ROOT / room.results)
-    if record["file"]
-]
+SIGN_MODELS = committed(CANONICAL_SHA256, *ROOMS)
+SPEECH_MODELS = committed(speech.data.CANONICAL_SHA256, *ROOMS)
 
 
-@pytest.mark.parametrize("path, record", COMMITTED)
-def test_a_committed_model_scores_what_its_record_says_three_ways(path, record, real):
-    found = accuracy_three_ways(predict_tflite(path, real.x_test), real)
-    # another processor's float kernels may round one or two borderline images differently
+def assert_scores(scores, record, data):
+    """That a model with these scores of the test set has earned the accuracies of its record."""
+    found = accuracy_three_ways(scores, data)
+    # another processor's float kernels may round one or two borderline inputs differently
     assert abs(found["correct"] - record["correct"]) <= 2
     for field in ("accuracy", "accuracy_no_twin", "accuracy_low", "accuracy_high"):
         assert found[field] == pytest.approx(record[field], abs=0.001)
-    assert record["total"] == 7172 and record["accuracy"] == record["correct"] / 7172
+    assert record["total"] == found["total"]
+    assert record["accuracy"] == record["correct"] / record["total"]
 
 
-@pytest.mark.parametrize("path, record", COMMITTED)
+@pytest.mark.parametrize("path, record", SIGN_MODELS)
+def test_a_committed_model_scores_what_its_record_says_three_ways(path, record, real):
+    assert_scores(predict_tflite(path, real.x_test), record, real)
+    assert record["total"] == 7172
+
+
+@pytest.mark.parametrize("path, record", SPEECH_MODELS)
+def test_a_model_of_speech_scores_what_its_record_says_three_ways(path, record, real_speech):
+    inputs = speech_inputs(path, real_speech.testing.waves)
+    assert_scores(predict_tflite(path, inputs), record, real_speech)
+
+
+@pytest.mark.parametrize("path, record", [*SIGN_MODELS, *SPEECH_MODELS])
 def test_a_committed_model_has_the_bytes_of_its_record(path, record):
     assert sizes(path).items() <= record.items()
 

@@ -278,8 +278,23 @@ def test_a_name_may_mean_one_thing_only(project):
 
 def test_an_imported_name_may_not_be_assigned(project):
     script = project / "notebooks" / "q1.py"
-    script.write_text("# %%\nmath = 5\nnames = [area for area in 'ab']\n")
+    imports = "# %%\nfrom signmnist.shapes import ring\n"
+    script.write_text(imports + "math = 5\nnames = [area for area in 'ab']\n")
     assert clashes(project) == ["shapes.py and q1.py both define `math`"]
+
+
+def test_names_of_two_data_sets_never_meet(project):
+    (project / "speech").mkdir()
+    (project / "speech" / "sounds.py").write_text("def area():\n    return 0\n")
+    assert clashes(project) == []
+    script = project / "notebooks" / "listening.py"
+    script.write_text("# %%\nfrom speech.sounds import area\n\nring = area\n")
+    assert clashes(project) == []
+    script.write_text(script.read_text() + "TWO, area = 3, 4\n")
+    assert clashes(project) == [
+        "numbers.py and listening.py both define `TWO`",
+        "sounds.py and listening.py both define `area`",
+    ]
 
 
 def test_no_names_clash_in_this_project():

@@ -5,12 +5,15 @@ import json
 import pytest
 from nbformat.v4 import new_output
 
+import speech.data
 import tools.publish
 from signmnist.data import CANONICAL_SHA256, COLUMNS, TEST_CSV, TRAIN_CSV
+from speech.data import read_clips
 from toolkit.files import file_sha256
 from tools.notebooks import QUESTIONS, STUDIES, build, read_notebook, write_notebook
 from tools.publish import main, problems, publish
 from tools.run import RunError
+from tools.speech_sample import write_speech_sample
 
 RECORD = {
     "id": "int8",
@@ -30,8 +33,7 @@ def project(tmp_path, monkeypatch):
     (root / "notebooks" / "q1.py").write_text("# %%\nprint('base.keras')\n")
     (root / "models" / "old.tflite").write_text("old")
     (root / "q1.ipynb").write_text("old")
-    paths = [root / "data" / TRAIN_CSV, root / "data" / TEST_CSV]
-    for label, path in enumerate(paths):
+    for label, path in enumerate([root / "data" / TRAIN_CSV, root / "data" / TEST_CSV]):
         path.write_text(",".join(COLUMNS) + f"\n{label}" + 784 * ",7" + "\n")
         monkeypatch.setitem(CANONICAL_SHA256, path.name, file_sha256(path))
     (target / "models" / "results.json").write_text(json.dumps([RECORD]))
@@ -46,13 +48,13 @@ def project(tmp_path, monkeypatch):
     calls = []
     monkeypatch.setattr(tools.publish, "run", lambda *arguments: calls.append(arguments))
     monkeypatch.setattr(tools.publish, "refresh_readme", lambda root: None)
-    return root, target, paths, calls
+    return root, target, {"signmnist": root / "data"}, calls
 
 
 def test_a_good_run_replaces_notebooks_models_and_report(project):
-    root, target, paths, calls = project
-    publish(root, target, paths)
-    assert calls == [(root, target, "full", paths, room) for room in (QUESTIONS, STUDIES)]
+    root, target, folders, calls = project
+    publish(root, target, folders)
+    assert calls == [(root, target, "full", folders, room) for room in (QUESTIONS, STUDIES)]
     assert (root / "q1.ipynb").read_bytes() == (target / "q1.ipynb").read_bytes()
     assert (root / "report.md").read_text() == "the report"
     models = {path.name for path in (root / "models").iterdir()}
@@ -60,12 +62,34 @@ def test_a_good_run_replaces_notebooks_models_and_report(project):
 
 
 def test_other_data_are_refused_before_anything_is_done(project):
-    root, target, paths, calls = project
-    paths[1].write_text(paths[1].read_text().replace(",7\n", ",8\n"))
+    root, target, folders, calls = project
+    path = root / "data" / TEST_CSV
+    path.write_text(path.read_text().replace(",7\n", ",8\n"))
     with pytest.raises(RunError, match=TEST_CSV):
-        publish(root, target, paths)
+        publish(root, target, folders)
     assert not calls
     assert (root / "q1.ipynb").read_text() == "old"
+
+
+def test_each_data_set_that_a_notebook_uses_must_be_the_real_one(project, monkeypatch):
+    root, target, folders, calls = project
+    folders["speech"] = write_speech_sample(root / "clips", clips=(1, 1, 1))
+    (root / "speech").mkdir()
+    (root / "speech" / "words.py").write_text("WORDS = 9\n")
+    script = root / "notebooks" / "listening.py"
+    script.write_text("# %%\nfrom speech.words import WORDS\n\nprint(WORDS)\n")
+    with pytest.raises(RunError, match="speech-commands-8khz in .*clips is not that of Speech"):
+        publish(root, target, folders)
+    assert not calls
+    digest = read_clips(folders["speech"])[2]["speech-commands-8khz"]
+    monkeypatch.setitem(speech.data.CANONICAL_SHA256, "speech-commands-8khz", digest)
+    notebook = build(script)
+    for cell in notebook.cells:
+        cell.execution_count = 1
+    notebook.metadata["speech"] = {"profile": "full", "canonical": True}
+    write_notebook(notebook, target / "studies" / "listening.ipynb")
+    publish(root, target, folders)
+    assert (root / "studies" / "listening.ipynb").exists()
 
 
 def test_other_profiles_are_refused(monkeypatch):
@@ -102,10 +126,10 @@ def spoil_notebook(target, change):
     ],
 )
 def test_a_notebook_that_is_not_fit_is_not_published(project, spoil, complaint):
-    root, target, paths, _ = project
+    root, target, folders, _ = project
     spoil_notebook(target, spoil)
     with pytest.raises(RunError, match=complaint):
-        publish(root, target, paths)
+        publish(root, target, folders)
     assert (root / "q1.ipynb").read_text() == "old"
     assert (root / "models" / "old.tflite").exists()
 
@@ -127,7 +151,7 @@ def test_a_record_that_is_not_fit_is_a_problem(project):
 
 
 def test_studies_are_published_with_their_files(project):
-    root, target, paths, calls = project
+    root, target, folders, calls = project
     (root / "notebooks" / "cascades.py").write_text("# %%\nprint('m')\n")
     notebook = build(root / "notebooks" / "cascades.py")
     notebook.cells[0].execution_count = 1
@@ -139,7 +163,7 @@ def test_studies_are_published_with_their_files(project):
     (target / "studies" / "results.json").write_text(json.dumps([record]))
     (root / "studies" / "models").mkdir(parents=True)
     (root / "studies" / "models" / "old.tflite").write_text("old")
-    publish(root, target, paths)
+    publish(root, target, folders)
     assert [call[4] for call in calls] == [QUESTIONS, STUDIES]
     made = {str(path.relative_to(root)) for path in (root / "studies").rglob("*.*")}
     assert made == {

@@ -12,21 +12,14 @@ from pathlib import Path
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
+import speech.data
 import tools.run
 from signmnist.data import COLUMNS, TEST_CSV, TRAIN_CSV
 from toolkit.files import DataError, file_sha256
 from tools.notebooks import STUDIES, read_notebook, write_notebook
 from tools.progress import Progress, minutes
-from tools.run import (
-    RunError,
-    exit_status,
-    find_data,
-    forget_results,
-    read_profile,
-    remove_temporary,
-    run,
-)
-from tools.sample import write_sample
+from tools.run import RunError, exit_status, forget_results, read_profile, remove_temporary, run
+from tools.speech_sample import write_speech_sample
 
 SCRIPT = """\
 # %% [markdown]
@@ -49,16 +42,15 @@ with open("models/runs.txt", "a") as file:
 
 @pytest.fixture
 def project(tmp_path, monkeypatch):
-    """A project of one notebook; its root, its build folder and its data."""
+    """A project of one notebook; its root, its build folder and the folders of its data."""
     monkeypatch.setattr(tools.run, "write_report", lambda target: "the table")
     root, data = tmp_path / "project", tmp_path / "data"
     (root / "notebooks").mkdir(parents=True)
     (root / "notebooks" / "q1.py").write_text(SCRIPT)
     data.mkdir()
-    paths = [data / TRAIN_CSV, data / TEST_CSV]
-    for label, path in enumerate(paths):
-        path.write_text(",".join(COLUMNS) + f"\n{label}" + 784 * ",7" + "\n")
-    return root, root / "build", paths
+    for label, name in enumerate((TRAIN_CSV, TEST_CSV)):
+        (data / name).write_text(",".join(COLUMNS) + f"\n{label}" + 784 * ",7" + "\n")
+    return root, root / "build", {"signmnist": data}
 
 
 def runs(build):
@@ -66,13 +58,14 @@ def runs(build):
 
 
 def test_a_notebook_is_executed_into_build_once(project, capsys):
-    root, build, paths = project
-    run(root, build, "smoke", paths)
+    root, build, folders = project
+    run(root, build, "smoke", folders)
     notebook = read_notebook(build / "q1.ipynb")
-    assert notebook.cells[1].outputs[0].text == f"build smoke {paths[0].parent}\n"
+    assert notebook.cells[1].outputs[0].text == f"build smoke {folders['signmnist']}\n"
     stamp = notebook.metadata["signmnist"]
     assert stamp["profile"] == "smoke" and stamp["canonical"] is False
-    assert stamp["data_sha256"] == {path.name: file_sha256(path) for path in paths}
+    csvs = folders["signmnist"].iterdir()
+    assert stamp["data_sha256"] == {path.name: file_sha256(path) for path in csvs}
     assert set(notebook.metadata.language_info) == {"name"}
     assert {path.name for path in root.iterdir()} == {"notebooks", "build"}
     told = capsys.readouterr().out
@@ -80,40 +73,87 @@ def test_a_notebook_is_executed_into_build_once(project, capsys):
 
     source = root / "notebooks" / "q1.py"
     source.write_text(SCRIPT.replace("The end", "Fin"))
-    run(root, build, "smoke", paths)
+    run(root, build, "smoke", folders)
     assert runs(build) == 1
     assert "q1  up to date" in capsys.readouterr().out
     refreshed = read_notebook(build / "q1.ipynb")
     assert refreshed.cells[2].source == "## Fin"
     assert refreshed.cells[1].outputs == notebook.cells[1].outputs
 
-    run(root, build, "quick", paths)
+    run(root, build, "quick", folders)
     assert runs(build) == 2
 
 
 def test_a_study_is_executed_in_its_own_folder_and_alone_where_it_is_named(project, capsys):
-    root, build, paths = project
+    root, build, folders = project
     for name in ("cascades", "speech"):
         (root / "notebooks" / f"{name}.py").write_text(SCRIPT)
-    run(root, build, "smoke", paths, STUDIES, ["speech"])
+    run(root, build, "smoke", folders, STUDIES, ["speech"])
     assert not (build / "q1.ipynb").exists() and not (build / "studies/cascades.ipynb").exists()
     executed = read_notebook(build / "studies" / "speech.ipynb")
     assert executed.cells[1].outputs[0].text.startswith("studies smoke ")
     assert runs(build / "studies") == 1
-    run(root, build, "smoke", paths, STUDIES)
+    run(root, build, "smoke", folders, STUDIES)
     assert "speech  up to date" in capsys.readouterr().out
     assert runs(build / "studies") == 2
     with pytest.raises(RunError, match="no transfer, only cascades, speech"):
-        run(root, build, "smoke", paths, STUDIES, ["transfer"])
+        run(root, build, "smoke", folders, STUDIES, ["transfer"])
+
+
+def test_each_notebook_is_given_its_own_data_and_keeps_its_own_results(project, tmp_path, capsys):
+    root, build, folders = project
+    folders["speech"] = write_speech_sample(tmp_path / "clips", clips=(1, 1, 1))
+    (root / "speech").mkdir()
+    (root / "speech" / "words.py").write_text("WORDS = 9\n")
+    cascades, listening = root / "notebooks" / "cascades.py", root / "notebooks" / "listening.py"
+    cascades.write_text(SCRIPT)
+    listening.write_text(
+        SCRIPT.replace("SIGN_MNIST_DIR", "SPEECH_COMMANDS_DIR")
+        + "\n# %%\nfrom speech.words import WORDS\n\nprint(WORDS)\n"
+    )
+    run(root, build, "smoke", folders, STUDIES)
+    stamps = {}
+    for source, package in ((cascades, "signmnist"), (listening, "speech")):
+        made = read_notebook(build / "studies" / f"{source.stem}.ipynb")
+        stamps[package] = made.metadata[package]
+        assert not made.metadata.keys() & {"signmnist", "speech"} - {package}
+        assert made.cells[1].outputs[0].text == f"studies smoke {folders[package]}\n"
+        assert made.metadata[package]["canonical"] is False
+    assert stamps["signmnist"]["data_sha256"].keys() == {TRAIN_CSV, TEST_CSV}
+    assert stamps["speech"]["data_sha256"].keys() == speech.data.CANONICAL_SHA256.keys()
+
+    capsys.readouterr()
+    records = [
+        {"id": name, "notebook": name, "profile": "smoke", "data_sha256": stamp["data_sha256"]}
+        for name, stamp in zip(("cascades", "listening"), stamps.values(), strict=True)
+    ]
+    (build / STUDIES.results).write_text(json.dumps(records))
+    write_speech_sample(folders["speech"], seed=1, clips=(1, 1, 1))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tools.run, "results_text", str)
+        run(root, build, "smoke", folders, STUDIES)
+    assert "cascades  up to date" in capsys.readouterr().out
+    assert runs(build / "studies") == 3
+    kept = json.loads((build / STUDIES.results).read_text())
+    assert [record["id"] for record in kept] == ["cascades"]
+
+
+def test_damaged_data_stop_the_run_before_it_starts(project):
+    root, build, folders = project
+    path = folders["signmnist"] / TEST_CSV
+    path.write_bytes(path.read_bytes()[:-1000])
+    with pytest.raises(DataError, match=TEST_CSV):
+        run(root, build, "smoke", folders)
+    assert not build.exists()
 
 
 def test_a_failing_cell_is_shown_and_spoils_nothing(project):
-    root, build, paths = project
+    root, build, folders = project
     write_notebook(new_notebook(), build / "q1.ipynb")
     before = (build / "q1.ipynb").read_bytes()
     (root / "notebooks" / "q1.py").write_text(SCRIPT + "raise ValueError('no hands')\n")
     with pytest.raises(RunError) as error:
-        run(root, build, "smoke", paths)
+        run(root, build, "smoke", folders)
     message = str(error.value)
     assert message.startswith("q1 failed in: The end\n")
     assert "ValueError: no hands" in message and "\x1b" not in message
@@ -123,24 +163,25 @@ def test_a_failing_cell_is_shown_and_spoils_nothing(project):
 
 
 def test_a_kernel_that_dies_is_an_error(project):
-    root, build, paths = project
+    root, build, folders = project
     (root / "notebooks" / "q1.py").write_text("# %%\nimport os\n\nos._exit(9)\n")
     with pytest.raises(RunError, match="q1 failed"):
-        run(root, build, "smoke", paths)
+        run(root, build, "smoke", folders)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_run_takes_its_kernel_with_it(project, number):
-    root, build, paths = project
+    root, build, folders = project
     (root / "notebooks" / "q1.py").write_text(
         "# %%\nimport os, time\n\n"
         "with open('models/pid', 'w') as file:\n    file.write(str(os.getpid()))\n"
         "time.sleep(60)\n"
     )
     program = (
-        "from pathlib import Path\nfrom tools.run import exit_status, run\n"
-        f"paths = [Path(path) for path in {[str(path) for path in paths]}]\n"
-        f"raise SystemExit(exit_status(lambda: run({str(root)!r}, {str(build)!r}, 'smoke', paths)))"
+        "from tools.run import exit_status, run\n"
+        f"arguments = {str(root)!r}, {str(build)!r}, 'smoke'\n"
+        f"folders = {{'signmnist': {str(folders['signmnist'])!r}}}\n"
+        "raise SystemExit(exit_status(lambda: run(*arguments, folders)))"
     )
     process = subprocess.Popen(
         [sys.executable, "-c", program],
@@ -188,45 +229,6 @@ def test_profiles_are_full_quick_and_smoke(monkeypatch):
     monkeypatch.setenv("PROFILE", "fast")
     with pytest.raises(RunError, match="PROFILE=fast.*full, quick, smoke"):
         read_profile()
-
-
-def unreachable():
-    raise DataError("Kaggle did not answer")
-
-
-def test_without_data_and_network_the_sample_is_drawn_and_announced(tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("SIGN_MNIST_DIR", raising=False)
-    monkeypatch.setattr(tools.run, "find_csvs", unreachable)
-    train, test = find_data(tmp_path / "sample")
-    assert train == tmp_path / "sample" / TRAIN_CSV and test.exists()
-    told = capsys.readouterr().out
-    assert "Kaggle did not answer" in told and "DRAWN SAMPLE" in told
-
-
-def test_a_folder_that_was_named_is_never_replaced_by_the_sample(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("SIGN_MNIST_DIR", str(tmp_path / "nowhere"))
-    with pytest.raises(DataError, match="nowhere"):
-        find_data(tmp_path / "sample")
-    assert not (tmp_path / "sample").exists()
-
-
-def test_a_damaged_archive_in_data_is_never_replaced_by_the_sample(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("SIGN_MNIST_DIR", raising=False)
-    (tmp_path / "data").mkdir()
-    (tmp_path / "data" / "archive.zip").write_text("half a download")
-    with pytest.raises(DataError, match="archive.zip"):
-        find_data(tmp_path / "sample")
-
-
-def test_damaged_data_stop_the_run_before_it_starts(tmp_path, monkeypatch):
-    paths = write_sample(tmp_path)
-    paths[1].write_bytes(paths[1].read_bytes()[:-1000])
-    monkeypatch.setenv("SIGN_MNIST_DIR", str(tmp_path))
-    with pytest.raises(DataError, match=TEST_CSV):
-        find_data(tmp_path / "sample")
 
 
 def test_an_error_is_told_without_a_traceback(capsys):

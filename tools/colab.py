@@ -14,9 +14,10 @@ import sys
 import time
 from pathlib import Path
 
+from tools.datasets import data_set_of, find_data
 from tools.notebooks import notebook_path, pinned_versions
 from tools.progress import minutes
-from tools.run import RunError, data_folder, exit_status, find_data, named_sources
+from tools.run import RunError, exit_status, named_sources
 
 FOLDER = Path("build", "colab")
 PYTHON = os.environ.get("COLAB_PYTHON", "python3.13")
@@ -24,6 +25,7 @@ PYTHON = os.environ.get("COLAB_PYTHON", "python3.13")
 COLAB = (
     *(pinned_versions(Path())[name] for name in ("tensorflow", "tf_keras", "numpy")),
     *("pandas", "matplotlib", "scikit-learn", "scipy", "pyarrow"),
+    *("soundfile", "tqdm"),
     *("ipykernel", "nbconvert", "setuptools"),
 )
 
@@ -47,9 +49,16 @@ def environment():
 def main(names):
     """Executes the notebooks with these names, all by default; raises RunError if one fails."""
     python = environment()
-    env = {**os.environ, "SIGN_MNIST_DIR": data_folder(find_data(FOLDER / "sample"))}
-    env["PROFILE"] = os.environ.get("PROFILE", "smoke")
-    for source in named_sources(Path(), names):
+    profile = os.environ.get("PROFILE", "smoke")
+    scripts = named_sources(Path(), names)
+    folders = find_data(scripts, FOLDER / "sample")
+    for source in scripts:
+        data_set = data_set_of(source)
+        env = {
+            **os.environ,
+            "PROFILE": profile,
+            data_set.variable: str(folders[data_set.package]),
+        }
         name = source.stem
         folder = FOLDER / name
         shutil.rmtree(folder, ignore_errors=True)
@@ -62,9 +71,7 @@ def main(names):
         )
         if done.returncode:
             raise RunError(f"{name} failed:\n{done.stderr[-3000:]}")
-        print(
-            f"{name}  alone, {env['PROFILE']} profile: done in {minutes(time.monotonic() - start)}"
-        )
+        print(f"{name}  alone, {profile} profile: done in {minutes(time.monotonic() - start)}")
 
 
 if __name__ == "__main__":

@@ -1,10 +1,11 @@
 """Finds names that would collide once the modules are unfolded into a notebook."""
 
 import ast
+from itertools import combinations
 from pathlib import Path
 
 from tools.notebooks import sources
-from tools.unfold import PACKAGES
+from tools.unfold import PACKAGES, imported_packages
 
 OWN_SCOPE = (ast.Lambda, ast.GeneratorExp, ast.ListComp, ast.SetComp, ast.DictComp)
 
@@ -14,17 +15,19 @@ def clashes(root):
 
     In a notebook its own code and all the helpers share one namespace, so a name must
     mean the same thing in every module, and in each script what it means in the modules.
+    Packages of two data sets never meet in a notebook, and a script meets toolkit and those
+    packages only from which it imports.
     """
-    paths = [path for package in PACKAGES for path in sorted(Path(root, package).glob("*.py"))]
-    modules = {path: meanings(path) for path in paths}
-    scripts = {path: meanings(path) for path in sources(root)}
-    everything = [*modules.items(), *scripts.items()]
+    modules = [path for package in PACKAGES for path in sorted(Path(root, package).glob("*.py"))]
+    packages = {path: {"toolkit", path.parent.name} for path in modules}
+    packages |= {path: {"toolkit"} | imported_packages(path) for path in sources(root)}
+    names = {path: meanings(path) for path in packages}
     return [
         f"{path.name} and {other.name} both define `{name}`"
-        for i, (path, names) in enumerate(modules.items())
-        for other, others in everything[i + 1 :]
-        for name in sorted(names.keys() & others.keys())
-        if names[name] != others[name]
+        for path, other in combinations(packages, 2)
+        if path in modules and path.parent.name in packages[other]
+        for name in sorted(names[path].keys() & names[other].keys())
+        if names[path][name] != names[other][name]
     ]
 
 

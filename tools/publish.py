@@ -4,9 +4,9 @@ import shutil
 import sys
 from pathlib import Path
 
-from signmnist.data import CANONICAL_SHA256, content_sha256, find_csvs, read_csv
 from toolkit.files import replacing
 from toolkit.results import load_records
+from tools.datasets import data_set_of, data_sets_of
 from tools.notebooks import ROOMS, build, notebook_path, read_notebook, same_text, sources
 from tools.report import refresh_readme
 from tools.run import BUILD, RunError, exit_status, read_profile, run
@@ -15,13 +15,13 @@ MAX_BYTES = 2_000_000
 MAX_MODEL_BYTES = 4_000_000
 
 
-def require_canonical(paths):
-    """Raises RunError, naming the file, unless the CSVs hold Kaggle's labels and pixels."""
-    for path in paths:
-        digest = content_sha256(*read_csv(path))
-        if digest != CANONICAL_SHA256[path.name]:
+def require_canonical(data_set, folder):
+    """Raises RunError, naming what differs, unless a folder holds the real data of a DataSet."""
+    for name, digest in data_set.identify(folder).items():
+        if digest != data_set.canonical_sha256[name]:
             raise RunError(
-                f"{path} does not hold Kaggle's data, its sha256 is {digest}: nothing is published"
+                f"{name} in {folder} is not that of {data_set.title}, its sha256 is {digest}: "
+                "nothing is published"
             )
 
 
@@ -32,7 +32,7 @@ def problems(root, target):
         path = notebook_path(source, target)
         notebook = read_notebook(path)
         cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
-        stamp = notebook.metadata["signmnist"]
+        stamp = notebook.metadata[data_set_of(source).package]
         if not same_text(build(source), notebook):
             found.append(f"{path} has other cells than {source}")
         if any(cell.execution_count is None for cell in cells):
@@ -88,14 +88,16 @@ def install(root, target):
                 path.unlink()
 
 
-def publish(root, target, paths):
-    """Runs everything on the CSVs at `paths` and, if all is well, replaces the root's files.
+def publish(root, target, folders):
+    """Runs everything on the data in `folders` and, if all is well, replaces the root's files.
 
-    Raises RunError, with the root as it was, if not.
+    folders: of the data sets that the notebooks use, by package. Raises RunError, with the root
+    as it was, if not all is well.
     """
-    require_canonical(paths)
+    for data_set in data_sets_of(sources(root)):
+        require_canonical(data_set, folders[data_set.package])
     for room in ROOMS:
-        run(root, target, "full", paths, room)
+        run(root, target, "full", folders, room)
     found = problems(root, target)
     if found:
         raise RunError("\n".join(found))
@@ -109,7 +111,8 @@ def main():
     profile = read_profile()
     if profile != "full":
         raise RunError(f"PROFILE={profile}: only full runs are published")
-    publish(Path(), BUILD, [path.resolve() for path in find_csvs()])
+    data_sets = data_sets_of(sources(Path()))
+    publish(Path(), BUILD, {data_set.package: data_set.find() for data_set in data_sets})
 
 
 if __name__ == "__main__":

@@ -16,9 +16,9 @@ from pathlib import Path
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, DeadKernelError
 
-from signmnist.data import CANONICAL_SHA256, content_sha256, find_csvs, read_csv
 from toolkit.files import DataError, replacing
 from toolkit.results import load_records
+from tools.datasets import data_set_of, data_sets_of, find_data
 from tools.notebooks import (
     METADATA,
     QUESTIONS,
@@ -35,7 +35,6 @@ from tools.notebooks import (
 from tools.pictures import write_pictures
 from tools.progress import Progress, minutes
 from tools.report import results_text, write_report
-from tools.sample import write_sample
 from tools.unfold import SourceError
 
 PROFILES = ("full", "quick", "smoke")
@@ -54,31 +53,6 @@ def read_profile():
     return profile
 
 
-def find_data(folder):
-    """Paths (train, test) of readable CSVs: the data set, or a sample drawn into `folder`.
-
-    The sample is for machines that cannot reach the data set. Data that somebody put in
-    place, but that are not usable, raise DataError instead.
-    """
-    placed = [*Path("data").glob("*.csv"), *Path("data").glob("*.zip")]
-    try:
-        paths = find_csvs()
-    except DataError as error:
-        if os.environ.get("SIGN_MNIST_DIR") or placed:
-            raise
-        print(error)
-        print("\n*** DRAWN SAMPLE: its figures say nothing about Sign Language MNIST ***\n")
-        paths = write_sample(folder)
-    for path in paths:
-        read_csv(path)
-    return tuple(Path(path).resolve() for path in paths)
-
-
-def data_folder(paths):
-    """The folder in which a notebook finds the CSVs at `paths`, for SIGN_MNIST_DIR."""
-    return os.path.commonpath([path.parent for path in paths])
-
-
 def named_sources(root, names, *rooms):
     """Those of `sources(root, *rooms)` with these names, all where there are none.
 
@@ -90,40 +64,44 @@ def named_sources(root, names, *rooms):
     return [scripts[name] for name in names or scripts]
 
 
-def run(root, target, profile, paths, room=QUESTIONS, names=()):
+def run(root, target, profile, folders, room=QUESTIONS, names=()):
     """Executes the notebooks of a room of `root` into the folder `target` and reports on them.
 
     A notebook that was executed there before, with the same code, profile and data, is
-    not executed again. paths: the two CSVs. names: of the notebooks, by default all of the
-    room. Raises RunError when a cell fails and for a name that is none.
+    not executed again. folders: absolute, of the data sets that the notebooks use, by package.
+    names: of the notebooks, by default all of the room. Raises RunError when a cell fails and
+    for a name that is none, and DataError, before anything is done, for damaged data.
     """
     start = time.monotonic()
     target = Path(target).resolve()
     scripts = named_sources(root, names, room)
+    sha256 = {d.package: d.identify(folders[d.package]) for d in data_sets_of(scripts)}
     (target / room.folder / "models").mkdir(parents=True, exist_ok=True)
     remove_temporary(target)
-    sha256 = {path.name: content_sha256(*read_csv(path)) for path in paths}
-    circumstances = {"profile": profile, "data_sha256": sha256}
-    env = {
-        **os.environ,
-        "PROFILE": profile,
-        "SIGN_MNIST_DIR": data_folder(paths),
-        "MPLBACKEND": "module://matplotlib_inline.backend_inline",
-    }
     for source in scripts:
+        data_set = data_set_of(source)
+        package = data_set.package
+        circumstances = {"profile": profile, "data_sha256": sha256[package]}
         notebook = build(source)
         path = notebook_path(source, target)
         stamp = {**circumstances, "code_sha256": code_sha256(notebook)}
-        if is_up_to_date(path, stamp):
+        if is_up_to_date(path, package, stamp):
             executed = read_notebook(path)
             if not same_text(notebook, executed):
                 write_notebook(with_outputs(notebook, executed), path)
             print(f"{source.stem}  up to date (delete {target.name}/ to run it again)")
             continue
         forget_results(target / room.results, source.stem, circumstances)
+        env = {
+            **os.environ,
+            "PROFILE": profile,
+            data_set.variable: str(folders[package]),
+            "MPLBACKEND": "module://matplotlib_inline.backend_inline",
+        }
         seconds = execute(notebook, source.stem, path.parent, env)
-        stamp |= {"canonical": sha256 == CANONICAL_SHA256, "seconds": round(seconds)}
-        notebook.metadata = {**METADATA, "signmnist": stamp}
+        canonical = sha256[package] == data_set.canonical_sha256
+        stamp |= {"canonical": canonical, "seconds": round(seconds)}
+        notebook.metadata = {**METADATA, package: stamp}
         write_notebook(notebook, path)
         print(f"{source.stem}  done in {minutes(seconds)}")
     if room == QUESTIONS:
@@ -147,11 +125,14 @@ def remove_temporary(folder):
         path.unlink()
 
 
-def is_up_to_date(path, stamp):
-    """Whether the notebook at `path` was executed with this code, profile and data."""
+def is_up_to_date(path, package, stamp):
+    """Whether the notebook at `path` was executed with this code, profile and data.
+
+    package: of its data set, under whose name its metadata keep the stamp.
+    """
     if not path.exists():
         return False
-    made = read_notebook(path).metadata.get("signmnist", {})
+    made = read_notebook(path).metadata.get(package, {})
     return all(made.get(key) == value for key, value in stamp.items())
 
 
@@ -229,7 +210,8 @@ def main(arguments):
     profile = read_profile()
     room = STUDIES if arguments[:1] == ["studies"] else QUESTIONS
     names = arguments[1:] if room == STUDIES else arguments
-    run(Path(), BUILD, profile, find_data(BUILD / "sample"), room, names)
+    folders = find_data(named_sources(Path(), names, room), BUILD / "sample")
+    run(Path(), BUILD, profile, folders, room, names)
 
 
 if __name__ == "__main__":

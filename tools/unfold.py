@@ -8,7 +8,7 @@ import ast
 import symtable
 from pathlib import Path
 
-PACKAGES = "toolkit", "signmnist"
+PACKAGES = "toolkit", "signmnist", "speech"
 IN_SIGHT = "in sight"  # in the comment beside a name that is imported: shown, not folded
 
 
@@ -195,6 +195,12 @@ def package_imports(tree, text, path):
             )
         found.append(node)
     return found
+
+
+def imported_packages(path):
+    """The names of the packages from which the source at `path` imports, a set."""
+    text = Path(path).read_text(encoding="utf-8")
+    return {node.module.split(".")[0] for node in package_imports(parse(text, path), text, path)}
 
 
 def names_in_sight(node, text):

@@ -1,0 +1,140 @@
+"""The networks of the speech studies, and how they are trained."""
+
+from speech.features import alter, as_float, level, mfcc
+from toolkit.runtime import use_keras_2
+from toolkit.training import train
+
+use_keras_2()
+import tensorflow as tf
+
+layers = tf.keras.layers
+
+BATCH_SIZE = 100
+WARM_UP = 200  # updates
+
+
+def build_thesis_cnn(words=9):
+    """The thesis's CNN on the waveform: (n, 8000, 1) in, (n, words) logits out.
+
+    1,611,498 parameters with ten words.
+    """
+    x = inputs = layers.Input((8000, 1), name="waveform")
+    for width, kernel in ((8, 13), (16, 11), (32, 9), (64, 7)):
+        x = layers.Conv1D(width, kernel, activation="relu")(x)
+        x = layers.Dropout(0.3)(layers.MaxPooling1D(3)(x))
+    x = layers.Flatten()(x)
+    for width in (256, 128):
+        x = layers.Dropout(0.3)(layers.Dense(width, activation="relu")(x))
+    return tf.keras.Model(inputs, layers.Dense(words, name="words")(x))
+
+
+def build_thesis_lstm(words=9, dense=48):
+    """The thesis's LSTM of 12 units on the MFCC: (n, 81, 12) in, (n, words) logits out.
+
+    dense: units of the layer behind it, whose number the thesis does not give.
+    """
+    inputs = layers.Input((81, 12), name="mfcc")
+    x = layers.Dense(dense, activation="relu")(layers.LSTM(12)(inputs))
+    return tf.keras.Model(inputs, layers.Dense(words, name="words")(x))
+
+
+def build_wave_cnn():
+    """A CNN on the waveform: (n, 8000, 1) in, (n, 9) logits out; 187,577 parameters.
+
+    Each convolution is followed by batch normalization and ReLU. The first reads 81 samples
+    every 16, as a bank of filters would; at the end stand the mean over time and a dense layer.
+    """
+    x = inputs = layers.Input((8000, 1), name="waveform")
+    for i, (width, kernel, stride, pool) in enumerate(
+        ((48, 81, 16, 1), (64, 9, 4, 1), (96, 5, 1, 2), (128, 5, 1, 2), (160, 3, 1, 1)), 1
+    ):
+        x = layers.Conv1D(width, kernel, stride, padding="same", use_bias=False, name=f"conv{i}")(x)
+        x = layers.ReLU()(layers.BatchNormalization(momentum=0.95, name=f"norm{i}")(x))
+        x = layers.MaxPooling1D(pool)(x) if pool > 1 else x
+    x = layers.GlobalAveragePooling1D()(x)
+    return tf.keras.Model(inputs, layers.Dense(9, name="words")(x))
+
+
+def build_lstm(batch=None, unroll=False):
+    """An LSTM on the MFCC: (n, 81, 12) in, (n, 9) logits out; 64,185 parameters.
+
+    A convolution of stride 2 before it halves the frames; behind it stand the maximum over time
+    and two dense layers. batch: a fixed number of clips, which LiteRT's fused LSTM needs.
+    unroll: whether the recurrence is written out step by step.
+    """
+    x = inputs = layers.Input((81, 12), batch, name="mfcc")
+    x = layers.Conv1D(48, 5, 2, padding="same", use_bias=False, name="conv")(x)
+    x = layers.ReLU()(layers.BatchNormalization(momentum=0.95, name="norm")(x))
+    x = layers.LSTM(96, return_sequences=True, unroll=unroll, name="lstm")(x)
+    x = layers.Dense(48, activation="relu", name="dense")(layers.GlobalMaxPooling1D()(x))
+    return tf.keras.Model(inputs, layers.Dense(9, name="words")(x))
+
+
+def build_frames_cnn(widths, strides=(2, 2, 1, 1, 1), kernel=3):
+    """A small CNN over the frames of the MFCC: (n, 81, 1, 12) in, (n, 9) logits out.
+
+    widths, strides: of the convolutions, each of `kernel` frames, with batch normalization and
+    ReLU. Behind a global average comes a dense layer.
+    """
+    x = inputs = layers.Input((81, 1, 12), name="mfcc")
+    for i, (width, stride) in enumerate(zip(widths, strides, strict=True), 1):
+        x = layers.Conv2D(
+            width, (kernel, 1), (stride, 1), padding="same", use_bias=False, name=f"conv{i}"
+        )(x)
+        x = layers.ReLU()(layers.BatchNormalization(momentum=0.95, name=f"norm{i}")(x))
+    x = layers.GlobalAveragePooling2D()(x)
+    return tf.keras.Model(inputs, layers.Dense(9, name="words")(x))
+
+
+def as_waveform(waves):
+    """Clips float32 (n, 8000) as the CNNs take them: one loudness, (n, 8000, 1)."""
+    return level(waves)[..., None]
+
+
+def altered_waveform(waves, seed):
+    """Clips int16 (n, 8000), `alter`ed, as the CNNs take them. seed: int32 (2,)."""
+    return as_waveform(alter(as_float(waves), seed))
+
+
+def altered_mfcc(waves, seed):
+    """The MFCC of clips int16 (n, 8000) that are `alter`ed first. seed: int32 (2,)."""
+    return mfcc(alter(as_float(waves), seed))
+
+
+def compile_network(model, clips, epochs, learning_rate):
+    """Compiles for training with Adam and cross-entropy.
+
+    The learning rate rises in WARM_UP updates and falls by a cosine to zero; gradients are
+    clipped to a norm of 1. clips: how many the model sees in each of the `epochs`. Returns the
+    model.
+    """
+    steps = max(2, clips // BATCH_SIZE * epochs)
+    warm_up = min(WARM_UP, steps // 2)
+    schedule = tf.keras.optimizers.schedules.CosineDecay(
+        0.0, steps - warm_up, warmup_target=learning_rate, warmup_steps=warm_up
+    )
+    optimizer = tf.keras.optimizers.Adam(schedule, clipnorm=1.0)
+    loss = tf.keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(optimizer, loss, metrics=["accuracy"])
+    return model
+
+
+def train_wave_cnn(clips, epochs, seed=0, augment=altered_waveform, validation=None):
+    """Trains `build_wave_cnn` on Clips. Returns (model, history).
+
+    augment: see `toolkit.training.batches`. validation: see `train`.
+    """
+    tf.keras.utils.set_random_seed(seed)
+    model = compile_network(build_wave_cnn(), len(clips.y), epochs, 3e-3)
+    settings = {"seed": seed, "batch_size": BATCH_SIZE, "augment": augment}
+    settings |= {"epochs": epochs, "name": "wave CNN", "validation": validation}
+    return model, train(model, clips.waves, clips.y, **settings)
+
+
+def train_lstm(clips, epochs, seed=0, augment=altered_mfcc, validation=None):
+    """Trains `build_lstm` on Clips; as `train_wave_cnn`."""
+    tf.keras.utils.set_random_seed(seed)
+    model = compile_network(build_lstm(), len(clips.y), epochs, 3e-3)
+    settings = {"seed": seed, "batch_size": BATCH_SIZE, "augment": augment}
+    settings |= {"epochs": epochs, "name": "LSTM", "validation": validation}
+    return model, train(model, clips.waves, clips.y, **settings)

@@ -1,0 +1,44 @@
+"""Scores of .tflite files for clips, whatever form of input they take."""
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+
+from speech.features import as_float, features, level
+from toolkit.tflite import open_tflite, quantize_input
+
+
+def model_input(waves, shape):
+    """Clips int16 (n, 8000) as float32 in the form that a model takes, without its first axis.
+
+    shape: (8000, 1) for the waveform at one loudness, (81, 12) for the MFCC, (81, 1, 12) for
+    the MFCC as an image of one column.
+    """
+    if tuple(shape) == (8000, 1):
+        return level(as_float(waves)).numpy()[..., None]
+    return features(waves).reshape(-1, *shape)
+
+
+def predict_clips(path, inputs):
+    """Scores of a .tflite file: (n, words), in its output type, for inputs (n, ...).
+
+    Clip by clip, on all cores. What a recurrent operator remembers is reset before each: the
+    fused LSTM of LiteRT would otherwise begin a clip in the state in which it left the last one.
+    """
+
+    def score(part):
+        interpreter = open_tflite(path, threads=1)
+        detail = interpreter.get_input_details()[0]
+        output = interpreter.get_output_details()[0]["index"]
+        scores = []
+        for clip in quantize_input(part, detail):
+            interpreter.reset_all_variables()
+            interpreter.set_tensor(detail["index"], clip[None])
+            interpreter.invoke()
+            scores.append(interpreter.get_tensor(output)[0])
+        return np.array(scores)
+
+    parts = np.array_split(inputs, min(os.cpu_count() or 1, len(inputs)))
+    with ThreadPoolExecutor() as pool:
+        return np.concatenate(list(pool.map(score, parts)))

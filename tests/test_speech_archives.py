@@ -1,0 +1,406 @@
+import base64
+import contextlib
+import csv
+import gzip
+import hashlib
+import io
+import resource
+import tarfile
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import numpy as np
+import pytest
+import soundfile
+from scipy.signal import resample_poly
+
+from speech import archives, data
+from speech.archives import (
+    ARCHIVES,
+    WORDS,
+    build_set,
+    chosen_clips,
+    clip_key,
+    download,
+    fetch,
+    halve_rate,
+    read_wav,
+    selected_keys,
+    speaker_split,
+)
+from speech.selection import SELECTED
+from toolkit.files import DataError
+
+# speakers whom the data set's rule gives to training, validation and testing
+SPEAKERS = {"training": "004ae714", "validation": "099d52ad", "testing": "022cd682"}
+
+
+def wav(seed=0, samples=16000, rate=16000, channels=1):
+    """The bytes of a WAV of noise."""
+    file = io.BytesIO()
+    noise = np.random.default_rng(seed).normal(0, 3000, (samples, channels))
+    soundfile.write(file, noise.astype(np.int16), rate, format="WAV")
+    return file.getvalue()
+
+
+def pack(path, members):
+    """An archive as the official ones are: folders, a licence, and members {"yes/x.wav": bytes}."""
+    with tarfile.open(path, "w:gz") as archive:
+        folder = tarfile.TarInfo("./yes")
+        folder.type = tarfile.DIRTYPE
+        archive.addfile(folder)
+        for name, content in {"LICENSE": b"CC-BY 4.0", **members}.items():
+            member = tarfile.TarInfo(f"./{name}")
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))
+    return path
+
+
+def key_of(name, content):
+    """The key of a member such as "yes/x.wav"."""
+    word, file = name.split("/")
+    return clip_key(word, file, hashlib.sha1(content).hexdigest())
+
+
+@pytest.fixture
+def official(tmp_path):
+    """Three small archives in tmp_path/data, and the keys of the set's clips in them: one clip
+    of each word for each split. The archives hold more than that, as the official ones do."""
+    (tmp_path / "data").mkdir()
+    members: dict[str, dict[str, bytes]] = {release: {} for release in ARCHIVES}
+    keys = set()
+    for seed, word in enumerate(WORDS):
+        release = "v0.02" if word in ("yes", "no", "up", "down") else "v0.01"
+        for number, split in enumerate(("training", "validation")):
+            name = f"{word}/{SPEAKERS[split]}_nohash_0.wav"
+            content = wav(10 * seed + number)
+            members[release][name] = content
+            keys.add(key_of(name, content))
+        name = f"{word}/{SPEAKERS['testing']}_nohash_0.wav"
+        content = wav(10 * seed + 2, samples=12000)
+        members["v0.02 test set"][name] = members["v0.01"][name] = content
+        keys.add(key_of(name, content))
+        members[release][f"{word}/{SPEAKERS['training']}_nohash_1.wav"] = wav(10 * seed + 3)
+    members["v0.01"]["yes/004ae714_nohash_0.wav"] = members["v0.02"]["yes/004ae714_nohash_0.wav"]
+    for other in members.values():
+        other["go/004ae714_nohash_0.wav"] = wav(99)
+        other["_background_noise_/README.md"] = b"noise"
+    paths = [pack(tmp_path / "data" / name, members[release]) for release, name in ARCHIVES.items()]
+    return paths, keys
+
+
+def names_below(folder):
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
+
+
+def test_the_set_is_taken_out_of_the_archives_and_can_be_loaded(official, tmp_path, monkeypatch):
+    paths, keys = official
+    build_set(paths, tmp_path / "data" / "set", keys)
+    assert names_below(tmp_path / "data") == sorted(
+        ["set", "set/clips.csv", *(f"set/{word}.flac" for word in WORDS)]
+    )
+    monkeypatch.setenv("SPEECH_COMMANDS_DIR", str(tmp_path / "data" / "set"))
+    loaded = data.load_speech_commands()
+    for split, speaker in SPEAKERS.items():
+        clips = getattr(loaded, split)
+        assert clips.y.tolist() == list(range(9))
+        assert set(clips.speakers) == {speaker}
+    with open(tmp_path / "data" / "set" / "clips.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert {row["release"] for row in rows if row["split"] == "testing"} == {"v0.02 test set"}
+    assert {row["samples_16khz"] for row in rows if row["split"] == "testing"} == {"12000"}
+    found = {clip_key(row["word"], row["file"], row["sha1_of_wav"]) for row in rows}
+    assert found == keys
+    assert (loaded.testing.waves[:, 6000:] == 0).all()
+    content = wav(10 * WORDS.index("yes"))
+    expected = halve_rate(read_wav(content, "yes"))
+    assert (loaded.training.waves[WORDS.index("yes")] == expected).all()
+
+
+def test_archives_elsewhere_are_kept(official, tmp_path):
+    paths, keys = official
+    build_set(paths, tmp_path / "other" / "set", keys)
+    assert all(path.exists() for path in paths)
+    assert names_below(tmp_path / "other")[0] == "set"
+
+
+def test_a_clip_in_both_releases_is_taken_once(official):
+    (old, new, _), keys = official
+    assert not [row for row, _ in chosen_clips(old, "v0.01", keys) if row["word"] == "yes"]
+    rows = [row for row, _ in chosen_clips(new, "v0.02", keys) if row["word"] == "yes"]
+    assert [row["file"] for row in rows] == ["004ae714_nohash_0.wav", "099d52ad_nohash_0.wav"]
+
+
+def test_a_set_made_anew_takes_the_place_of_the_old_and_of_nothing_else(official, tmp_path):
+    paths, keys = official
+    target = tmp_path / "set"
+    target.mkdir()
+    (target / "clips.csv").write_text("old\n")
+    (target / "notes.txt").write_text("mine\n")
+    build_set(paths, target, keys)
+    assert (target / "clips.csv").read_text().startswith("word,file,split,release")
+    assert (target / "notes.txt").read_text() == "mine\n"
+
+
+def damaged(path, how):
+    """Damages an archive: how it is called in the test below -> what is left of it."""
+    content = path.read_bytes()
+    if how == "truncated":
+        return content[: len(content) // 2]
+    if how == "cut at the end":
+        return content[:-20]
+    if how == "a web page":
+        return b"<!DOCTYPE html><title>Sign in</title>"
+    if how == "no tar inside":
+        return gzip.compress(b"no tar " * 1000)
+    if how == "overwritten":
+        return content[:5000] + bytes(5000) + content[10000:]
+    return b""
+
+
+@pytest.mark.parametrize(
+    "how", ["truncated", "cut at the end", "a web page", "no tar inside", "overwritten", "empty"]
+)
+@pytest.mark.parametrize("which", [0, 2])
+def test_a_damaged_archive_is_named_and_leaves_all_as_it_was(official, tmp_path, how, which):
+    paths, keys = official
+    paths[which].write_bytes(damaged(paths[which], how))
+    before = names_below(tmp_path)
+    with pytest.raises(
+        DataError, match="is damaged or truncated.*Delete it and run again"
+    ) as error:
+        build_set(paths, tmp_path / "data" / "set", keys)
+    assert str(error.value).startswith(str(paths[which]))
+    assert names_below(tmp_path) == before
+
+
+def test_archives_that_lack_a_clip_are_refused(official, tmp_path):
+    paths, keys = official
+    before = names_below(tmp_path)
+    with pytest.raises(DataError, match="hold 27 of the 28 clips.*Delete them and run again"):
+        build_set(paths, tmp_path / "data" / "set", keys | {b"none"})
+    assert names_below(tmp_path) == before
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "is not a WAV file"),
+        (b"version https://git-lfs.github.com/spec/v1\n", "is not a WAV file"),
+        (wav(samples=8000, rate=8000), "8,000 samples in 1 channels at 8,000 Hz"),
+        (wav(channels=2), "16,000 samples in 2 channels"),
+        (wav(samples=16001), "16,001 samples"),
+        (wav(samples=0), "0 samples"),
+    ],
+)
+def test_a_clip_of_another_form_is_named(tmp_path, content, message):
+    name = "yes/004ae714_nohash_0.wav"
+    path = pack(tmp_path / "new.tar.gz", {name: content})
+    with pytest.raises(DataError, match=message) as error:
+        list(chosen_clips(path, "v0.02", {key_of(name, content)}))
+    assert f"new.tar.gz: {name}" in str(error.value)
+    assert "Download its archive again" in str(error.value)
+
+
+@contextlib.contextmanager
+def room_for(size):
+    """Within the block no file can grow beyond `size` bytes, as on a full disk."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.usefixtures("capsys")  # what is printed goes to no file
+@pytest.mark.parametrize("size", [0, 10_000])
+def test_a_full_disk_leaves_the_archives_and_no_set(official, tmp_path, size):
+    paths, keys = official
+    before = names_below(tmp_path)
+    message = "data/set cannot be written .*Make room and run again"
+    with room_for(size), pytest.raises(DataError, match=message):
+        build_set(paths, tmp_path / "data" / "set", keys)
+    assert names_below(tmp_path) == before
+
+
+def test_a_clip_is_read_as_it_stands():
+    file = io.BytesIO()
+    soundfile.write(file, np.array([1, -2, 32767, -32768], np.int16), 16000, format="WAV")
+    samples = read_wav(file.getvalue(), "x")
+    assert samples.dtype == np.int16 and samples.tolist() == [1, -2, 32767, -32768]
+
+
+def test_a_clip_at_half_the_rate_is_the_resampled_one_rounded_and_clipped():
+    samples = np.random.default_rng(0).integers(-32768, 32768, 16000).astype(np.int16)
+    expected = np.round(resample_poly(samples.astype(np.float64), 1, 2)).clip(-32768, 32767)
+    half = halve_rate(samples)
+    assert half.dtype == np.int16 and half.shape == (8000,)
+    assert (half == expected).all()
+    assert {-32768, 32767} <= set(half.tolist())  # noise at full scale overshoots
+
+
+def test_a_constant_stays_one_and_a_short_clip_ends_in_zeros():
+    half = halve_rate(np.full(10001, 1000, np.int16))
+    assert (abs(half[30:4970].astype(int) - 1000) <= 1).all()
+    assert (half[5001:] == 0).all() and half[5000] != 0
+
+
+def test_a_tone_beyond_4_khz_is_not_folded_back():
+    time = np.arange(16000) / 16000
+    low, high = (10000 * np.sin(2 * np.pi * hertz * time) for hertz in (1000, 6000))
+    half = halve_rate((low + high).round().astype(np.int16))
+    error = half - 10000 * np.sin(2 * np.pi * 1000 * time[::2])
+    assert abs(error[50:-50]).max() < 100
+
+
+def test_the_speaker_alone_gives_the_split():
+    for split, speaker in SPEAKERS.items():
+        assert {speaker_split(f"{speaker}_nohash_{i}.wav") for i in range(9)} == {split}
+
+
+def test_about_a_tenth_of_all_speakers_each_is_for_validation_and_testing():
+    splits = [speaker_split(f"{i:08x}_nohash_0.wav") for i in range(2000)]
+    assert 160 < splits.count("validation") < 240 and 160 < splits.count("testing") < 240
+
+
+def test_the_key_of_a_clip_is_of_its_word_its_name_and_its_content():
+    key = clip_key("yes", "004ae714_nohash_0.wav", "76efbb")
+    assert key == hashlib.sha1(b"yes/004ae714_nohash_0.wav 76efbb").digest()[:4]
+    assert selected_keys("YWJjZGVmZ2g=") == {b"abcd", b"efgh"}
+
+
+def test_the_committed_keys_are_13261_in_order():
+    packed = base64.b64decode(SELECTED)
+    keys = [packed[i : i + 4] for i in range(0, len(packed), 4)]
+    assert len(keys) == 13261 == len(set(keys))
+    assert keys == sorted(keys) and len(packed) % 4 == 0
+
+
+def test_the_committed_keys_are_those_of_the_real_clips(real_speech):
+    rows = data.read_list(data.find_clips() / "clips.csv")
+    keys = {clip_key(row["word"], row["file"], row["sha1_of_wav"]) for row in rows}
+    assert keys == selected_keys()
+    for row in rows:
+        assert row["release"] == archives.release_of(row["word"], row["split"])
+
+
+CONTENT = np.random.default_rng(0).bytes(3_000_000)
+
+
+class Server(ThreadingHTTPServer):
+    """A local server at `url`; `ranges` holds the header Range of each request."""
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server_port}"
+        self.ranges: list[str | None] = []
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Serves CONTENT under any name. The address says how: /plain/x as one wishes, /early/x up to
+    2,000,000 bytes, /whole/x without regard to Range, /silent/x without the length in a 416."""
+
+    server: Server
+
+    def do_GET(self):
+        wanted = self.headers["Range"]
+        self.server.ranges.append(wanted)
+        how = self.path.split("/")[1]
+        start = int(wanted[len("bytes=") : -1]) if wanted and how != "whole" else 0
+        if how == "absent":
+            self.send_error(404)
+        elif start >= len(CONTENT):
+            self.send_response(416)
+            if how != "silent":
+                self.send_header("Content-Range", f"bytes */{len(CONTENT)}")
+            self.end_headers()
+        else:
+            self.send_response(206 if start else 200)
+            self.send_header("Content-Length", str(len(CONTENT) - start))
+            self.end_headers()
+            with contextlib.suppress(ConnectionError):  # of those who hang up
+                self.wfile.write(CONTENT[start : 2_000_000 if how == "early" else None])
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def server():
+    with Server() as server:
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        yield server
+        server.shutdown()
+
+
+def test_a_file_is_downloaded_once(server, tmp_path):
+    for _ in range(2):
+        path = fetch(f"{server.url}/plain/x", tmp_path / "x")
+        assert path == tmp_path / "x" and path.read_bytes() == CONTENT
+    assert server.ranges == [None] and names_below(tmp_path) == ["x"]
+
+
+def test_an_interrupted_download_goes_on_where_it_stopped(server, tmp_path):
+    with pytest.raises(DataError, match="/early/x: .*Run it again: it resumes"):
+        fetch(f"{server.url}/early/x", tmp_path / "x")
+    assert names_below(tmp_path) == ["x.part"]
+    assert (tmp_path / "x.part").read_bytes() == CONTENT[:2_000_000]
+    fetch(f"{server.url}/plain/x", tmp_path / "x")
+    assert (tmp_path / "x").read_bytes() == CONTENT
+    assert server.ranges == [None, "bytes=2000000-"] and names_below(tmp_path) == ["x"]
+
+
+def test_a_server_that_sends_all_from_the_start_is_understood(server, tmp_path):
+    (tmp_path / "x.part").write_bytes(CONTENT[:1000])
+    fetch(f"{server.url}/whole/x", tmp_path / "x")
+    assert (tmp_path / "x").read_bytes() == CONTENT
+    assert server.ranges == ["bytes=1000-"]
+
+
+@pytest.mark.parametrize("how", ["plain", "silent"])
+def test_a_part_that_is_all_of_it_is_taken(server, tmp_path, how):
+    (tmp_path / "x.part").write_bytes(CONTENT)
+    fetch(f"{server.url}/{how}/x", tmp_path / "x")
+    assert (tmp_path / "x").read_bytes() == CONTENT and names_below(tmp_path) == ["x"]
+
+
+def test_a_part_of_something_longer_is_refused(server, tmp_path):
+    (tmp_path / "x.part").write_bytes(CONTENT + b"more")
+    with pytest.raises(DataError, match="x.part is no part of http.*Delete it and run again"):
+        fetch(f"{server.url}/plain/x", tmp_path / "x")
+    assert names_below(tmp_path) == ["x.part"]
+
+
+def test_a_file_that_the_server_does_not_have_is_named(server, tmp_path):
+    (tmp_path / "x.part").write_bytes(CONTENT[:1000])
+    with pytest.raises(DataError, match="/absent/x: the server answers 404"):
+        fetch(f"{server.url}/absent/x", tmp_path / "x")
+    assert (tmp_path / "x.part").read_bytes() == CONTENT[:1000]
+    assert names_below(tmp_path) == ["x.part"]
+
+
+def test_no_server_is_named_and_leaves_nothing(server, tmp_path):
+    server.server_close()
+    with pytest.raises(DataError, match="/plain/x: no connection .*Run it again: it resumes"):
+        fetch(f"{server.url}/plain/x", tmp_path / "x")
+    assert names_below(tmp_path) == []
+
+
+@pytest.mark.usefixtures("capsys")
+def test_a_download_that_a_full_disk_stops_goes_on_once_there_is_room(server, tmp_path):
+    with room_for(1_500_000), pytest.raises(DataError, match="x.part: cannot be .* Make room"):
+        fetch(f"{server.url}/plain/x", tmp_path / "x")
+    assert names_below(tmp_path) == ["x.part"]
+    fetch(f"{server.url}/plain/x", tmp_path / "x")
+    assert (tmp_path / "x").read_bytes() == CONTENT
+    assert server.ranges == [None, "bytes=1500000-"]
+
+
+def test_only_the_archives_that_are_missing_are_downloaded(server, tmp_path, monkeypatch):
+    monkeypatch.setattr(archives, "SERVER", f"{server.url}/plain/")
+    (tmp_path / ARCHIVES["v0.01"]).write_text("here")
+    paths = download(tmp_path)
+    assert [path.name for path in paths] == list(ARCHIVES.values())
+    assert paths[0].read_text() == "here"
+    assert paths[1].read_bytes() == paths[2].read_bytes() == CONTENT
