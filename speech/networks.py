@@ -28,10 +28,10 @@ def build_thesis_cnn(words=9):
     return tf.keras.Model(inputs, layers.Dense(words, name="words")(x))
 
 
-def build_thesis_lstm(words=9, dense=48):
+def build_thesis_lstm(words=9, dense=64):
     """The thesis's LSTM of 12 units on the MFCC: (n, 81, 12) in, (n, words) logits out.
 
-    dense: units of the layer behind it, whose number the thesis does not give.
+    dense: units of the layer behind it, whose number the thesis does not give; 2,617 parameters.
     """
     inputs = layers.Input((81, 12), name="mfcc")
     x = layers.Dense(dense, activation="relu")(layers.LSTM(12)(inputs))
@@ -39,7 +39,7 @@ def build_thesis_lstm(words=9, dense=48):
 
 
 def build_wave_cnn():
-    """A CNN on the waveform: (n, 8000, 1) in, (n, 9) logits out; 187,577 parameters.
+    """A CNN on the waveform: (n, 8000, 1) in, (n, 9) logits out; 188,569 parameters.
 
     Each convolution is followed by batch normalization and ReLU. The first reads 81 samples
     every 16, as a bank of filters would; at the end stand the mean over time and a dense layer.
@@ -56,7 +56,7 @@ def build_wave_cnn():
 
 
 def build_lstm(batch=None, unroll=False):
-    """An LSTM on the MFCC: (n, 81, 12) in, (n, 9) logits out; 64,185 parameters.
+    """An LSTM on the MFCC: (n, 81, 12) in, (n, 9) logits out; 63,849 parameters.
 
     A convolution of stride 2 before it halves the frames; behind it stand the maximum over time
     and two dense layers. batch: a fixed number of clips, which LiteRT's fused LSTM needs.
