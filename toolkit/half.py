@@ -54,8 +54,8 @@ class HalfTrainer:
     and the momentum are also kept in float32, where the updates are added (Micikevicius et al.,
     2018). scale: by which the loss is multiplied and the gradients divided, so that small
     ones survive 16 bits; None for dynamic scaling: halved where a gradient overflows, and that
-    update is left out, doubled after `patience` updates without. dtype: None for float32 throughout,
-    for comparison.
+    update is left out, doubled after `patience` updates without. dtype: None for float32
+    throughout, for comparison.
     """
 
     def __init__(self, model, dtype, schedule, master, scale=1.0, momentum=0.9, patience=200):
