@@ -48,8 +48,6 @@ install_missing(
 use_keras_2()
 
 # %%
-import contextlib
-import io
 import os
 import time
 from pathlib import Path
@@ -95,7 +93,7 @@ training, validation, testing = data.training, data.validation, data.testing
 # of *go* could not be had), at 8 kHz, as many training clips of each. Listen to one of each:
 
 # %%
-from speech.features import as_float, features, mfcc  # in sight
+from speech.features import as_float, features, mfcc, waveforms  # in sight
 
 # %%
 heard = [int(np.flatnonzero(training.y == word)[40 % sum(training.y == word)]) for word in range(9)]
@@ -275,12 +273,6 @@ worse_waves = np.concatenate(
     ]
 )
 
-
-def waveforms(waves):
-    """Clips int16 (n, 8000) as the CNNs take them: float32 (n, 8000, 1)."""
-    return as_waveform(as_float(waves)).numpy()
-
-
 w_train, w_val = waveforms(training.waves), waveforms(validation.waves)
 w_test, x_test = waveforms(testing.waves), features(testing.waves)
 w_worse, x_worse = as_waveform(worse_waves).numpy(), mfcc(worse_waves).numpy()
@@ -336,31 +328,19 @@ show_errors(
 )
 
 # %%
-from speech.scoring import predict_clips
-from toolkit.files import file_sha256, replacing
-from toolkit.results import accuracy_three_ways, measure
+from speech.scoring import clips_table, measure_file
+from toolkit.convert import to_tflite
+from toolkit.files import replacing
+from toolkit.results import accuracy_three_ways
 from toolkit.studies import write_records
-from toolkit.tflite import save_tflite
 
 # %%
 Path("models").mkdir(exist_ok=True)
 scratch = Path("build_speech")
 scratch.mkdir(exist_ok=True)
-LARGEST = 4_000_000
 records: dict = {}
 on_mfcc, on_waveform = data.with_features(features), data.with_features(waveforms)
 as_recorded = data.with_features(lambda waves: as_float(waves).numpy()[..., None])
-
-
-def convert(model, path, **settings):
-    """Converts a Keras model with these settings of tf.lite.TFLiteConverter, quietly."""
-    converter = tf.lite.TFLiteConverter.from_keras_model(model)
-    for name, value in settings.items():
-        target = converter.target_spec if name.startswith("supported") else converter
-        setattr(target, name, value)
-    with contextlib.redirect_stdout(io.StringIO()):
-        save_tflite(converter, path)
-    return path
 
 
 def evaluate(identifier, model, view, technique, x_judged, seconds, **settings):
@@ -369,8 +349,7 @@ def evaluate(identifier, model, view, technique, x_judged, seconds, **settings):
     view: `data` with the features that the network takes. x_judged: those of the validation
     clips.
     """
-    path = convert(model, scratch / f"{identifier}.tflite", **settings)
-    scores = predict_clips(path, view.x_test)
+    path = to_tflite(model, scratch / f"{identifier}.tflite", **settings)
     records[identifier] = {
         "id": identifier,
         "notebook": "speech_training",
@@ -381,14 +360,8 @@ def evaluate(identifier, model, view, technique, x_judged, seconds, **settings):
         "profile": PROFILE,
         "seed": SEED,
         "seconds": seconds,
-        **measure(path, scores, view),
-        "sha256": file_sha256(path),
+        **measure_file(path, view),
     }
-    if path.stat().st_size > LARGEST:
-        records[identifier]["file"] = None
-    else:
-        with replacing(Path("models", path.name)) as temporary:
-            temporary.write_bytes(path.read_bytes())
     return records[identifier]
 
 
@@ -421,24 +394,7 @@ for name, model in (("cnn", cnn), ("lstm", lstm), ("thesis_lstm", thesis_lstms["
 
 
 # %%
-def shown_records(some):
-    """Records as the table of this study, one row each."""
-    rows = {
-        r["technique"]: {
-            "parameters": f"{r['params']:,}",
-            "training": f"{r['train_accuracy']:.2%}",
-            "validation": f"{r['val_accuracy']:.2%}",
-            "test": f"{r['accuracy']:.2%}",
-            "95 % interval": f"{r['accuracy_low']:.1%} to {r['accuracy_high']:.1%}",
-            "gzip bytes": f"{r['bytes_gzip']:,}",
-            "µs a clip": f"{r['latency_us_median']:,.0f}",
-        }
-        for r in some
-    }
-    return pd.DataFrame.from_dict(rows, orient="index").style.set_caption(data.banner)
-
-
-display(shown_records(records.values()))
+display(clips_table(records.values(), data.banner))
 
 # %% [markdown]
 # The thesis reports 88.20 % for its CNN and 91.60 % for its LSTM: on ten words, on a random split
@@ -818,7 +774,7 @@ evaluate(
     half_seconds["mixed_float16"], optimizations=[tf.lite.Optimize.DEFAULT],
     supported_types=[tf.float16],
 )  # fmt: skip
-display(shown_records([records["speech_cnn"], records["speech_cnn_half"]]))
+display(clips_table([records["speech_cnn"], records["speech_cnn_half"]], data.banner))
 
 # %% [markdown]
 # ### What 16 bits save in training

@@ -51,6 +51,11 @@ def level(waves):
     return waves * 0.1 / (tf.sqrt(power) + 1e-4)
 
 
+def waveforms(waves):
+    """Clips int16 (n, 8000) as the CNNs take them: at one `level`, float32 (n, 8000, 1)."""
+    return level(as_float(waves)).numpy()[..., None]
+
+
 @tf.function(reduce_retracing=True)
 def alter(waves, seed, speed=0.12, shift=0.1, colour=6.0, noise=0.7, snr=(0.0, 30.0), gain=10.0):
     """Clips as other microphones in other rooms might have heard them.

@@ -4,8 +4,11 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
+import pandas as pd
 
-from speech.features import as_float, features, level
+from speech.features import features, waveforms
+from toolkit.results import measure
+from toolkit.studies import keep
 from toolkit.tflite import open_tflite, quantize_input
 
 
@@ -16,7 +19,7 @@ def model_input(waves, shape):
     the MFCC as an image of one column.
     """
     if tuple(shape) == (8000, 1):
-        return level(as_float(waves)).numpy()[..., None]
+        return waveforms(waves)
     return features(waves).reshape(-1, *shape)
 
 
@@ -42,3 +45,30 @@ def predict_clips(path, inputs):
     parts = np.array_split(inputs, min(os.cpu_count() or 1, len(inputs)))
     with ThreadPoolExecutor() as pool:
         return np.concatenate(list(pool.map(score, parts)))
+
+
+def measure_file(path, view):
+    """Fields of a .tflite file's record, measured on the test clips; `keep`s it in models/.
+
+    view: a SpeechCommands with the features that the file takes (`with_features`).
+    """
+    return {**measure(path, predict_clips(path, view.x_test), view), **keep(path)}
+
+
+def clips_table(records, banner=""):
+    """Records as the table of the speech studies, a pandas Styler with one row each."""
+    rows = {
+        r["technique"]: {
+            "parameters": f"{r['params']:,}",
+            "training": f"{r['train_accuracy']:.2%}",
+            "validation": f"{r['val_accuracy']:.2%}",
+            "test": f"{r['accuracy']:.2%}",
+            "95 % interval": f"{r['accuracy_low']:.1%} to {r['accuracy_high']:.1%}",
+            "bytes": f"{r['bytes']:,}",
+            "gzip": f"{r['bytes_gzip']:,}",
+            "µs a clip": f"{r['latency_us_median']:,.0f}",
+            "arena": "–" if r["arena_bytes"] is None else f"{r['arena_bytes']:,}",
+        }
+        for r in records
+    }
+    return pd.DataFrame.from_dict(rows, orient="index").style.set_caption(banner)

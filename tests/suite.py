@@ -34,11 +34,10 @@ def committed(sha256, *rooms):
 
 def speech_inputs(path, waves):
     """What the .tflite at `path` takes for clips int16 (n, 8000): waves or features, float32."""
-    from speech.features import as_float, features, level  # TensorFlow, which few tests need
+    from speech.scoring import model_input  # TensorFlow, which few tests need
 
-    shape = open_tflite(path).get_input_details()[0]["shape"][1:]
-    inputs = level(as_float(waves)).numpy() if 8000 in shape else features(waves)
-    return inputs.reshape(len(waves), *shape)
+    return model_input(waves, open_tflite(path).get_input_details()[0]["shape"][1:])
+
 
 
 def outputs(path):

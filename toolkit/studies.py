@@ -1,11 +1,13 @@
 """studies/results.json: the records of the studies, a record for each model in a table."""
 
 import json
+from pathlib import Path
 
-from toolkit.files import replacing
+from toolkit.files import file_sha256, replacing
 from toolkit.results import FIELDS, load_records
 
 STUDY_FIELDS = (*FIELDS, "pass_seconds", "sha256")
+LARGEST_KEPT = 4_000_000  # bytes of a file that is committed
 
 
 def write_records(records, notebook, path):
@@ -21,3 +23,17 @@ def write_records(records, notebook, path):
     others = [record for record in load_records(path) if record["notebook"] != notebook]
     with replacing(path) as temporary:
         temporary.write_text(json.dumps(others + filled, indent=1) + "\n")
+
+
+def keep(path, folder="models"):
+    """Copies a model file into `folder` unless it is too large to be committed.
+
+    Returns the fields `file`, None where it is too large, and `sha256` of its record.
+    """
+    path = Path(path)
+    content = path.read_bytes()
+    if len(content) <= LARGEST_KEPT:
+        with replacing(Path(folder, path.name)) as temporary:
+            temporary.write_bytes(content)
+    name = path.name if len(content) <= LARGEST_KEPT else None
+    return {"file": name, "sha256": file_sha256(path)}
