@@ -388,8 +388,12 @@ fixed_thesis.set_weights(thesis_lstms["by speaker"].get_weights())
 evaluate("speech_thesis_lstm", fixed_thesis, on_mfcc, "thesis's LSTM", x_val, spent("thesis LSTM"))
 evaluate("speech_cnn", cnn, on_waveform, "CNN on the waveform", w_val, spent("CNN"))
 evaluate("speech_lstm", for_litert(lstm), on_mfcc, "LSTM on the MFCC", x_val, spent("LSTM"))
-for name, model in (("cnn", cnn), ("lstm", lstm), ("thesis_lstm", thesis_lstms["by speaker"])):
-    with replacing(Path("models", f"speech_{name}.keras")) as temporary:
+for name, model in {
+    "speech_cnn.keras": cnn,
+    "speech_lstm.keras": lstm,
+    "speech_thesis_lstm.keras": thesis_lstms["by speaker"],
+}.items():
+    with replacing(Path("models", name)) as temporary:
         model.save(temporary)
 
 

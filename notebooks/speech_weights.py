@@ -119,8 +119,8 @@ def train_thesis_lstm():
 
 
 def saved_or_trained(name, train_it):
-    """The network saved as models/<name>.keras or, where it is not, what train_it() returns."""
-    path = Path("models", f"{name}.keras")
+    """The network saved as models/<name> or, where it is not, what train_it() returns."""
+    path = Path("models", name)
     if path.exists():
         print(f"{path}: as saved before")
         return tf.keras.models.load_model(path, compile=False)
@@ -132,9 +132,9 @@ def saved_or_trained(name, train_it):
     return model
 
 
-lstm = saved_or_trained("speech_lstm", lambda: train_lstm(training, EPOCHS, SEED))
-thesis_lstm = saved_or_trained("speech_thesis_lstm", train_thesis_lstm)
-cnn = saved_or_trained("speech_cnn", lambda: train_wave_cnn(training, EPOCHS, SEED))
+lstm = saved_or_trained("speech_lstm.keras", lambda: train_lstm(training, EPOCHS, SEED))
+thesis_lstm = saved_or_trained("speech_thesis_lstm.keras", train_thesis_lstm)
+cnn = saved_or_trained("speech_cnn.keras", lambda: train_wave_cnn(training, EPOCHS, SEED))
 
 # %% [markdown]
 # Batch normalization is folded into the convolution before it: the same function, and every number

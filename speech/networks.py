@@ -108,7 +108,7 @@ def compile_network(model, clips, epochs, learning_rate):
     clipped to a norm of 1. clips: how many the model sees in each of the `epochs`. Returns the
     model.
     """
-    steps = max(2, clips // BATCH_SIZE * epochs)
+    steps = max(2, max(1, clips // BATCH_SIZE) * epochs)
     warm_up = min(WARM_UP, steps // 2)
     schedule = tf.keras.optimizers.schedules.CosineDecay(
         0.0, steps - warm_up, warmup_target=learning_rate, warmup_steps=warm_up

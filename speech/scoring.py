@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 
 from speech.features import features, waveforms
-from toolkit.results import measure
+from toolkit.results import MICRO_SAMPLE, measure
 from toolkit.studies import keep
-from toolkit.tflite import open_tflite, quantize_input
+from toolkit.tflite import open_tflite, quantize_input, run_micro
 
 
 def model_input(waves, shape):
@@ -30,8 +30,7 @@ def predict_clips(path, inputs):
     fused LSTM of LiteRT would otherwise begin a clip in the state in which it left the last one.
     """
 
-    def score(part):
-        interpreter = open_tflite(path, threads=1)
+    def score(interpreter, part):
         detail = interpreter.get_input_details()[0]
         output = interpreter.get_output_details()[0]["index"]
         scores = []
@@ -43,8 +42,9 @@ def predict_clips(path, inputs):
         return np.array(scores)
 
     parts = np.array_split(inputs, min(os.cpu_count() or 1, len(inputs)))
+    interpreters = [open_tflite(path, threads=1) for _ in parts]
     with ThreadPoolExecutor() as pool:
-        return np.concatenate(list(pool.map(score, parts)))
+        return np.concatenate(list(pool.map(score, interpreters, parts)))
 
 
 def measure_file(path, view):
@@ -52,7 +52,14 @@ def measure_file(path, view):
 
     view: a SpeechCommands with the features that the file takes (`with_features`).
     """
-    return {**measure(path, predict_clips(path, view.x_test), view), **keep(path)}
+    scores = predict_clips(path, view.x_test)
+    fields = {**measure(path, scores, view), **keep(path)}
+    if fields["arena_bytes"] is not None:
+        words = scores[:MICRO_SAMPLE].argmax(axis=1)
+        heard = [run_micro(path, clip[None]) for clip in view.x_test[:MICRO_SAMPLE]]  # no state
+        agreed = sum(run.scores[0].argmax() == word for run, word in zip(heard, words, strict=True))
+        fields["micro"] = f"{agreed} of {len(words)} words as LiteRT"
+    return fields
 
 
 def clips_table(records, banner=""):

@@ -39,7 +39,6 @@ def speech_inputs(path, waves):
     return model_input(waves, open_tflite(path).get_input_details()[0]["shape"][1:])
 
 
-
 def outputs(path):
     for cell in read_notebook(path).cells:
         if cell.cell_type == "code":

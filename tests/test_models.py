@@ -10,6 +10,7 @@ import speech.data
 from signmnist.baseline import build_cnn  # noqa: F401  (Keras 2 before the models load)
 from signmnist.data import CANONICAL_SHA256
 from signmnist.perturb import survival
+from speech.scoring import predict_clips
 from toolkit.graph import LAYERS, as_array, read_model
 from toolkit.results import accuracy_three_ways, load_records
 from toolkit.runtime import use_keras_2
@@ -50,7 +51,7 @@ def test_a_committed_model_scores_what_its_record_says_three_ways(path, record, 
 @pytest.mark.parametrize("path, record", SPEECH_MODELS)
 def test_a_model_of_speech_scores_what_its_record_says_three_ways(path, record, real_speech):
     inputs = speech_inputs(path, real_speech.testing.waves)
-    assert_scores(predict_tflite(path, inputs), record, real_speech)
+    assert_scores(predict_clips(path, inputs), record, real_speech)
 
 
 @pytest.mark.parametrize("path, record", [*SIGN_MODELS, *SPEECH_MODELS])

@@ -1,5 +1,6 @@
 """The studies, from the sources to the records, and their committed files."""
 
+import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -8,9 +9,10 @@ from suite import Suite, committed, speech_inputs
 
 import signmnist.data
 import speech.data
+from speech.scoring import predict_clips
 from toolkit.files import file_sha256
 from toolkit.results import load_records
-from toolkit.studies import STUDY_FIELDS, write_records
+from toolkit.studies import STUDY_FIELDS, keep, write_records
 from toolkit.tflite import count_correct, predict_tflite, sweeps
 from tools.notebooks import STUDIES
 
@@ -41,13 +43,13 @@ def test_a_committed_file_reads_the_training_images_as_its_record_says(path, rec
 def test_a_committed_file_hears_the_training_clips_as_its_record_says(path, record, real_speech):
     clips = real_speech.training
     some = np.linspace(0, len(clips.y) - 1, 2000).astype(int)  # the clips are sorted by word
-    scores = predict_tflite(path, speech_inputs(path, clips.waves[some]))
+    scores = predict_clips(path, speech_inputs(path, clips.waves[some]))
     read = count_correct(scores, clips.y[some])
     assert read / 2000 == pytest.approx(record["train_accuracy"], abs=0.02)
 
 
 def test_the_records_are_from_the_full_recipe_and_each_file_has_one():
-    files = {path.name for path in MODELS.glob("*")}
+    files = {path.name for path in MODELS.glob("*.tflite")}
     assert files == {record["file"] for record in RECORDS.values()} - {None} and files
     for record in RECORDS.values():
         assert record["data_sha256"] in CANONICAL and record["profile"] == "full"
@@ -79,3 +81,14 @@ def test_a_study_replaces_its_own_records_only(tmp_path):
     with pytest.raises(ValueError, match="acuracy"):
         write_records([{"id": "d", "acuracy": 1.0}], "one", path)
     assert load_records(path) == records
+
+
+def test_a_file_is_kept_up_to_four_million_bytes_and_identified_in_any_case(tmp_path):
+    for size, name in ((4_000_000, "small.tflite"), (4_000_001, "large.tflite")):
+        path = tmp_path / name
+        path.write_bytes(bytes(size))
+        fields = keep(path, tmp_path / "models")
+        assert fields["sha256"] == hashlib.sha256(bytes(size)).hexdigest()
+        assert fields["file"] == (name if size == 4_000_000 else None)
+    assert [path.name for path in (tmp_path / "models").iterdir()] == ["small.tflite"]
+    assert (tmp_path / "models" / "small.tflite").read_bytes() == bytes(4_000_000)

@@ -14,11 +14,13 @@ def to_tflite(model, path, **settings):
     """Converts a Keras model quietly and writes the file. Returns `path`.
 
     settings: attributes of tf.lite.TFLiteConverter, or of its target_spec where they are named
-    supported_ops or supported_types.
+    supported_ops or supported_types. Raises ValueError for any that the converter does not have.
     """
     converter = tf.lite.TFLiteConverter.from_keras_model(model)
     for name, value in settings.items():
         target = converter.target_spec if name.startswith("supported") else converter
+        if not hasattr(target, name):
+            raise ValueError(f"{name}: the converter has no such setting")
         setattr(target, name, value)
     with contextlib.redirect_stdout(io.StringIO()):
         save_tflite(converter, path)

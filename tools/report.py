@@ -149,6 +149,44 @@ def cascades_table(trials):
     return pd.DataFrame(rows).set_index("network")
 
 
+def speech_tables(figures):
+    """benchmarks/speech.json as two DataFrames: its trials, and its seeds or None.
+
+    The first trial of a recipe is the notebook's; of the others only what differs is told.
+    """
+    rows, chosen = [], dict[str, dict]()
+    for entry in figures["trials"]:
+        usual = chosen.setdefault(entry["recipe"], entry["settings"])
+        told = ", ".join(
+            f"{name.replace('_', ' ')} {written(value)}"
+            for name, value in entry["settings"].items()
+            if entry["settings"] == usual or value != usual[name]
+        )
+        rows.append(
+            {
+                "network": entry["recipe"].replace("_", " "),
+                "settings": told,
+                "validation clips": percent(entry["accuracy"]),
+                "made worse": percent(entry["accuracy_worse"]),
+                "gzip bytes": f"{entry['bytes_gzip']:,}" if "bytes_gzip" in entry else "–",
+            }
+        )
+    trials = pd.DataFrame(rows).set_index("network")
+    if "seeds" not in figures:
+        return {"trials": trials, "seeds": None}
+    seeds = pd.DataFrame(
+        {
+            "network": entry["settings"]["network"].replace("_", " "),
+            "seed": entry["settings"]["seed"],
+            "validation clips": percent(entry["accuracy"]),
+            "made worse": percent(entry["accuracy_worse"]),
+            "test clips": percent(entry["test"]),
+        }
+        for entry in figures["seeds"]
+    )
+    return {"trials": trials, "seeds": seeds.set_index("network")}
+
+
 def written(value):
     """A setting as text: numbers as short as they are, widths and counts joined."""
     if isinstance(value, str):
@@ -179,6 +217,8 @@ def write_report(folder):
         figures["tracks"] = tracks_table(figures["tracks"])
     if "cascades" in figures:
         figures["cascades"] = cascades_table(figures["cascades"])
+    if "speech" in figures:
+        figures["speech"] = speech_tables(figures["speech"])
     if "four_bits" in figures:
         figures["four_bits"]["mean"] = mean(figures["four_bits"]["test"].values())
     with replacing(Path(folder, "report.md")) as temporary:

@@ -1,0 +1,237 @@
+"""Recipes of the speech studies, judged on validation speakers; and their seeds.
+
+    .venv/bin/python -m benchmarks.speech wave_cnn|lstm [NAME=VALUE ...]
+    .venv/bin/python -m benchmarks.speech thesis_cnn [NAME=VALUE ...]
+    .venv/bin/python -m benchmarks.speech race [NAME=VALUE ...]
+    .venv/bin/python -m benchmarks.speech seeds
+
+The first three add a trial to benchmarks/speech.json: settings that are not given are those of
+the notebooks. Judged are the validation clips, as they are and made worse on purpose; the test
+clips are not read. `seeds` trains both networks of speech_training three times by the notebook's
+recipe and scores the test clips too. One to five minutes a training on 2 cores.
+"""
+
+import ast
+import json
+import sys
+import tempfile
+import time
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from speech.data import load_speech_commands
+from speech.features import alter, as_float, features, mfcc, waveforms
+from speech.networks import (
+    BATCH_SIZE,
+    altered_mfcc,
+    as_waveform,
+    build_frames_cnn,
+    build_lstm,
+    build_thesis_cnn,
+    build_wave_cnn,
+    compile_network,
+)
+from speech.scoring import predict_clips
+from toolkit.convert import to_tflite
+from toolkit.files import replacing
+from toolkit.grid import grid_network, plain_network
+from toolkit.int4 import to_int4
+from toolkit.packing import repack
+from toolkit.runtime import use_keras_2
+from toolkit.tflite import count_correct, gzip_size
+from toolkit.training import accuracy, predict, train
+
+use_keras_2()
+import tensorflow as tf
+
+FIGURES = Path(__file__).with_suffix(".json")
+SETTINGS: dict[str, dict] = {
+    "wave_cnn": {"epochs": 40, "learning_rate": 3e-3, "altered": 1.0, "seed": 0},
+    "lstm": {"epochs": 40, "learning_rate": 3e-3, "altered": 1.0, "seed": 0},
+    "thesis_cnn": {"epochs": 4, "learning_rate": 1e-2, "seed": 0},
+    "race": {
+        "widths": (16, 16, 16, 16, 16),
+        "penalty": 1e-3,
+        "copies": 12,
+        "epochs": 4,
+        "grid_epochs": 8,
+        "learning_rate": 1e-2,
+        "seed": 0,
+    },
+}
+
+
+def strength(altered, to_input):
+    """The augmentation of the networks at a share of its strength; None at 0."""
+    if not altered:
+        return None
+
+    def augment(waves, seed):
+        return to_input(
+            alter(
+                as_float(waves), seed, 0.12 * altered, 0.1, 6.0 * altered, 0.7 * altered,
+                (30 - 30 * altered, 30.0), 10.0 * altered,
+            )
+        )  # fmt: skip
+
+    return augment
+
+
+def worse(waves):
+    """Validation clips made worse on purpose, the same each time: float32 (n, 8000)."""
+    parts = np.split(waves, range(600, len(waves), 600))
+    return np.concatenate([alter(as_float(p), tf.constant([0, i])) for i, p in enumerate(parts)])
+
+
+def network(kind, data, epochs, learning_rate, altered, seed):
+    """`wave_cnn` or `lstm`, trained. Returns (model, its inputs for waves, history)."""
+    tf.keras.utils.set_random_seed(seed)
+    build, to_input, view = {
+        "wave_cnn": (build_wave_cnn, as_waveform, waveforms),
+        "lstm": (build_lstm, mfcc, features),
+    }[kind]
+    clips = data.training
+    model = compile_network(build(), len(clips.y), epochs, learning_rate)
+    augment = strength(altered, to_input)
+    x = clips.waves if augment else view(clips.waves)
+    settings = {"epochs": epochs, "name": f"trial {kind}", "seed": seed, "batch_size": BATCH_SIZE}
+    return model, view, train(model, x, clips.y, augment=augment, **settings)
+
+
+def judged(model, view, data):
+    """Accuracy on the validation clips as they are and made worse: a dict."""
+    y, made_worse = data.validation.y, worse(data.validation.waves)
+    spoilt = as_waveform(made_worse) if view is waveforms else mfcc(made_worse)
+    return {
+        "accuracy": accuracy(model, view(data.validation.waves), y),
+        "accuracy_worse": accuracy(model, spoilt.numpy(), y),
+    }
+
+
+def thesis_cnn(data, epochs, learning_rate, seed):
+    """The thesis's CNN after its first epochs. Returns (model, its inputs for waves, history)."""
+    tf.keras.utils.set_random_seed(seed)
+    model = build_thesis_cnn()
+    loss = tf.keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(tf.keras.optimizers.Adam(learning_rate), loss, metrics=["accuracy"])
+
+    def view(waves):
+        return as_float(waves).numpy()[..., None]
+
+    settings = {"epochs": epochs, "name": "trial thesis CNN", "batch_size": BATCH_SIZE}
+    return model, view, train(model, view(data.training.waves), data.training.y, **settings)
+
+
+def distillation_loss(teacher_logits, logits, temperature=2.0):
+    """The loss of distillation (Hinton, Vinyals and Dean, 2015)."""
+    targets = tf.nn.softmax(teacher_logits / temperature)
+    entropy = tf.nn.softmax_cross_entropy_with_logits(targets, logits / temperature)
+    return temperature**2 * entropy
+
+
+def race(data, widths, penalty, copies, epochs, grid_epochs, learning_rate, seed):
+    """The race's recipe. Returns the bytes of its .tflite file.
+
+    The teacher is the LSTM that speech_training leaves in studies/models.
+    """
+    teacher = tf.keras.models.load_model("studies/models/speech_lstm.keras", compile=False)
+    waves = data.training.waves
+    x = np.concatenate(
+        [
+            altered_mfcc(waves[start : start + 1000], tf.constant([copy, start]))
+            for copy in range(copies)
+            for start in range(0, len(waves), 1000)
+        ]
+    )
+    targets, x = predict(teacher, x), x[:, :, None]
+    tf.keras.utils.set_random_seed(seed)
+    model = build_frames_cnn(widths)
+    for step, rounds in (("small", epochs), ("grid", grid_epochs)):
+        if step == "grid":
+            model = grid_network(model, penalty, dense_bias=False)
+        compile_network(model, len(x), rounds, learning_rate)
+        model.compile(model.optimizer, distillation_loss)
+        settings = {"name": f"trial race {step}", "batch_size": BATCH_SIZE, "seed": seed}
+        train(model, x, targets, epochs=rounds, **settings)
+    clean = features(waves)[:, :, None]
+    rows = np.random.default_rng(0).choice(len(clean), 300, replace=False)
+    with tempfile.TemporaryDirectory() as folder:
+        path = to_tflite(
+            plain_network(model, average_pool=True),
+            Path(folder, "race.tflite"),
+            optimizations=[tf.lite.Optimize.DEFAULT],
+            representative_dataset=lambda: ([clean[row : row + 1]] for row in rows),
+            supported_ops=[tf.lite.OpsSet.TFLITE_BUILTINS_INT8],
+            inference_input_type=tf.int8,
+            inference_output_type=tf.int8,
+            _experimental_disable_per_channel=True,
+            _experimental_disable_per_channel_quantization_for_dense_layers=True,
+        )
+        content = path.read_bytes()
+    return repack(to_int4(content, coarse=16, fixed_size=True), 3000, fixed_size=True)
+
+
+def score(content, data):
+    """The bytes after gzip -9 of the race's file and what it reads of the validation clips."""
+    with tempfile.NamedTemporaryFile(suffix=".tflite") as file:
+        file.write(content)
+        file.flush()
+        y, waves = data.validation.y, worse(data.validation.waves)
+        shares = [
+            count_correct(predict_clips(file.name, x[:, :, None]), y) / len(y)
+            for x in (features(data.validation.waves), mfcc(waves).numpy())
+        ]
+    named = dict(zip(("accuracy", "accuracy_worse"), shares, strict=True))
+    return {**named, "bytes_gzip": gzip_size(content)}
+
+
+def save(kind, entry):
+    """Adds an entry to the list `kind` of benchmarks/speech.json, in place of its like."""
+    saved = json.loads(FIGURES.read_text()) if FIGURES.exists() else {}
+    others = [e for e in saved.get(kind, []) if e["settings"] != entry["settings"]]
+    saved[kind] = [*others, entry]
+    print(f"\n{kind}: {entry}", flush=True)
+    with replacing(FIGURES) as temporary:
+        temporary.write_text(json.dumps(saved, indent=1) + "\n")
+
+
+def trial(recipe, given, data):
+    """Trains by a recipe of SETTINGS and saves how it reads the validation clips."""
+    settings = SETTINGS[recipe] | {name: ast.literal_eval(value) for name, value in given}
+    start = time.perf_counter()
+    if recipe == "race":
+        figures = score(race(data, **settings), data)
+    else:
+        work = thesis_cnn if recipe == "thesis_cnn" else partial(network, recipe)
+        model, view, _ = work(data, **settings)
+        figures = judged(model, view, data)
+    settings = json.loads(json.dumps(settings))
+    seconds = time.perf_counter() - start
+    save("trials", {"recipe": recipe, "settings": settings, **figures, "seconds": seconds})
+
+
+def seeds(data):
+    """Both networks by the notebook's recipe, three seeds each, scored on the test clips too."""
+    for kind in ("wave_cnn", "lstm"):
+        for seed in (0, 1, 2):
+            settings = SETTINGS[kind] | {"seed": seed}
+            model, view, _ = network(kind, data, **settings)
+            test = accuracy(model, view(data.testing.waves), data.testing.y)
+            figures = {**judged(model, view, data), "test": test}
+            save("seeds", {"settings": {"network": kind, "seed": seed}, **figures})
+
+
+def main(kind, *given):
+    data = load_speech_commands()
+    if not data.canonical:
+        raise SystemExit("benchmarks are for the real data")
+    if kind == "seeds":
+        seeds(data)
+    else:
+        trial(kind, [pair.split("=", 1) for pair in given], data)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

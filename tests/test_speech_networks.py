@@ -1,0 +1,98 @@
+import numpy as np
+import pytest
+
+from speech.networks import (
+    BATCH_SIZE,
+    WARM_UP,
+    altered_mfcc,
+    altered_waveform,
+    as_waveform,
+    build_frames_cnn,
+    build_lstm,
+    build_thesis_cnn,
+    build_thesis_lstm,
+    build_wave_cnn,
+    compile_network,
+    train_lstm,
+    train_wave_cnn,
+)
+from toolkit.runtime import use_keras_2
+
+use_keras_2()
+import tensorflow as tf
+
+
+@pytest.mark.parametrize(
+    "build, parameters, shape, words",
+    [
+        (lambda: build_thesis_cnn(10), 1_611_498, (8000, 1), 10),
+        (build_thesis_lstm, 2_617, (81, 12), 9),
+        (build_wave_cnn, 188_569, (8000, 1), 9),
+        (build_lstm, 63_849, (81, 12), 9),
+        # 3 * 12 * 8 and four times 3 * 8 * 8 weights, 4 * 8 five times, 8 * 9 + 9
+        (lambda: build_frames_cnn([8] * 5), 288 + 768 + 160 + 81, (81, 1, 12), 9),
+    ],
+)
+def test_networks_have_the_parameters_and_shapes_that_they_say(build, parameters, shape, words):
+    model = build()
+    assert model.count_params() == parameters
+    assert model.input_shape == (None, *shape)
+    scores = model(np.random.default_rng(0).normal(size=(3, *shape)).astype(np.float32)).numpy()
+    assert scores.shape == (3, words)
+    assert scores.min() < 0  # logits, not probabilities
+
+
+def test_strides_halve_the_frames_and_must_be_as_many_as_the_widths():
+    outputs = [layer.output_shape for layer in build_frames_cnn([4, 5, 6], (2, 2, 1)).layers]
+    frames = [shape[1] for shape in outputs[1:] if len(shape) == 4]
+    assert frames == [41] * 3 + [21] * 6
+    with pytest.raises(ValueError):
+        build_frames_cnn([4, 5])
+
+
+def test_a_fixed_batch_and_a_written_out_recurrence_are_the_same_function():
+    x = np.random.default_rng(0).normal(size=(4, 81, 12)).astype(np.float32)
+    tf.keras.utils.set_random_seed(0)
+    model = build_lstm()
+    unrolled, single = build_lstm(unroll=True), build_lstm(batch=1)
+    assert single.input_shape == (1, 81, 12)
+    for other in (unrolled, single):
+        other.set_weights(model.get_weights())
+    np.testing.assert_allclose(unrolled(x), model(x), atol=1e-5)
+    np.testing.assert_allclose(single(x[2:3]), model(x)[2:3], atol=1e-5)
+
+
+def test_altered_clips_have_the_form_that_the_networks_take(speech_sample):
+    waves, seed = speech_sample.training.waves[:6], tf.constant([3, 4])
+    wave, other = (altered_waveform(waves, s).numpy() for s in (seed, seed + 1))
+    assert wave.shape == (6, 8000, 1) and np.any(wave != other)
+    np.testing.assert_allclose(np.sqrt(np.mean(wave**2, axis=(1, 2))), 0.1, rtol=0.05)
+    np.testing.assert_allclose(as_waveform(wave[..., 0] / 5), wave, rtol=0.02)
+    assert altered_mfcc(waves, seed).shape == (6, 81, 12)
+
+
+@pytest.mark.parametrize("clips, epochs", [(7893, 10), (600, 3), (54, 8)])
+def test_the_learning_rate_rises_from_0_and_falls_to_0_when_the_training_ends(clips, epochs):
+    model = compile_network(build_frames_cnn([4] * 5), clips, epochs, 0.003)
+    updates = max(1, clips // BATCH_SIZE) * epochs  # smaller sets are one batch
+    rates = np.array([model.optimizer._learning_rate(step) for step in range(updates + 1)])
+    top = min(WARM_UP, updates // 2)
+    assert rates[0] == 0 and rates[top] == pytest.approx(0.003) == rates.max()
+    assert rates[-1] == pytest.approx(0, abs=1e-8) and rates[-2] > 1e-8
+    assert np.all(np.diff(rates[: top + 1]) > 0) and np.all(np.diff(rates[top:]) < 0)
+
+
+@pytest.mark.parametrize("train", [train_wave_cnn, train_lstm])
+def test_a_short_training_lowers_the_loss(train, speech_sample, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    model, history = train(speech_sample.training, epochs=6)
+    assert len(history["loss"]) == 6
+    assert history["loss"][-1] < history["loss"][0] - 0.2
+    assert model.output_shape == (None, 9)
+
+
+def test_a_seed_trains_the_same_network_again(speech_sample, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    clips = speech_sample.training
+    first, again, other = (train_lstm(clips, 1, seed)[1]["loss"] for seed in (5, 5, 6))
+    assert first == again != other
