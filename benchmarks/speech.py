@@ -25,13 +25,15 @@ from speech.data import load_speech_commands
 from speech.features import alter, as_float, features, mfcc, waveforms
 from speech.networks import (
     BATCH_SIZE,
-    altered_mfcc,
+    altered_copies,
+    as_column,
     as_waveform,
     build_frames_cnn,
     build_lstm,
     build_thesis_cnn,
     build_wave_cnn,
     compile_network,
+    distil,
 )
 from speech.scoring import predict_clips
 from toolkit.convert import to_tflite
@@ -57,7 +59,6 @@ SETTINGS: dict[str, dict] = {
         "copies": 12,
         "epochs": 4,
         "grid_epochs": 8,
-        "learning_rate": 1e-2,
         "seed": 0,
     },
 }
@@ -124,38 +125,21 @@ def thesis_cnn(data, epochs, learning_rate, seed):
     return model, view, train(model, view(data.training.waves), data.training.y, **settings)
 
 
-def distillation_loss(teacher_logits, logits, temperature=2.0):
-    """The loss of distillation (Hinton, Vinyals and Dean, 2015)."""
-    targets = tf.nn.softmax(teacher_logits / temperature)
-    entropy = tf.nn.softmax_cross_entropy_with_logits(targets, logits / temperature)
-    return temperature**2 * entropy
-
-
-def race(data, widths, penalty, copies, epochs, grid_epochs, learning_rate, seed):
+def race(data, widths, penalty, copies, epochs, grid_epochs, seed):
     """The race's recipe. Returns the bytes of its .tflite file.
 
     The teacher is the LSTM that speech_training leaves in studies/models.
     """
     teacher = tf.keras.models.load_model("studies/models/speech_lstm.keras", compile=False)
     waves = data.training.waves
-    x = np.concatenate(
-        [
-            altered_mfcc(waves[start : start + 1000], tf.constant([copy, start]))
-            for copy in range(copies)
-            for start in range(0, len(waves), 1000)
-        ]
-    )
-    targets, x = predict(teacher, x), x[:, :, None]
+    x = altered_copies(waves, copies)
+    targets, x = predict(teacher, x), as_column(x)
     tf.keras.utils.set_random_seed(seed)
     model = build_frames_cnn(widths)
-    for step, rounds in (("small", epochs), ("grid", grid_epochs)):
-        if step == "grid":
-            model = grid_network(model, penalty, dense_bias=False)
-        compile_network(model, len(x), rounds, learning_rate)
-        model.compile(model.optimizer, distillation_loss)
-        settings = {"name": f"trial race {step}", "batch_size": BATCH_SIZE, "seed": seed}
-        train(model, x, targets, epochs=rounds, **settings)
-    clean = features(waves)[:, :, None]
+    distil(model, x, targets, epochs, "trial race, small", seed)
+    model = grid_network(model, penalty, dense_bias=False)
+    distil(model, x, targets, grid_epochs, "trial race, grid", seed)
+    clean = as_column(features(waves))
     rows = np.random.default_rng(0).choice(len(clean), 300, replace=False)
     with tempfile.TemporaryDirectory() as folder:
         path = to_tflite(
@@ -180,7 +164,7 @@ def score(content, data):
         file.flush()
         y, waves = data.validation.y, worse(data.validation.waves)
         shares = [
-            count_correct(predict_clips(file.name, x[:, :, None]), y) / len(y)
+            count_correct(predict_clips(file.name, as_column(x)), y) / len(y)
             for x in (features(data.validation.waves), mfcc(waves).numpy())
         ]
     named = dict(zip(("accuracy", "accuracy_worse"), shares, strict=True))

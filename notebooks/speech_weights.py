@@ -92,10 +92,8 @@ on_mfcc, on_waveform = data.with_features(features), data.with_features(waveform
 from speech.networks import (
     BATCH_SIZE,
     altered_mfcc,
-    build_frames_cnn,  # in sight
     build_lstm,  # in sight
     build_thesis_lstm,  # in sight
-    compile_network,
     train_lstm,
     train_wave_cnn,
 )
@@ -774,6 +772,12 @@ display(pd.DataFrame.from_dict(rows, orient="index").style.set_caption(data.bann
 # margin: the test clips are harder, so at least 94 % of the validation clips were asked for.
 
 # %%
+from speech.networks import (
+    altered_copies,
+    as_column,
+    build_frames_cnn,  # in sight
+    distil,  # in sight
+    )
 from toolkit.grid import grid_network, plain_network, whole_numbers
 from toolkit.int4 import to_int4
 from toolkit.packing import repack
@@ -781,45 +785,14 @@ from toolkit.packing import repack
 # %%
 WIDTHS, PENALTY = (16, 16, 16, 16, 16), 1e-3
 
-
-def column(frames):
-    """MFCC (n, 81, 12) as the image of one column that the small CNN takes."""
-    return np.ascontiguousarray(frames)[:, :, None]
-
-
-def altered_copies(copies):
-    """The MFCC of `copies` alterations of each training clip: float32 (copies * n, 81, 12)."""
-    parts = []
-    for copy in range(copies):
-        for start in range(0, len(training.y), 1000):
-            part = training.waves[start : start + 1000]
-            parts.append(altered_mfcc(part, tf.constant([copy, start])).numpy())
-    return np.concatenate(parts)
-
-
-def distillation_loss(teacher_logits, logits, temperature=2.0):
-    """The loss of distillation (Hinton, Vinyals and Dean, 2015)."""
-    targets = tf.nn.softmax(teacher_logits / temperature)
-    entropy = tf.nn.softmax_cross_entropy_with_logits(targets, logits / temperature)
-    return temperature**2 * entropy
-
-
-def distil(model, epochs, name):
-    """Trains `model` to give the scores of the LSTM for altered clips. Returns the history."""
-    compile_network(model, len(copies), epochs, 1e-2)
-    model.compile(model.optimizer, distillation_loss)
-    settings = {"epochs": epochs, "name": name, "batch_size": BATCH_SIZE, "seed": SEED}
-    return train(model, copies, teacher_scores, **settings)
-
-
-copies = altered_copies(COPIES)
+copies = altered_copies(training.waves, COPIES)
 teacher_scores = predict(lstm, copies)
-copies = column(copies)
+copies = as_column(copies)
 tf.keras.utils.set_random_seed(SEED)
 small = build_frames_cnn(WIDTHS)
-distil(small, SMALL_EPOCHS, "small CNN")
+distil(small, copies, teacher_scores, SMALL_EPOCHS, "small CNN", SEED)
 on_grid = grid_network(small, PENALTY, dense_bias=False)
-grid_history = distil(on_grid, GRID_EPOCHS, "on the grid")
+grid_history = distil(on_grid, copies, teacher_scores, GRID_EPOCHS, "on the grid", SEED)
 
 # %%
 grid_numbers = np.concatenate([np.ravel(kernel) for kernel in whole_numbers(on_grid)])
@@ -839,7 +812,7 @@ ONE_SCALE = {
     "_experimental_disable_per_channel_quantization_for_dense_layers": True,
 }
 plain = plain_network(on_grid, average_pool=True)
-settings = formats_for(column(x_train))["int8"] | ONE_SCALE
+settings = formats_for(as_column(x_train))["int8"] | ONE_SCALE
 path = to_tflite(plain, scratch / "race.tflite", **settings)
 contents = {"int8, one scale a tensor": path.read_bytes()}
 contents["weights in 4 bits"] = to_int4(path.read_bytes(), coarse=16, fixed_size=True)
@@ -851,9 +824,9 @@ rows = {name: {"bytes": len(c), "gzip": gzip_size(c)} for name, c in contents.it
 display(pd.DataFrame(rows).T.style.format("{:,}").set_caption(data.banner))
 
 # %%
-on_column = data.with_features(lambda waves: column(features(waves)))
+on_column = data.with_features(lambda waves: as_column(features(waves)))
 race = evaluate(
-    "speech_race", "the race: int4 on the grid", race_path, on_column, plain, column(x_val),
+    "speech_race", "the race: int4 on the grid", race_path, on_column, plain, as_column(x_val),
     seconds=sum(grid_history["seconds"]),
 )  # fmt: skip
 THESIS_CNN = 1_611_498
@@ -889,7 +862,7 @@ SURVIVORS = {
     "LSTM, fused, float32": features,
     "LSTM, fused, int8": features,
     "CNN, int8": waveforms,
-    "the race: int4 on the grid": lambda waves: column(features(waves)),
+    "the race: int4 on the grid": lambda waves: as_column(features(waves)),
 }
 files = {r["technique"]: Path("models", r["file"]) for r in records.values()}
 survived: dict = {name: {} for name in SURVIVORS}

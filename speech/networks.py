@@ -1,5 +1,7 @@
 """The networks of the speech studies, and how they are trained."""
 
+import numpy as np
+
 from speech.features import alter, as_float, level, mfcc
 from toolkit.runtime import use_keras_2
 from toolkit.training import train
@@ -101,6 +103,25 @@ def altered_mfcc(waves, seed):
     return mfcc(alter(as_float(waves), seed))
 
 
+def altered_copies(waves, copies):
+    """The MFCC of `copies` alterations of each clip, copy after copy: float32 (copies * n, 81, 12).
+
+    waves: int16 (n, 8000).
+    """
+    parts = np.split(waves, range(1000, len(waves), 1000))
+    altered = [
+        altered_mfcc(part, tf.constant([copy, number]))
+        for copy in range(copies)
+        for number, part in enumerate(parts)
+    ]
+    return np.concatenate(altered)
+
+
+def as_column(frames):
+    """MFCC (n, 81, 12) as the image of one column that `build_frames_cnn` takes."""
+    return np.ascontiguousarray(frames)[:, :, None]
+
+
 def compile_network(model, clips, epochs, learning_rate):
     """Compiles for training with Adam and cross-entropy.
 
@@ -138,3 +159,18 @@ def train_lstm(clips, epochs, seed=0, augment=altered_mfcc, validation=None):
     settings = {"seed": seed, "batch_size": BATCH_SIZE, "augment": augment}
     settings |= {"epochs": epochs, "name": "LSTM", "validation": validation}
     return model, train(model, clips.waves, clips.y, **settings)
+
+
+def distillation_loss(teacher_logits, logits, temperature=2.0):
+    """The loss of distillation (Hinton, Vinyals and Dean, 2015) as a Keras loss."""
+    targets = tf.nn.softmax(teacher_logits / temperature)
+    entropy = tf.nn.softmax_cross_entropy_with_logits(targets, logits / temperature)
+    return temperature**2 * entropy
+
+
+def distil(model, x, teacher_logits, epochs, name, seed=0):
+    """Trains `model` to give `teacher_logits` (n, 9) for inputs x (n, ...). Returns the history."""
+    compile_network(model, len(x), epochs, 1e-2)
+    model.compile(model.optimizer, distillation_loss)
+    settings = {"epochs": epochs, "name": name, "batch_size": BATCH_SIZE, "seed": seed}
+    return train(model, x, teacher_logits, **settings)
