@@ -124,7 +124,6 @@ from toolkit.plots import (
     RED,
     figure,
     show_confusion,
-    show_errors,
 )
 
 # %%
@@ -136,6 +135,7 @@ for column, (wave, word) in enumerate(zip(training.waves[heard], WORDS, strict=T
     top, middle, bottom = axes[:, column]
     top.plot(np.arange(8000) / 8000, wave / 32768, linewidth=0.5)
     top.set_title(word, fontsize=11)
+    top.set_yticks([])
     spectrum = np.abs(tf.signal.stft(wave / np.float32(32768), 200, 100, 256))
     middle.imshow(np.log(spectrum.T + 1e-3), origin="lower", aspect="auto", extent=(0, 1, 0, 4))
     bottom.imshow(cepstra[column].T, aspect="auto", extent=(0, 1, 12, 0), vmin=-3, vmax=3)
@@ -184,7 +184,7 @@ from speech.networks import (
     build_thesis_cnn,  # in sight
     build_thesis_lstm,  # in sight
     build_wave_cnn,  # in sight
-    compile_network,
+    compile_network,  # in sight
     train_lstm,  # in sight
     train_wave_cnn,  # in sight
 )
@@ -322,11 +322,15 @@ histories["LSTM, clips as they are"] = train(
 )  # fmt: skip
 
 # %%
-show_errors(
-    "Errors on the validation speakers",
-    {name: h["val_accuracy"] for name, h in histories.items() if "val_accuracy" in h},
-    banner=data.banner,
-)
+fig, ax = figure("Errors on the validation speakers", banner=data.banner)
+for name, record in histories.items():
+    if "val_accuracy" in record:
+        errors = 100 * (1 - np.array(record["val_accuracy"]))
+        ax.plot(np.arange(1, len(errors) + 1), errors, label=name)
+ax.set(xlabel="epoch", ylabel="clips read wrongly, % (log scale)", yscale="log")
+ax.yaxis.set_major_formatter("{x:g}")
+ax.legend(frameon=False)
+plt.show()
 
 # %%
 from speech.scoring import clips_table, measure_file
@@ -514,6 +518,7 @@ display(by_word.style.format("{:.1%}").set_caption(data.banner))
 # %%
 from toolkit.half import (
     HalfTrainer,  # in sight
+    Rounding,  # noqa: F401  (in sight)
     round_to,  # in sight
     rounded_network,  # in sight
 )
@@ -591,9 +596,9 @@ edges = np.linspace(-40, 0, 81)
 for name, found in values.items():
     exponents = np.log2(found[found > 0])
     ax.hist(exponents, edges, histtype="step", linewidth=2, label=name)
-ax.axvline(-24, color=RED)
+ax.axvline(-25, color=RED)
 ax.text(
-    -24.3, 0.97, "rounds to 0", color=RED, ha="right", va="top", transform=ax.get_xaxis_transform()
+    -25.3, 0.97, "rounds to 0", color=RED, ha="right", va="top", transform=ax.get_xaxis_transform()
 )
 ax.set(xlabel="log2 of the gradient's size", ylabel="values")
 ax.legend(frameon=False)
@@ -603,11 +608,11 @@ plt.show()
 SCALES = (1, 32, 1024, 2**15, 2**20, 2**25)
 rows = {}
 for scale in SCALES:
-    every = np.concatenate(list(values.values()))
+    every = np.concatenate([found[found > 0] for found in values.values()])
     with np.errstate(over="ignore"):
         sixteen = np.float16(every * scale)
     rows[f"{scale:,}"] = {
-        "lost to zero": np.mean((sixteen == 0) & (every > 0)),
+        "lost to zero": np.mean(sixteen == 0),
         "beyond 65,504": np.mean(np.isinf(sixteen)),
     }
 underflow = pd.DataFrame.from_dict(rows, orient="index").rename_axis("loss scaled by")
@@ -891,7 +896,7 @@ ax.plot([100 * s for s in THESIS_TRANSFER], [100 * v for v in THESIS_TRANSFER.va
         color="0.5", label="the thesis (other words, other split)")  # fmt: skip
 ax.axhline(100 * float32_share, color=GREEN)
 ax.text(10, 100 * float32_share + 0.6, "float32, all clips", color=GREEN, fontsize=10)
-ax.set(xlabel="share of the training clips, %", ylabel="test accuracy, %")
+ax.set(xlabel="share of the training clips, %", ylabel="test accuracy, %", ylim=(50, 96))
 ax.legend(frameon=False, loc="lower right")
 plt.show()
 rows = {

@@ -777,7 +777,7 @@ from speech.networks import (
     as_column,
     build_frames_cnn,  # in sight
     distil,  # in sight
-    )
+)
 from toolkit.grid import grid_network, plain_network, whole_numbers
 from toolkit.int4 import to_int4
 from toolkit.packing import repack
