@@ -154,7 +154,7 @@ def race(data, widths, penalty, copies, epochs, grid_epochs, seed):
             _experimental_disable_per_channel_quantization_for_dense_layers=True,
         )
         content = path.read_bytes()
-    return repack(to_int4(content, coarse=16, fixed_size=True), 3000, fixed_size=True)
+    return repack(to_int4(content, coarse=8, fixed_size=True), 3000, fixed_size=True)
 
 
 def score(content, data):
