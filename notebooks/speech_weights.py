@@ -312,7 +312,8 @@ plt.show()
 # %% [markdown]
 # Row by row the same: with 4 bits of fraction the network reads what it reads in float32, with 3 it
 # loses 11 points, with 2 nearly everything. Columns hardly matter, as the weights are small: even
-# without a bit above the fraction (the diagonal) nothing is lost, except a few biases' size.
+# with none above the fraction (the diagonal), where only the few biases above 1 change, nothing is
+# lost.
 #
 # ### Better, step by step
 #
@@ -708,8 +709,8 @@ display(pd.DataFrame({"TFLite Micro": micro}).style.set_caption(data.banner))
 #
 # - **Accuracy**: no format differs from float32 by more than 0.15 points, a tenth of the interval.
 # - **Bytes**: the fused operator makes the smallest files; written out, the network carries its 41
-#   steps as operators, which take 30,000 bytes after gzip in int8. Its arena on TFLite Micro is 30
-#   times as large.
+#   steps as operators, which take 35,000 bytes more after gzip in int8. Its arena on TFLite Micro
+#   is 30 times as large.
 # - **int16x8** exists for the unrolled network only: the converter refuses the fused operator.
 # - **Latency**: fused, int8 is the slowest of all, 7 times slower than float32; unrolled it is the
 #   fastest, with dynamic range. Probably XNNPACK's fast kernels run the small operators and not the
@@ -931,9 +932,9 @@ write_records(list(records.values()), "speech_weights", "results.json")
 # - The int8 LSTM bears what the float LSTM bears: the two lines lie on each other.
 # - White noise at 10 dB costs the LSTM 2 points, at 5 dB 4 to 5; pink noise, whose power lies low,
 #   a point less. Training clips had such noise down to 0 dB.
-# - A tenth of a second earlier or later costs a point or less.
+# - A tenth of a second earlier or later costs the LSTM and the CNN a point or less.
 # - Quieter clips are no harder: the features take the loudness off. 20 dB louder is another matter:
-#   most clips are then clipped at the ends of int16, and 10 points go.
+#   many clips are then cut off at the ends of int16, and about 10 points go.
 #
 # ## 7. What you should know now
 #

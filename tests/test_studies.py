@@ -64,6 +64,24 @@ def test_all_twelve_rows_are_there_and_no_cascade_loses_to_its_parts():
             assert both < alone and both <= RECORDS[f"cascades_m_{kind}"]["bytes_gzip"]
 
 
+def test_the_speech_networks_meet_their_goals():
+    assert (
+        RECORDS["speech_cnn"]["params"] <= 1_611_369 and RECORDS["speech_cnn"]["accuracy"] >= 0.91
+    )
+    assert RECORDS["speech_lstm"]["accuracy"] >= 0.925
+    half, whole = RECORDS["speech_cnn_half"], RECORDS["speech_cnn_frames"]
+    assert half["accuracy"] >= whole["accuracy"] - 0.003
+    assert (
+        RECORDS["speech_lstm_int8"]["accuracy"]
+        >= RECORDS["speech_lstm_float32"]["accuracy"] - 0.005
+    )
+
+
+def test_the_speech_race_reads_what_a_network_of_six_megabytes_reads():
+    race = RECORDS["speech_race"]
+    assert race["accuracy"] >= 0.882 and race["bytes_gzip"] <= 4096
+
+
 def test_sweeps_are_as_many_as_asked_for_and_take_time():
     path, _ = SIGN_MODELS[0].values
     micros = sweeps(path, np.zeros((5, 28, 28, 1), np.float32), count=3)

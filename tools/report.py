@@ -14,11 +14,11 @@ import pandas as pd
 
 from toolkit.files import replacing
 from toolkit.results import load_records, results_table
+from tools.datasets import DATA_SETS
 from tools.pictures import write_pictures
 
 ROOT = Path(__file__).parent.parent
 HEADLINES = "sign_mnist_clustered", "sign_mnist_pruned"
-OTHER_DATA = "NOT Sign Language MNIST: figures from other data"
 
 
 def template(name):
@@ -54,7 +54,11 @@ def render(records, figures):
 
 def banner(records):
     """What must stand above the records' figures if they are not from the real data, or ""."""
-    return "" if all(record["canonical"] for record in records) else OTHER_DATA
+    others = {
+        name for record in records if not record["canonical"] for name in record["data_sha256"]
+    }
+    titles = [one.title for one in DATA_SETS if others & set(one.canonical_sha256)]
+    return f"NOT {' and '.join(titles)}: figures from other data" if titles else ""
 
 
 def markdown_table(table):
