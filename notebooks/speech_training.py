@@ -397,8 +397,10 @@ for name, model in {
     "speech_lstm.keras": lstm,
     "speech_thesis_lstm.keras": thesis_lstms["by speaker"],
 }.items():
+    bare = tf.keras.models.clone_model(model)  # without the optimizer's state
+    bare.set_weights(model.get_weights())
     with replacing(Path("models", name)) as temporary:
-        model.save(temporary, include_optimizer=False)
+        bare.save(temporary)
 
 
 # %%
