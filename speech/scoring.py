@@ -47,6 +47,21 @@ def predict_clips(path, inputs):
         return np.concatenate(list(pool.map(score, interpreters, parts)))
 
 
+def accuracy_difference(right, others, groups, resamples=10_000):
+    """The 95 % interval, in points, of the difference of two accuracies on the same clips.
+
+    right, others: (n,), which clips were read right, or in which share of several trainings.
+    groups: int (n,), the speaker of each clip. The bootstrap (Efron, 1979) draws speakers; how
+    much one training differs from another is not in it.
+    """
+    size = np.bincount(groups)
+    more = np.bincount(groups, np.float64(right) - np.float64(others))
+    rng = np.random.default_rng(0)
+    drawn = rng.multinomial(len(size), np.full(len(size), 1 / len(size)), resamples)
+    low, high = np.percentile(100 * (drawn @ more) / (drawn @ size), [2.5, 97.5])
+    return float(low), float(high)
+
+
 def measure_file(path, view):
     """Fields of a .tflite file's record, measured on the test clips; `keep`s it in models/.
 

@@ -48,9 +48,10 @@ def rounded_network(model, dtype):
 
 
 class HalfTrainer:
-    """Stochastic gradient descent with momentum in which every number has 16 bits.
+    """Stochastic gradient descent with momentum on a network whose weights have 16 bits.
 
-    model: from `rounded_network`; its weights are rounded at once. master: whether the weights
+    model: from `rounded_network`; its weights, frozen ones too, are rounded at once, all but the
+    running statistics of batch normalization. master: whether the weights
     and the momentum are also kept in float32, where the updates are added (Micikevicius et al.,
     2018). scale: by which the loss is multiplied and the gradients divided, so that small
     ones survive 16 bits; None for dynamic scaling: halved where a gradient overflows, and that
@@ -67,8 +68,9 @@ class HalfTrainer:
         self.weights = model.trainable_variables
         self.master = [tf.Variable(weight) for weight in self.weights] if master else []
         self.velocity = [tf.Variable(tf.zeros_like(weight)) for weight in self.weights]
-        for weight in self.weights:
-            weight.assign(self.round(weight))
+        for weight in model.weights:
+            if "moving_" not in weight.name:
+                weight.assign(self.round(weight))
 
     def round(self, x):
         return x if self.dtype is None else round_to(x, self.dtype)
