@@ -428,8 +428,8 @@ show_confusion(
 )
 
 # %% [markdown]
-# The vowels and the plosive decide: *off* is read as *up* 34 times, *on* as *off* 23 times, *up* as
-# *off* 21 times. Some clips that both networks get wrong, those that the CNN is surest of:
+# *off* is read as *up* 34 times, *on* as *off* 23 times, *up* as *off* 21 times. Some clips that
+# both networks get wrong, those that the CNN is surest of:
 
 # %%
 lstm_scores = predict(lstm, x_test)

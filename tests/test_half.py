@@ -189,3 +189,15 @@ def test_without_dynamic_scaling_an_overflow_ruins_the_weights():
     trainer = HalfTrainer(model, tf.float16, lambda step: 0.1, True, scale=2.0**15)
     trainer.update(*pair(8))
     assert not np.any(np.isfinite(model.get_weights()[0]))
+
+
+def test_frozen_weights_are_rounded_too_but_not_the_statistics_of_batch_normalization():
+    frozen = tf.keras.layers.Dense(3)
+    norm = tf.keras.layers.BatchNormalization()
+    model = tf.keras.Sequential([tf.keras.Input((2,)), frozen, norm, tf.keras.layers.Dense(1)])
+    frozen.set_weights([np.full((2, 3), 1 / 3), np.zeros(3)])
+    norm.moving_mean.assign(np.full(3, 1 / 3))
+    frozen.trainable = False
+    HalfTrainer(model, tf.float16, lambda step: 0.1, True)
+    assert (frozen.kernel.numpy() == np.float16(1 / 3)).all()
+    assert (norm.moving_mean.numpy() == np.float32(1 / 3)).all()

@@ -6,7 +6,13 @@ import pytest
 
 from speech.features import features, waveforms
 from speech.networks import build_lstm
-from speech.scoring import clips_table, measure_file, model_input, predict_clips
+from speech.scoring import (
+    accuracy_difference,
+    clips_table,
+    measure_file,
+    model_input,
+    predict_clips,
+)
 from toolkit.convert import to_tflite
 from toolkit.files import file_sha256
 from toolkit.runtime import use_keras_2
@@ -152,3 +158,17 @@ def test_the_table_has_a_row_for_each_record_and_says_what_the_data_are():
     assert table.data.index.tolist() == ["LSTM, fused", "CNN"]
     assert table.data.loc["CNN", "arena"] == "50,000"
     assert "NOT the real data" in table.to_html()
+
+
+def test_the_difference_of_two_accuracies_has_an_interval_by_speaker():
+    groups = np.repeat(np.arange(50), 4)
+    right = np.arange(200) % 2 == 0
+    assert accuracy_difference(right, right, groups) == (0, 0)
+    # one clip of four more with every speaker: 25 points, whoever is drawn
+    better = right | (np.arange(200) % 4 == 1)
+    assert accuracy_difference(better, right, groups) == pytest.approx((25, 25))
+    # all four clips more with half of the speakers: 100 points or none
+    half = right | (groups % 2 == 0)
+    low, high = accuracy_difference(half, right, groups)
+    assert 15 < low < 25 < high < 35
+    assert accuracy_difference(right, half, groups) == pytest.approx((-high, -low), abs=1)
