@@ -54,8 +54,8 @@ SETTINGS: dict[str, dict] = {
     "lstm": {"epochs": 40, "learning_rate": 3e-3, "altered": 1.0, "seed": 0},
     "thesis_cnn": {"epochs": 4, "learning_rate": 1e-2, "seed": 0},
     "race": {
-        "widths": (16, 16, 16, 16, 16),
-        "penalty": 1e-3,
+        "widths": (24, 24, 24, 24, 24),
+        "penalty": 5e-4,
         "copies": 12,
         "epochs": 4,
         "grid_epochs": 8,

@@ -862,7 +862,7 @@ from toolkit.int4 import to_int4
 from toolkit.packing import repack
 
 # %%
-WIDTHS, PENALTY = (16, 16, 16, 16, 16), 1e-3
+WIDTHS, PENALTY = (24, 24, 24, 24, 24), 5e-4
 
 copies = altered_copies(training.waves, COPIES)
 teacher_scores = predict(lstm, copies)
