@@ -619,6 +619,9 @@ caption = "Largest difference, as a share of the largest value. " + data.banner
 display(agreement.style.format("{:.5f}").set_caption(caption))
 
 # %% [markdown]
+# Rounded and native differ by 0.06 % in the scores and by 2 % in the worst tensor of gradients,
+# where float32 is 18 % off: what follows is float16, though no float16 kernel runs.
+#
 # ### Trouble one: gradients that underflow
 #
 # Gradients of the loss are small. What is below half of float16's smallest number, 2^-25, rounds to
@@ -666,6 +669,9 @@ underflow = pd.DataFrame.from_dict(rows, orient="index").rename_axis("loss scale
 display(underflow.style.format("{:.2%}").set_caption(data.banner))
 
 # %% [markdown]
+# Without a factor, 61 % of the gradients that are not zero become zero; with 1,024 it is 9 %, with
+# a million 0.6 %.
+#
 # ### Trouble two: overflow
 #
 # The last row begins to show it: with too large a factor gradients become infinite, and one
@@ -695,9 +701,10 @@ ax.set(xscale="log", xlabel="learning rate", ylabel="% of the weights", ylim=(0,
 plt.show()
 
 # %% [markdown]
-# The remedy: **master weights**. Weights and momentum are kept in float32, where the update is
-# added; the network is given them rounded. To see it matter, one epoch at a small constant rate
-# from the same start:
+# At 0.001 an update leaves 99 % of the weights as they are, at 0.1 half of them. The remedy:
+# **master weights**. Weights and momentum are kept in float32, where the update is added; the
+# network is given them rounded. To see it matter, one epoch at a small constant rate from the same
+# start:
 
 
 # %%
@@ -755,6 +762,8 @@ ax.legend(frameon=False)
 plt.show()
 
 # %% [markdown]
+# float16 without master weights learns more slowly; with them its line lies on that of float32.
+#
 # ### The recipes compared
 #
 # Two trainings of one recipe from different starts differ by more than a few tenths of a point, so
@@ -876,7 +885,15 @@ memory["all, MB"] = memory.sum(axis=1)
 display(memory.style.format("{:.2f}").set_caption("MB. " + data.banner))
 
 # %% [markdown]
-# HALF_PROSE
+# - **No recipe of 16 bits is behind float32**: the means differ by -0.07 to +0.35 points, every
+#   interval contains 0, and two trainings of one recipe differ by 0.1 to 0.7. All stay within the
+#   0.3 points that were aimed for; the thesis's float16 CNN was 2.1 points behind its float32 one.
+# - So the three troubles are real and none of them decides at this learning rate. Probably the
+#   gradients that underflow hardly count, and the updates are large enough to be kept; at 0.001
+#   they were not.
+# - Dynamic scaling ended at a factor of a million and left one update out.
+# - In memory what the layers give outweighs all else, so 16 bits halve it; float32 masters and
+#   momentum cost 1 MB of 38.
 #
 # ## 4. Transfer with less data
 #
@@ -960,7 +977,16 @@ display(pd.DataFrame.from_dict(rows, orient="index").style.set_caption(data.bann
 write_records(list(records.values()), "speech_training", "results.json")
 
 # %% [markdown]
-# TRANSFER_PROSE
+# - **With a tenth of the clips** the network is 1.5 points behind float32, with half of them 1.1,
+#   with all 0.9. Aimed for were 2 points at a tenth, which is met, and 0.5 at half, which is not:
+#   in 150 updates even all clips do not bring it.
+# - The thesis's conclusion that nothing below 50 % helps does not hold here. Two thirds of the
+#   weights given, which have seen all clips, it hardly matters how many the rest sees. Why the
+#   thesis lost 24 points at a tenth its text does not say.
+# - From scratch, 150 updates reach about 70 % at every share; with so few updates this says nothing
+#   about how many clips a network from scratch needs.
+# - Rounding all weights of the trained network to float16 changed nothing: 92.53 % before and
+#   after.
 #
 # ## 5. What you should know now
 #
