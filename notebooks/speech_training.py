@@ -397,7 +397,9 @@ fixed_thesis = tf.keras.models.clone_model(
 fixed_thesis.set_weights(thesis_lstms["by speaker"].get_weights())
 evaluate("speech_thesis_lstm", fixed_thesis, on_mfcc, "thesis's LSTM", x_val, spent("thesis LSTM"))
 evaluate("speech_cnn", cnn, on_waveform, "CNN on the waveform", w_val, spent("CNN"))
-evaluate("speech_lstm", for_litert(lstm), on_mfcc, "LSTM on the MFCC", x_val, spent("LSTM"))
+fixed_lstm = for_litert(lstm)
+last = evaluate("speech_lstm", fixed_lstm, on_mfcc, "LSTM on the MFCC", x_val, spent("LSTM"))
+
 # %% [markdown]
 # The sequel takes the networks from here:
 
