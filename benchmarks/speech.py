@@ -53,7 +53,7 @@ FIGURES = Path(__file__).with_suffix(".json")
 SETTINGS: dict[str, dict] = {
     "wave_cnn": {"epochs": 40, "learning_rate": 3e-3, "altered": 1.0, "seed": 0},
     "lstm": {"epochs": 40, "learning_rate": 3e-3, "altered": 1.0, "seed": 0},
-    "thesis_cnn": {"epochs": 4, "learning_rate": 1e-2, "seed": 0},
+    "thesis_cnn": {"epochs": 4, "learning_rate": 1e-3, "seed": 0},
     "race": {
         "widths": (24, 24, 24, 24, 24),
         "penalty": 5e-4,
