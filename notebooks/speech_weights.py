@@ -1069,6 +1069,7 @@ for index in KERNELS:
 # - Y. Bengio, N. Léonard, A. Courville, "Estimating or Propagating Gradients Through Stochastic
 #   Neurons", 2013: the straight-through estimator.
 # - S. Han, H. Mao, W. Dally, "Deep Compression", ICLR 2016: weights as k-means clusters.
+# - C. Banbury et al., "MLPerf Tiny Benchmark", NeurIPS 2021: the keyword model's size and accuracy.
 
 # %%
 print(f"{PROFILE} profile, {(time.perf_counter() - started) / 60:.1f} minutes")
