@@ -309,10 +309,12 @@ def test_every_name_that_a_notebook_uses_is_there(source):
 
 
 def bound_deep(node):
-    """The names that a statement binds, also those inside of loops and with blocks."""
+    """The names that a statement binds, also inside of loops, with and except blocks."""
     for part in ast.walk(node):
         if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store):
             yield part.id
+        elif isinstance(part, ast.ExceptHandler) and part.name:
+            yield part.name
         else:
             yield from bound_names(part)
 
