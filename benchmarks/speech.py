@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 
 from speech.data import load_speech_commands
-from speech.features import alter, as_float, features, mfcc, waveforms
+from speech.features import alter, as_float, features, mfcc
 from speech.networks import (
     BATCH_SIZE,
     altered_copies,
@@ -87,43 +87,43 @@ def worse(waves):
     return np.concatenate([alter(as_float(p), tf.constant([0, i])) for i, p in enumerate(parts)])
 
 
+def in_parts(to_input, waves):
+    """What `to_input` makes of clips float32 (n, 8000), a thousand at a time: a numpy array."""
+    parts = np.split(waves, range(1000, len(waves), 1000))
+    return np.concatenate([to_input(tf.constant(part)) for part in parts])
+
+
 def network(kind, data, epochs, learning_rate, altered, seed):
-    """`wave_cnn` or `lstm`, trained. Returns (model, its inputs for waves, history)."""
+    """`wave_cnn` or `lstm`, trained. Returns (model, its inputs for float waves, history)."""
     tf.keras.utils.set_random_seed(seed)
-    build, to_input, view = {
-        "wave_cnn": (build_wave_cnn, as_waveform, waveforms),
-        "lstm": (build_lstm, mfcc, features),
-    }[kind]
+    build, to_input = {"wave_cnn": (build_wave_cnn, as_waveform), "lstm": (build_lstm, mfcc)}[kind]
     clips = data.training
     model = compile_network(build(), len(clips.y), epochs, learning_rate)
     augment = strength(altered, to_input)
-    x = clips.waves if augment else view(clips.waves)
+    x = clips.waves if augment else in_parts(to_input, as_float(clips.waves).numpy())
     settings = {"epochs": epochs, "name": f"trial {kind}", "seed": seed, "batch_size": BATCH_SIZE}
-    return model, view, train(model, x, clips.y, augment=augment, **settings)
-
-
-def judged(model, view, data):
-    """Accuracy on the validation clips as they are and made worse: a dict."""
-    y, made_worse = data.validation.y, worse(data.validation.waves)
-    spoilt = as_waveform(made_worse) if view is waveforms else mfcc(made_worse)
-    return {
-        "accuracy": accuracy(model, view(data.validation.waves), y),
-        "accuracy_worse": accuracy(model, spoilt.numpy(), y),
-    }
+    return model, to_input, train(model, x, clips.y, augment=augment, **settings)
 
 
 def thesis_cnn(data, epochs, learning_rate, seed):
-    """The thesis's CNN after its first epochs. Returns (model, its inputs for waves, history)."""
+    """The thesis's CNN after its first epochs. Returns as `network`."""
     tf.keras.utils.set_random_seed(seed)
     model = build_thesis_cnn()
     loss = tf.keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(tf.keras.optimizers.Adam(learning_rate), loss, metrics=["accuracy"])
-
-    def view(waves):
-        return as_float(waves).numpy()[..., None]
-
+    x = as_float(data.training.waves).numpy()[..., None]
     settings = {"epochs": epochs, "name": "trial thesis CNN", "batch_size": BATCH_SIZE}
-    return model, view, train(model, view(data.training.waves), data.training.y, **settings)
+    history = train(model, x, data.training.y, **settings)
+    return model, lambda waves: waves[..., None], history
+
+
+def judged(model, to_input, data):
+    """Accuracy on the validation clips as they are and made worse: a dict."""
+    y, waves = data.validation.y, data.validation.waves
+    return {
+        "accuracy": accuracy(model, in_parts(to_input, as_float(waves).numpy()), y),
+        "accuracy_worse": accuracy(model, in_parts(to_input, worse(waves)), y),
+    }
 
 
 def race(data, widths, penalty, copies, epochs, grid_epochs, seed):
@@ -190,8 +190,8 @@ def trial(recipe, given, data):
         figures = score(race(data, **settings), data)
     else:
         work = thesis_cnn if recipe == "thesis_cnn" else partial(network, recipe)
-        model, view, _ = work(data, **settings)
-        figures = judged(model, view, data)
+        model, to_input, _ = work(data, **settings)
+        figures = judged(model, to_input, data)
     settings = json.loads(json.dumps(settings))
     seconds = time.perf_counter() - start
     save("trials", {"recipe": recipe, "settings": settings, **figures, "seconds": seconds})
@@ -202,9 +202,10 @@ def seeds(data, numbers):
     for seed in numbers:
         for kind in ("wave_cnn", "lstm"):
             settings = SETTINGS[kind] | {"seed": seed}
-            model, view, _ = network(kind, data, **settings)
-            test = accuracy(model, view(data.testing.waves), data.testing.y)
-            figures = {**judged(model, view, data), "test": test}
+            model, to_input, _ = network(kind, data, **settings)
+            x_test = in_parts(to_input, as_float(data.testing.waves).numpy())
+            test = accuracy(model, x_test, data.testing.y)
+            figures = {**judged(model, to_input, data), "test": test}
             save("seeds", {"settings": {"network": kind, "seed": seed}, **figures})
 
 

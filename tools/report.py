@@ -188,7 +188,7 @@ def speech_tables(figures):
         }
         for entry in figures["seeds"]
     )
-    return {"trials": trials, "seeds": seeds.set_index("network")}
+    return {"trials": trials, "seeds": seeds.sort_values(["network", "seed"]).set_index("network")}
 
 
 def written(value):
