@@ -22,18 +22,30 @@ def sample(sample_folder):
         return load_sign_mnist()
 
 
-@pytest.fixture(scope="session")
-def real():
-    """Sign Language MNIST itself; tests that need it are skipped where it is absent."""
+def real_or_skipped(load, download):
+    """What `load` returns of the real data; skips the test where they are absent.
+
+    download: the name of the function that would fetch them.
+    """
+
+    def unreachable(folder):
+        raise DataError("tests download nothing.")
+
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("signmnist.data.download", lambda folder: None)
+        patch.setattr(download, unreachable)
         try:
-            data = load_sign_mnist()
+            data = load()
         except DataError as error:
             pytest.skip(f"needs the real data: {error}")
     if not data.canonical:
         pytest.skip("needs the real data, and these are not canonical")
     return data
+
+
+@pytest.fixture(scope="session")
+def real():
+    """Sign Language MNIST itself; tests that need it are skipped where it is absent."""
+    return real_or_skipped(load_sign_mnist, "signmnist.data.download")
 
 
 @pytest.fixture(scope="session")
@@ -52,19 +64,7 @@ def speech_sample(speech_sample_folder):
 @pytest.fixture(scope="session")
 def real_speech():
     """Speech Commands itself; tests that need it are skipped where it is absent."""
-
-    def unreachable(folder):
-        raise DataError("tests download nothing.")
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("speech.data.download", unreachable)
-        try:
-            data = load_speech_commands()
-        except DataError as error:
-            pytest.skip(f"needs the real data: {error}")
-    if not data.canonical:
-        pytest.skip("needs the real data, and these are not canonical")
-    return data
+    return real_or_skipped(load_speech_commands, "speech.data.download")
 
 
 def pytest_collection_modifyitems(items):

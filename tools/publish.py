@@ -6,13 +6,13 @@ from pathlib import Path
 
 from toolkit.files import replacing
 from toolkit.results import load_records
+from toolkit.studies import LARGEST_KEPT
 from tools.datasets import data_set_of, data_sets_of
 from tools.notebooks import ROOMS, build, notebook_path, read_notebook, same_text, sources
 from tools.report import refresh_readme
 from tools.run import BUILD, RunError, exit_status, read_profile, run
 
 MAX_BYTES = 2_000_000
-MAX_MODEL_BYTES = 4_000_000
 
 
 def require_canonical(data_set, folder):
@@ -54,8 +54,8 @@ def problems(root, target):
             elif not (models / record["file"]).is_file():
                 place = Path(room.folder, "models", record["file"])
                 found.append(f"{record['id']}: {place} is missing")
-            elif (models / record["file"]).stat().st_size > MAX_MODEL_BYTES:
-                found.append(f"{record['file']} is larger than {MAX_MODEL_BYTES:,} bytes")
+            elif (models / record["file"]).stat().st_size > LARGEST_KEPT:
+                found.append(f"{record['file']} is larger than {LARGEST_KEPT:,} bytes")
     return found
 
 

@@ -123,6 +123,15 @@ def tracks_table(tracks):
     return table.set_index("track")
 
 
+def told_settings(settings, usual, everything):
+    """The settings of a trial as text: all of them, or those that differ from the `usual`."""
+    return ", ".join(
+        f"{name.replace('_', ' ')} {written(value)}"
+        for name, value in settings.items()
+        if everything or value != usual.get(name)
+    )
+
+
 def cascades_table(trials):
     """benchmarks/cascades.json as a DataFrame, one row a trial, in the order of the trials.
 
@@ -136,11 +145,7 @@ def cascades_table(trials):
         settings = dict(trial["settings"])
         last = chosen[trial["recipe"]]
         what = written(settings.pop("sparsities")) if "sparsities" in settings else "M"
-        told = ", ".join(
-            f"{name.replace('_', ' ')} {written(value)}"
-            for name, value in settings.items()
-            if trial["settings"] == last or value != last.get(name)
-        )
+        told = told_settings(settings, last, everything=trial["settings"] == last)
         judged = one_scale or trial["files"]["float"]
         rows.append(
             {
@@ -161,11 +166,7 @@ def speech_tables(figures):
     rows, chosen = [], dict[str, dict]()
     for entry in figures["trials"]:
         usual = chosen.setdefault(entry["recipe"], entry["settings"])
-        told = ", ".join(
-            f"{name.replace('_', ' ')} {written(value)}"
-            for name, value in entry["settings"].items()
-            if entry["settings"] == usual or value != usual[name]
-        )
+        told = told_settings(entry["settings"], usual, everything=entry["settings"] == usual)
         rows.append(
             {
                 "network": entry["recipe"].replace("_", " "),
