@@ -6,21 +6,17 @@ import gzip
 import hashlib
 import io
 import re
-import ssl
 import tarfile
 import tempfile
-import urllib.error
-import urllib.request
 import zlib
-from http.client import HTTPException
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 import soundfile
 from scipy.signal import resample_poly
-from tqdm import tqdm
 
 from speech.selection import SELECTED
+from toolkit.download import fetch
 from toolkit.files import DataError
 
 WORDS = "down", "left", "no", "off", "on", "right", "stop", "up", "yes"
@@ -35,13 +31,6 @@ SERVER = "https://storage.googleapis.com/download.tensorflow.org/data/"
 FROM_V2 = "down", "no", "up", "yes"  # words whose training clips are those of v0.02, not v0.01
 CLIPS_CSV = "clips.csv"
 COLUMNS = "word", "file", "split", "release", "samples_16khz", "sha1_of_wav"
-CONNECTION_ERRORS = (
-    urllib.error.URLError,
-    HTTPException,
-    TimeoutError,
-    ConnectionError,
-    ssl.SSLError,
-)
 MOST_PER_SPLIT = 2**27 - 1  # of the rule by which the data set splits its speakers
 
 
@@ -52,47 +41,6 @@ def download(folder):
     """
     Path(folder).mkdir(parents=True, exist_ok=True)
     return [fetch(SERVER + name, Path(folder, name)) for name in ARCHIVES.values()]
-
-
-def fetch(url, path):
-    """Downloads `url` to `path`, with progress, and goes on where a former try stopped.
-
-    What is at `path` already is taken as it is. Raises DataError when the server does not answer,
-    the connection ends early or the disk is full; the part that came stays as <path>.part.
-    """
-    if path.exists():
-        return path
-    part = path.with_name(path.name + ".part")
-    done = part.stat().st_size if part.exists() else 0
-    request = urllib.request.Request(url, headers={"Range": f"bytes={done}-"} if done else {})
-    try:
-        with urllib.request.urlopen(request, timeout=60) as answer:
-            resumed = answer.status == 206
-            total = int(answer.headers.get("Content-Length", 0)) + (done if resumed else 0)
-            with (
-                open(part, "ab" if resumed else "wb") as file,
-                tqdm(
-                    total=total or None, initial=done if resumed else 0, unit="B", unit_scale=True,
-                    desc=path.name,
-                ) as bar,
-            ):  # fmt: skip
-                while block := answer.read(1 << 20):
-                    file.write(block)
-                    bar.update(len(block))
-    except urllib.error.HTTPError as error:
-        if error.code != 416:
-            raise DataError(f"{url}: the server answers {error.code}.") from error
-        if error.headers.get("Content-Range", f"bytes */{done}") != f"bytes */{done}":
-            raise DataError(f"{part} is no part of {url}. Delete it and run again.") from error
-        total = done  # nothing of it is left to send
-    except CONNECTION_ERRORS as error:
-        raise DataError(f"{url}: no connection ({error}). Run it again: it resumes.") from error
-    except OSError as error:
-        raise DataError(f"{part}: cannot be written ({error}). Make room and run again.") from error
-    if part.stat().st_size < total:
-        raise DataError(f"{url}: the connection ended early. Run it again: it resumes.")
-    part.replace(path)
-    return path
 
 
 def speaker_split(file):

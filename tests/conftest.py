@@ -1,8 +1,13 @@
-import pytest
+import threading
 
+import pytest
+from surroundings import Server
+
+from photos.data import load_cats_and_dogs
 from signmnist.data import load_sign_mnist
 from speech.data import load_speech_commands
 from toolkit.files import DataError
+from tools.photos_sample import write_photos_sample
 from tools.sample import write_sample
 from tools.speech_sample import write_speech_sample
 
@@ -65,6 +70,33 @@ def speech_sample(speech_sample_folder):
 def real_speech():
     """Speech Commands itself; tests that need it are skipped where it is absent."""
     return real_or_skipped(load_speech_commands, "speech.data.download")
+
+
+@pytest.fixture(scope="session")
+def photos_sample_folder(tmp_path_factory):
+    return write_photos_sample(tmp_path_factory.mktemp("photos_sample"))
+
+
+@pytest.fixture(scope="session")
+def photos_sample(photos_sample_folder):
+    """The drawn sample of photos as a CatsAndDogs."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CATS_AND_DOGS_DIR", str(photos_sample_folder))
+        return load_cats_and_dogs()
+
+
+@pytest.fixture(scope="session")
+def real_photos():
+    """cats_and_dogs_filtered itself; tests that need it are skipped where it is absent."""
+    return real_or_skipped(load_cats_and_dogs, "photos.data.download")
+
+
+@pytest.fixture
+def server():
+    with Server() as server:
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        yield server
+        server.shutdown()
 
 
 def pytest_collection_modifyitems(items):

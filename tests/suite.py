@@ -9,6 +9,7 @@ from toolkit.results import load_records
 from toolkit.tflite import open_tflite
 from tools.datasets import data_set_of, data_sets_of
 from tools.notebooks import Room, notebook_path, read_notebook, sources
+from tools.photos_sample import write_photos_sample
 from tools.sample import write_sample
 from tools.speech_sample import write_speech_sample
 
@@ -16,6 +17,7 @@ ROOT = Path(__file__).parent.parent
 SMALL_SAMPLES = {
     "signmnist": lambda folder: write_sample(folder, photos=(5, 1)),
     "speech": lambda folder: write_speech_sample(folder, clips=(6, 2, 2)),
+    "photos": lambda folder: write_photos_sample(folder, photos=(8, 3)),
 }
 
 

@@ -1,9 +1,11 @@
 """Each script has its data set: found, or where it cannot be had drawn and announced."""
 
+import shutil
 from pathlib import Path
 
 import pytest
 
+from photos.data import SET
 from signmnist.data import TEST_CSV, TRAIN_CSV
 from speech.archives import ARCHIVES, CLIPS_CSV
 from toolkit.files import DataError
@@ -11,7 +13,7 @@ from tools.datasets import DATA_SETS, data_set_of, data_sets_of, find_data
 from tools.notebooks import QUESTIONS, sources
 from tools.unfold import SourceError
 
-SIGNS, SPEECH = DATA_SETS
+SIGNS, SPEECH, PHOTOS = DATA_SETS
 
 
 @pytest.fixture
@@ -35,8 +37,8 @@ def test_a_script_uses_the_data_set_whose_package_it_imports(scripts, tmp_path):
     neither, both = tmp_path / "neither.py", tmp_path / "both.py"
     neither.write_text("from toolkit.files import replacing\n")
     assert data_set_of(neither) == SIGNS
-    assert data_sets_of([*scripts.values(), neither]) == [SIGNS, SPEECH]
-    both.write_text("".join(script.read_text() for script in scripts.values()))
+    assert data_sets_of([*scripts.values(), neither]) == [SIGNS, SPEECH, PHOTOS]
+    both.write_text("".join(scripts[one].read_text() for one in (SIGNS, SPEECH)))
     with pytest.raises(SourceError, match="both.py imports from signmnist and speech"):
         data_set_of(both)
 
@@ -85,6 +87,14 @@ def test_a_whole_archive_of_speech_is_never_replaced_by_the_sample(scripts, tmp_
         find_data([scripts[SPEECH]], "sample")
 
 
+def test_photos_in_data_are_never_replaced_by_the_sample(scripts, tmp_path):
+    (tmp_path / "data" / SET / "train").mkdir(parents=True)
+    folders = find_data([scripts[PHOTOS]], "sample")
+    assert folders == {"photos": tmp_path / "data"}
+    with pytest.raises(DataError, match=f"data/{SET} cannot be read .*train/cats"):
+        PHOTOS.identify(folders["photos"])
+
+
 def test_csvs_in_folders_of_their_own_are_one_set(scripts, tmp_path):
     SIGNS.write_sample(tmp_path)
     for name in (TRAIN_CSV, TEST_CSV):
@@ -95,10 +105,15 @@ def test_csvs_in_folders_of_their_own_are_one_set(scripts, tmp_path):
     assert SIGNS.identify(tmp_path / "data").keys() == SIGNS.canonical_sha256.keys()
 
 
-@pytest.mark.parametrize("data_set, name", [(SIGNS, TEST_CSV), (SPEECH, CLIPS_CSV)])
+@pytest.mark.parametrize(
+    "data_set, name", [(SIGNS, TEST_CSV), (SPEECH, CLIPS_CSV), (PHOTOS, f"{SET}.zip")]
+)
 def test_damaged_data_are_told(data_set, name, tmp_path):
     data_set.write_sample(tmp_path)
     path = tmp_path / name
+    if data_set == PHOTOS:
+        shutil.make_archive(tmp_path / SET, "zip", tmp_path, SET)
+        shutil.rmtree(tmp_path / SET)
     path.write_bytes(path.read_bytes()[:-1000])
     with pytest.raises(DataError, match=name):
         data_set.identify(tmp_path)

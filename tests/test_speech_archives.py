@@ -1,18 +1,15 @@
 import base64
-import contextlib
 import csv
 import gzip
 import hashlib
 import io
-import resource
 import tarfile
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
 import pytest
 import soundfile
 from scipy.signal import resample_poly
+from surroundings import CONTENT, names_below, room_for
 
 from speech import archives, data
 from speech.archives import (
@@ -22,7 +19,6 @@ from speech.archives import (
     chosen_clips,
     clip_key,
     download,
-    fetch,
     halve_rate,
     read_wav,
     selected_keys,
@@ -87,10 +83,6 @@ def official(tmp_path):
         other["_background_noise_/README.md"] = b"noise"
     paths = [pack(tmp_path / "data" / name, members[release]) for release, name in ARCHIVES.items()]
     return paths, keys
-
-
-def names_below(folder):
-    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
 
 
 def test_the_set_is_taken_out_of_the_archives_and_can_be_loaded(official, tmp_path, monkeypatch):
@@ -202,17 +194,6 @@ def test_a_clip_of_another_form_is_named(tmp_path, content, message):
     assert "Download its archive again" in str(error.value)
 
 
-@contextlib.contextmanager
-def room_for(size):
-    """Within the block no file can grow beyond `size` bytes, as on a full disk."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
-
-
 @pytest.mark.usefixtures("capsys")  # what is printed goes to no file
 @pytest.mark.parametrize("size", [0, 10_000])
 def test_a_full_disk_leaves_the_archives_and_no_set(official, tmp_path, size):
@@ -283,118 +264,6 @@ def test_the_committed_keys_are_those_of_the_real_clips(real_speech):
     assert keys == selected_keys()
     for row in rows:
         assert row["release"] == archives.release_of(row["word"], row["split"])
-
-
-CONTENT = np.random.default_rng(0).bytes(3_000_000)
-
-
-class Server(ThreadingHTTPServer):
-    """A local server at `url`; `ranges` holds the header Range of each request."""
-
-    def __init__(self):
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server_port}"
-        self.ranges: list[str | None] = []
-
-
-class Handler(BaseHTTPRequestHandler):
-    """Serves CONTENT under any name. The address says how: /plain/x as one wishes, /early/x up to
-    2,000,000 bytes, /whole/x without regard to Range, /silent/x without the length in a 416."""
-
-    server: Server
-
-    def do_GET(self):
-        wanted = self.headers["Range"]
-        self.server.ranges.append(wanted)
-        how = self.path.split("/")[1]
-        start = int(wanted[len("bytes=") : -1]) if wanted and how != "whole" else 0
-        if how == "absent":
-            self.send_error(404)
-        elif start >= len(CONTENT):
-            self.send_response(416)
-            if how != "silent":
-                self.send_header("Content-Range", f"bytes */{len(CONTENT)}")
-            self.end_headers()
-        else:
-            self.send_response(206 if start else 200)
-            self.send_header("Content-Length", str(len(CONTENT) - start))
-            self.end_headers()
-            with contextlib.suppress(ConnectionError):  # of those who hang up
-                self.wfile.write(CONTENT[start : 2_000_000 if how == "early" else None])
-
-    def log_message(self, *_):
-        pass
-
-
-@pytest.fixture
-def server():
-    with Server() as server:
-        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-        yield server
-        server.shutdown()
-
-
-def test_a_file_is_downloaded_once(server, tmp_path):
-    for _ in range(2):
-        path = fetch(f"{server.url}/plain/x", tmp_path / "x")
-        assert path == tmp_path / "x" and path.read_bytes() == CONTENT
-    assert server.ranges == [None] and names_below(tmp_path) == ["x"]
-
-
-def test_an_interrupted_download_goes_on_where_it_stopped(server, tmp_path):
-    with pytest.raises(DataError, match="/early/x: .*Run it again: it resumes"):
-        fetch(f"{server.url}/early/x", tmp_path / "x")
-    assert names_below(tmp_path) == ["x.part"]
-    assert (tmp_path / "x.part").read_bytes() == CONTENT[:2_000_000]
-    fetch(f"{server.url}/plain/x", tmp_path / "x")
-    assert (tmp_path / "x").read_bytes() == CONTENT
-    assert server.ranges == [None, "bytes=2000000-"] and names_below(tmp_path) == ["x"]
-
-
-def test_a_server_that_sends_all_from_the_start_is_understood(server, tmp_path):
-    (tmp_path / "x.part").write_bytes(CONTENT[:1000])
-    fetch(f"{server.url}/whole/x", tmp_path / "x")
-    assert (tmp_path / "x").read_bytes() == CONTENT
-    assert server.ranges == ["bytes=1000-"]
-
-
-@pytest.mark.parametrize("how", ["plain", "silent"])
-def test_a_part_that_is_all_of_it_is_taken(server, tmp_path, how):
-    (tmp_path / "x.part").write_bytes(CONTENT)
-    fetch(f"{server.url}/{how}/x", tmp_path / "x")
-    assert (tmp_path / "x").read_bytes() == CONTENT and names_below(tmp_path) == ["x"]
-
-
-def test_a_part_of_something_longer_is_refused(server, tmp_path):
-    (tmp_path / "x.part").write_bytes(CONTENT + b"more")
-    with pytest.raises(DataError, match="x.part is no part of http.*Delete it and run again"):
-        fetch(f"{server.url}/plain/x", tmp_path / "x")
-    assert names_below(tmp_path) == ["x.part"]
-
-
-def test_a_file_that_the_server_does_not_have_is_named(server, tmp_path):
-    (tmp_path / "x.part").write_bytes(CONTENT[:1000])
-    with pytest.raises(DataError, match="/absent/x: the server answers 404"):
-        fetch(f"{server.url}/absent/x", tmp_path / "x")
-    assert (tmp_path / "x.part").read_bytes() == CONTENT[:1000]
-    assert names_below(tmp_path) == ["x.part"]
-
-
-def test_no_server_is_named_and_leaves_nothing(server, tmp_path):
-    server.server_close()
-    with pytest.raises(DataError, match="/plain/x: no connection .*Run it again: it resumes"):
-        fetch(f"{server.url}/plain/x", tmp_path / "x")
-    assert names_below(tmp_path) == []
-
-
-@pytest.mark.usefixtures("capsys")
-def test_a_download_that_a_full_disk_stops_goes_on_once_there_is_room(server, tmp_path):
-    with room_for(1_500_000), pytest.raises(DataError, match="x.part: cannot be .* Make room"):
-        fetch(f"{server.url}/plain/x", tmp_path / "x")
-    assert names_below(tmp_path) == ["x.part"]
-    fetch(f"{server.url}/plain/x", tmp_path / "x")
-    assert (tmp_path / "x").read_bytes() == CONTENT
-    assert server.ranges == [None, "bytes=1500000-"]
 
 
 def test_only_the_archives_that_are_missing_are_downloaded(server, tmp_path, monkeypatch):

@@ -25,7 +25,7 @@ PYTHON = os.environ.get("COLAB_PYTHON", "python3.13")
 COLAB = (
     *(pinned_versions(Path())[name] for name in ("tensorflow", "tf_keras", "numpy")),
     *("pandas", "matplotlib", "scikit-learn", "scipy", "pyarrow"),
-    *("soundfile", "tqdm"),
+    *("soundfile", "pillow", "tqdm"),
     *("ipykernel", "nbconvert", "setuptools"),
 )
 

@@ -6,10 +6,12 @@ from importlib import import_module
 from pathlib import Path
 from typing import NamedTuple
 
+import photos.data
 import signmnist.data
 import speech.data
 from speech.archives import ARCHIVES
 from toolkit.files import DataError
+from tools.photos_sample import write_photos_sample
 from tools.sample import write_sample
 from tools.speech_sample import write_speech_sample
 from tools.unfold import SourceError, imported_packages
@@ -80,6 +82,15 @@ DATA_SETS = (
         placed=speech_placed,
         identify=lambda folder: speech.data.read_clips(folder)[2],
         write_sample=write_speech_sample,
+    ),
+    DataSet(
+        package="photos",
+        title=photos.data.SET,
+        variable="CATS_AND_DOGS_DIR",
+        find=lambda: photos.data.find_photos().absolute(),
+        placed=lambda: photos.data.photos_in("data") is not None,
+        identify=lambda folder: photos.data.read_photos(folder)[2],
+        write_sample=write_photos_sample,
     ),
 )
 

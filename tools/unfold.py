@@ -8,7 +8,7 @@ import ast
 import symtable
 from pathlib import Path
 
-PACKAGES = "toolkit", "signmnist", "speech"
+PACKAGES = "toolkit", "signmnist", "speech", "photos"
 IN_SIGHT = "in sight"  # in the comment beside a name that is imported: shown, not folded
 
 
