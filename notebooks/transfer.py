@@ -72,16 +72,17 @@ SEED = 0
 HEAD_SEEDS = {"full": range(5), "quick": range(2), "smoke": range(1)}[PROFILE]
 TOP_EPOCHS = {"full": 8, "quick": 3, "smoke": 1}[PROFILE]  # with the last blocks unfrozen
 PRUNED_EPOCHS = {"full": 2, "quick": 1, "smoke": 1}[PROFILE]  # at each sparsity
-SPARSITIES = {"full": (50, 70, 80, 90), "quick": (50, 80), "smoke": (50, 70, 80)}[PROFILE]
+SPARSITIES = {"full": (50, 70, 80, 90), "quick": (50, 80), "smoke": (50,)}[PROFILE]
 COPIES = {"full": 6, "quick": 2, "smoke": 1}[PROFILE]  # of each photo for a student
 PASSES = {"full": 3, "quick": 1, "smoke": 1}[PROFILE]  # over all copies
 WIDE_PHOTOS = {"full": 20, "quick": 4, "smoke": 1}[PROFILE]
-QAT_PHOTOS = {"full": 1600, "quick": 200, "smoke": 16}[PROFILE]
+BASE_SIDE = {"full": 224, "quick": 224, "smoke": 64}[PROFILE]  # pixels
+STUDENT_SIDE, SRAM_SIDE = {"full": (192, 128), "quick": (128, 128), "smoke": (64, 64)}[PROFILE]
+SIDES = {"full": (224, 160, 128, 96), "quick": (224, 96), "smoke": (64, 32)}[PROFILE]
 FITTED_TO = {"full": 134, "quick": 64, "smoke": 4}[PROFILE]  # photos of a layer's fit
 
 QAT_RATE, PRUNED_RATE, BIAS_RATE = 1e-5, 1e-4, 1e-3
 HALF_NOISE, SMALL_NOISE, SRAM_NOISE, TINY_NOISE = 0.3, 1.3, 0.3, 2.0  # of rounding weights
-COARSE = 0.5  # steps of a layer's output to which biases are rounded
 
 tf.keras.utils.set_random_seed(SEED)
 started = time.perf_counter()
@@ -134,7 +135,7 @@ from photos.training import (
 # %%
 blocks = efficientnet_blocks()
 imagenet = folded_weights()
-backbone = build_backbone(224, blocks, head=1280)
+backbone = build_backbone(BASE_SIDE, blocks, head=1280)
 set_weights(backbone, imagenet)
 layers = tf.keras.layers
 average = layers.GlobalAveragePooling2D(name="average")(backbone.output)
@@ -164,7 +165,6 @@ display(
 
 # %%
 rows = {}
-x = 224
 for number, block in enumerate(blocks, 1):
     names = [f"block{number}_{part}" for part in ("expand", "depthwise", "project")]
     rows[f"{number}{' (adds)' if block.adds else ''}"] = {
@@ -361,7 +361,7 @@ def grad_cam(pixels, label):
     """Where the baseline sees a class in a photo uint8 (224, 224, 3): float32 (224, 224) to 1."""
     both = tf.keras.Model(baseline.input, [backbone.output, baseline.output])
     with tf.GradientTape() as tape:
-        features_map, some_scores = both(network_input(pixels[None]))
+        features_map, some_scores = both(network_input(resize(pixels[None], BASE_SIDE)))
         score = some_scores[0, label]
     gain = tf.reduce_mean(tape.gradient(score, features_map), axis=(1, 2), keepdims=True)
     seen = tf.nn.relu(tf.reduce_sum(gain * features_map, axis=-1, keepdims=True))
@@ -406,7 +406,7 @@ def int8_settings(side, only=tf.lite.OpsSet.TFLITE_BUILTINS_INT8, ends=tf.int8):
     """Settings of the converter for integers, with the training photos that show it the ranges."""
 
     def examples():
-        for photo in resize(some_photos[:100], side):
+        for photo in resize(some_photos[::2], side):
             yield [network_input(photo[None])]
 
     return {
@@ -425,19 +425,22 @@ FORMATS: dict = {
         {"optimizations": [tf.lite.Optimize.DEFAULT], "supported_types": [tf.float16]},
     ),
     "drq": ("dynamic range", {"optimizations": [tf.lite.Optimize.DEFAULT]}),
-    "int8": ("int8", int8_settings(224)),
+    "int8": ("int8", int8_settings(BASE_SIDE)),
 }
 
 
-def evaluate(identifier, technique, path, model, seconds=None):
-    """Measures a .tflite file of this study; its record goes into `records`."""
+def evaluate(identifier, technique, path, model, seconds=None, kept=False):
+    """Measures a .tflite file of this study; its record goes into `records`.
+
+    kept: whether the file itself goes into models/.
+    """
     record = {
         "id": identifier,
         "notebook": "transfer",
         "technique": technique,
         "params": model.count_params(),
         "val_accuracy": file_accuracy(path, validation),
-        **measure_photos(path, data),
+        **measure_photos(path, data, kept),
         "profile": PROFILE,
         "seed": SEED,
         "seconds": seconds,
@@ -459,7 +462,7 @@ display(photos_table(records.values(), records["transfer_float"], data.banner))
 # %%
 INT16 = tf.lite.OpsSet.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8
 bias_type = {"_experimental_full_integer_quantization_bias_type": tf.int32}
-wide_settings = int8_settings(224, INT16, tf.int16)
+wide_settings = int8_settings(BASE_SIDE, INT16, tf.int16)
 path = to_tflite(baseline, scratch / "transfer_int16x8_bias32.tflite", **wide_settings, **bias_type)
 try:
     predict_photos(path, validation.pixels[:1])
@@ -499,7 +502,7 @@ qat = tfmot.quantization.keras.quantize_model(copy)
 
 # tfmot starts all ranges of activations at -6 to 6 and moves them by a thousandth a step
 each_output = tf.keras.Model(baseline.input, [layer.output for layer in baseline.layers])
-given = each_output(network_input(some_photos[:16]))
+given = each_output(network_input(resize(some_photos[::8], BASE_SIDE)))
 quantized = {layer.name.removeprefix("quant_"): layer for layer in qat.layers}
 quantized[baseline.layers[0].name] = quantized["quantize_layer"]
 for layer, output in zip(baseline.layers, given, strict=True):
@@ -508,12 +511,12 @@ for layer, output in zip(baseline.layers, given, strict=True):
             weight.assign(tf.reduce_min(output))
         elif weight.name.endswith("_max:0") and "kernel" not in weight.name:
             weight.assign(tf.reduce_max(output))
+few_pixels = resize(few.pixels, BASE_SIDE)
 qat.compile(tf.keras.optimizers.Adam(QAT_RATE), distillation())
 qat_history = train(
-    qat, few.pixels[:QAT_PHOTOS], targets[:QAT_PHOTOS], epochs=1, name="QAT", batch_size=32,
-    augment=normalize,
-)  # fmt: skip
-path = to_tflite(qat, scratch / "transfer_qat.tflite", **int8_settings(224))
+    qat, few_pixels, targets, epochs=1, name="QAT", batch_size=32, augment=normalize
+)
+path = to_tflite(qat, scratch / "transfer_qat.tflite", **int8_settings(BASE_SIDE))
 evaluate("transfer_qat", "int8, QAT", path, baseline, qat_history["seconds"][0])
 display(photos_table(records.values(), records["transfer_float"], data.banner))
 
@@ -551,7 +554,7 @@ def prune_and_train(model, before, after):
     decay = tf.keras.optimizers.schedules.CosineDecay(PRUNED_RATE, steps)
     copy.compile(tf.keras.optimizers.Adam(decay), distillation())
     history = train(
-        copy, few.pixels, targets, epochs=PRUNED_EPOCHS, name=f"{after} % sparsity",
+        copy, few_pixels, targets, epochs=PRUNED_EPOCHS, name=f"{after} % sparsity",
         batch_size=32, augment=normalize, callbacks=[tfmot.sparsity.keras.UpdatePruningStep()],
     )  # fmt: skip
     result = tf.keras.models.clone_model(model)
@@ -605,7 +608,7 @@ coarse_step = step_for_noise(kernel[None], moments, noise=0.3)
 changed = {
     "80 % of the weights cut": np.where(least, 0, kernel),
     "80 % pruned by the surgeon": prune_and_round(kernel[None], moments, 0.8)[0],
-    "rounded to the nearest level": np.round(kernel / coarse_step[0]) * coarse_step[0],
+    "rounded to the nearest level": np.round(kernel / coarse_step) * coarse_step,
     "rounded by the surgeon": prune_and_round(kernel[None], moments, step=coarse_step)[0],
 }
 centred_val = pooled_val[:, :1280] - pooled_train[:, :1280].mean(axis=0)
@@ -619,6 +622,7 @@ rows = {
 display(pd.DataFrame.from_dict(rows, orient="index").style.set_caption(data.banner))
 
 # %%
+fitted_to = resize(some_photos[::2], BASE_SIDE)
 surgeon_shares = {0: keras_accuracy(baseline, validation)}
 retrained_shares = {0: surgeon_shares[0]}
 cut_shares = {0: surgeon_shares[0]}
@@ -626,7 +630,7 @@ for sparsity in SPARSITIES:
     share = sparsity / 100
     retrained_shares[sparsity] = keras_accuracy(pruned[sparsity], validation)
     operated = operate(
-        baseline, some_photos[::2], lambda layer, share=share: Surgery(share * is_pointwise(layer))
+        baseline, fitted_to, lambda layer, share=share: Surgery(share * is_pointwise(layer))
     )
     surgeon_shares[sparsity] = keras_accuracy(operated, validation)
     smallest_cut = tf.keras.models.clone_model(baseline)
@@ -685,16 +689,16 @@ def as_levels(model, name):
     plain = to_tflite(model, scratch / f"{name}_plain.tflite", **int8_settings(side))
     path = scratch / f"{name}.tflite"
     with replacing(path) as temporary:
-        temporary.write_bytes(to_levels(plain.read_bytes(), COARSE, nibbles=True))
+        temporary.write_bytes(to_levels(plain.read_bytes(), nibbles=True))
     return path
 
 
 half = pruned[50]
-path = to_tflite(half, scratch / "transfer_pruned50_int8_plain.tflite", **int8_settings(224))
+path = to_tflite(half, scratch / "transfer_pruned50_int8_plain.tflite", **int8_settings(BASE_SIDE))
 evaluate("transfer_pruned50_int8_plain", "pruned 50 %, int8", path, baseline)
-few_levels = operate(half, some_photos[::2], rounding(half, HALF_NOISE, zeros_stay=True))
+few_levels = operate(half, fitted_to, rounding(half, HALF_NOISE, zeros_stay=True))
 path = as_levels(few_levels, "transfer_pruned_int8")
-evaluate("transfer_pruned50_int8", "pruned 50 %, few levels", path, baseline)
+evaluate("transfer_pruned50_int8", "pruned 50 %, few levels", path, baseline, kept=True)
 display(photos_table(records.values(), records["transfer_float"], data.banner))
 show_accuracy_against_bytes("Test accuracy against bytes", records.values(), data.banner)
 
@@ -707,7 +711,6 @@ from toolkit.tflite import run_micro
 
 # %%
 SRAM, ARENA_GOAL, FLASH = 512 * 1024, 320 * 1024, 8 * 1024**2
-SIDES = (224, 160, 128, 96)
 at_side: dict = {}
 live: dict = {}
 for side in SIDES:
@@ -732,7 +735,7 @@ display(pd.DataFrame.from_dict(at_side, orient="index").style.set_caption(data.b
 fig, axes = figure(
     "Activations alive while each operator runs", 1, 2, size=(12, 4), banner=data.banner
 )
-for ax, side in zip(axes, (224, 96), strict=True):
+for ax, side in zip(axes, (SIDES[0], SIDES[-1]), strict=True):
     kinds = live[side]["operator"]
     colours = [{"DEPTHWISE_CONV_2D": ORANGE, "CONV_2D": BLUE}.get(kind, GREEN) for kind in kinds]
     ax.bar(range(len(kinds)), live[side]["bytes"] / 1024, color=colours)
@@ -750,7 +753,7 @@ plt.show()
 
 # %%
 SMALL_BLOCKS = 1, 2, 3, 4, 5, 6, 9, 11
-bank = altered_copies(few, COPIES, SEED, 192, baseline)
+bank = altered_copies(few, COPIES, SEED, STUDENT_SIDE, baseline)
 shown = np.arange(6) * (len(few.y) // 6)
 show_photos(
     "Altered copies, and what the teacher says of them",
@@ -815,11 +818,15 @@ def make_student(name, title, student, passes, noise, again=0):
         distil_photos(rounded, bank, again, f"{title}, biases", SEED, BIAS_RATE, True)
         note_down(title, "biases trained on", rounded)
     path = as_levels(rounded, f"transfer_{name}")
-    return evaluate(f"transfer_{name}", title, path, rounded, time.perf_counter() - begun)
+    return evaluate(f"transfer_{name}", title, path, rounded, time.perf_counter() - begun, True)
 
 
 small = make_student(
-    "small", "small", build_student(192, kept_blocks(imagenet, SMALL_BLOCKS)), PASSES, SMALL_NOISE
+    "small",
+    "small",
+    build_student(STUDENT_SIDE, kept_blocks(imagenet, SMALL_BLOCKS)),
+    PASSES,
+    SMALL_NOISE,
 )
 
 
@@ -830,12 +837,12 @@ def weights_of(model):
 
 
 NARROW_START = {2: 40, 3: 96}
-student = build_student(128, weights_of(students["small"]), NARROW_START, stem=24)
+student = build_student(SRAM_SIDE, weights_of(students["small"]), NARROW_START, stem=24)
 sram = make_student("sram", "fits the SRAM", student, PASSES, SRAM_NOISE)
 
 # %%
 TINY_WIDTHS = {2: 56, 3: 60, 4: 72, 5: 90, 6: 100, 9: 180, 11: 200}
-student = build_student(192, weights_of(students["small"]), TINY_WIDTHS)
+student = build_student(STUDENT_SIDE, weights_of(students["small"]), TINY_WIDTHS)
 tiny = make_student("tiny", "tiny", student, PASSES, TINY_NOISE, again=1)
 
 # %%
@@ -865,7 +872,7 @@ write_records(list(records.values()), "transfer", "results.json")
 # %%
 for left_out in (3, 5, 11):
     numbers = tuple(number for number in SMALL_BLOCKS if number != left_out)
-    cut = build_backbone(128, [blocks[number - 1] for number in numbers])
+    cut = build_backbone(SRAM_SIDE, [blocks[number - 1] for number in numbers])
     set_weights(cut, kept_blocks(imagenet, numbers))
     cut = with_classes(cut, training)
     share = keras_accuracy(cut, validation)

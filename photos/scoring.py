@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from photos.data import resize
+from toolkit.files import file_sha256
 from toolkit.results import accuracy_three_ways
 from toolkit.studies import keep
 from toolkit.tflite import count_correct, latency, open_tflite, quantize_input, run_micro, sizes
@@ -48,12 +49,13 @@ def file_accuracy(path, photos):
     return count_correct(predict_photos(path, photos.pixels), photos.y) / len(photos.y)
 
 
-def measure_photos(path, data):
+def measure_photos(path, data, kept=True):
     """Fields of a .tflite file's record, measured on the test photos; `keep`s it in models/.
 
-    data: a CatsAndDogs. Accuracy three ways, bytes, latency of single photos on one thread in
-    microseconds, and TFLite Micro's arena with `micro` saying whether it reads the first
-    photos as LiteRT does, or why it refuses the file.
+    data: a CatsAndDogs. kept: whether the file is to be kept. The fields are the accuracy three
+    ways, bytes, the latency of single photos on one thread in microseconds, and TFLite Micro's
+    arena with `micro` saying whether it reads the first photos as LiteRT does, or why it refuses
+    the file.
     """
     scores = predict_photos(path, data.testing.pixels)
     side = open_tflite(path).get_input_details()[0]["shape"][1]
@@ -66,7 +68,7 @@ def measure_photos(path, data):
         classes = scores[::20][:MICRO_PHOTOS].argmax(axis=1)
         verdict = f"{count_correct(micro.scores, classes)} of {len(classes)} photos as LiteRT"
     return {
-        **keep(path),
+        **(keep(path) if kept else {"file": None, "sha256": file_sha256(path)}),
         **accuracy_three_ways(scores, data),
         **sizes(path),
         "latency_us_median": median,

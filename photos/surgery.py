@@ -157,8 +157,6 @@ def refitted(layer, x, target, surgery):
         kept = new != 0
     if surgery.noise:
         step = step_for_noise(new, moments, surgery.noise)
-        if depthwise:  # few different steps take few bytes
-            step = 2 ** (np.round(2 * np.log2(step)) / 2)
         new = prune_and_round(new, moments, step=step, most=surgery.most, kept=kept)
     shift = ((mean_x + middle[:, 0])[:, None] @ new)[:, 0]
     fitted_bias = (mean_y - shift).reshape(bias.shape)

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 from suite import committed, speech_inputs
 
+import photos.data
 import speech.data
+from photos.scoring import predict_photos
 from signmnist.baseline import build_cnn  # noqa: F401  (Keras 2 before the models load)
 from signmnist.data import CANONICAL_SHA256
 from signmnist.perturb import survival
@@ -29,6 +31,7 @@ Q1 = ("float", "dynamic range", "float16", "int8", "QAT int8", "int16x8", "int16
 
 SIGN_MODELS = committed(CANONICAL_SHA256, *ROOMS)
 SPEECH_MODELS = committed(speech.data.CANONICAL_SHA256, *ROOMS)
+PHOTO_MODELS = committed(photos.data.CANONICAL_SHA256, *ROOMS)
 
 
 def assert_scores(scores, record, data):
@@ -54,7 +57,13 @@ def test_a_model_of_speech_scores_what_its_record_says_three_ways(path, record, 
     assert_scores(predict_clips(path, inputs), record, real_speech)
 
 
-@pytest.mark.parametrize("path, record", [*SIGN_MODELS, *SPEECH_MODELS])
+@pytest.mark.parametrize("path, record", PHOTO_MODELS)
+def test_a_model_of_photos_scores_what_its_record_says_three_ways(path, record, real_photos):
+    scores = predict_photos(path, real_photos.testing.pixels)
+    assert_scores(scores, record, real_photos)
+
+
+@pytest.mark.parametrize("path, record", [*SIGN_MODELS, *SPEECH_MODELS, *PHOTO_MODELS])
 def test_a_committed_model_has_the_bytes_of_its_record(path, record):
     assert sizes(path).items() <= record.items()
 

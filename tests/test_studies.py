@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 from suite import Suite, committed, speech_inputs
 
+import photos.data
 import signmnist.data
 import speech.data
+from photos.scoring import file_accuracy
 from speech.scoring import predict_clips
 from toolkit.files import file_sha256
 from toolkit.results import load_records
@@ -19,15 +21,15 @@ from tools.notebooks import STUDIES
 ROOT = Path(__file__).parent.parent
 MODELS = ROOT / "studies" / "models"
 RECORDS = {record["id"]: record for record in load_records(ROOT / STUDIES.results)}
-CANONICAL = signmnist.data.CANONICAL_SHA256, speech.data.CANONICAL_SHA256
-SIGN_MODELS, SPEECH_MODELS = (committed(sha256, STUDIES) for sha256 in CANONICAL)
+CANONICAL = [package.CANONICAL_SHA256 for package in (signmnist.data, speech.data, photos.data)]
+SIGN_MODELS, SPEECH_MODELS, PHOTO_MODELS = (committed(sha256, STUDIES) for sha256 in CANONICAL)
 
 
 class TestStudies(Suite):
     room = STUDIES
 
 
-@pytest.mark.parametrize("path, record", [*SIGN_MODELS, *SPEECH_MODELS])
+@pytest.mark.parametrize("path, record", [*SIGN_MODELS, *SPEECH_MODELS, *PHOTO_MODELS])
 def test_a_committed_file_is_that_of_its_record(path, record):
     assert file_sha256(path) == record["sha256"]
 
@@ -48,12 +50,18 @@ def test_a_committed_file_hears_the_training_clips_as_its_record_says(path, reco
     assert read / 2000 == pytest.approx(record["train_accuracy"], abs=0.02)
 
 
+@pytest.mark.parametrize("path, record", PHOTO_MODELS)
+def test_a_committed_file_reads_the_validation_photos_as_its_record_says(path, record, real_photos):
+    read = file_accuracy(path, real_photos.validation)
+    assert read == pytest.approx(record["val_accuracy"], abs=0.005)
+
+
 def test_the_records_are_from_the_full_recipe_and_each_file_has_one():
     files = {path.name for path in MODELS.glob("*.tflite")}
     assert files == {record["file"] for record in RECORDS.values()} - {None} and files
     for record in RECORDS.values():
         assert record["data_sha256"] in CANONICAL and record["profile"] == "full"
-        assert (record["file"] is None) == (record["bytes"] > 4_000_000) and record["sha256"]
+        assert record["sha256"] and (record["file"] is None or record["bytes"] <= 4_000_000)
 
 
 def test_all_twelve_rows_are_there_and_no_cascade_loses_to_its_parts():

@@ -13,13 +13,13 @@ WEIGHTED = OPERATORS.CONV_2D, OPERATORS.DEPTHWISE_CONV_2D, OPERATORS.FULLY_CONNE
 MOST_LEVELS = 31  # on each side of zero; more cannot be told from weights on no grid
 
 
-def to_levels(content, coarse=0.5, nibbles=False):
+def to_levels(content, coarse=0.25, nibbles=False):
     """Stores each weight of an int8 file as a multiple of its channel's step. Returns new bytes.
 
     content: bytes of a file converted from weights that are, in each output channel, small whole
     multiples of one step. The converter stretches them to 127, which hides that they are few.
-    What is rounded: scales to the 8 bits of bfloat16, and biases to powers of two of the
-    accumulator's unit, at most `coarse` steps of the output. Channels of one step get one scale.
+    Channels of one step get one scale. What is rounded: biases, to powers of two of the
+    accumulator's unit, at most `coarse` steps of the output.
     nibbles: whether the weights of convolutions that need no more than 4 bits are stored in INT4.
     Names, metadata and signatures go. Raises ModelError for weights that are not int8, and if on
     random inputs a score changes by more than ROUNDING, an eighth, of the range of its output.
@@ -53,7 +53,7 @@ def store_levels(weights, bias, op, coarse):
     step = common_step(steps)
     if step and np.max(steps * limits) / step < 127.5:
         steps = np.full(1, step)
-    steps = to_bfloat16(steps)
+    steps = steps.astype(np.float32)
     levels = np.round(rows * (before / steps)[:, None]).reshape(values.shape)
     store(weights, np.moveaxis(levels, 0, axis))
     weights.quantization = shallow_copy(weights.quantization)
@@ -91,9 +91,3 @@ def common_step(steps):
         if np.abs(multiples / np.round(multiples) - 1).max() < 0.01:
             return step
     return None
-
-
-def to_bfloat16(numbers):
-    """Numbers (n,) rounded to the 8 bits of bfloat16, as float32."""
-    bits = np.asarray(numbers, np.float32).view(np.uint32)
-    return (bits + 0x8000 & 0xFFFF0000).astype(np.uint32).view(np.float32)

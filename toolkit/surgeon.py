@@ -56,12 +56,13 @@ def damp(moments):
 
 
 def step_for_noise(kernel, moments, noise):
-    """The steps whose rounding adds, as noise, a given share to the variance of the outputs.
+    """The step whose rounding adds, as noise, a given share to the variance of the outputs.
 
-    kernel, moments: as in `prune_and_round`, the moments taken around the mean. One step for all
-    outputs of a group. Rounding to a step d moves a weight by d^2 / 12 on average, squared; what
-    the other weights make up for is not counted. Returns float64 (groups, 1, 1).
+    kernel, moments: as in `prune_and_round`, the moments taken around the mean. Rounding to a step
+    d moves a weight by d^2 / 12 on average, squared; what the other weights make up for is not
+    counted. Of several groups it is the geometric mean of their steps. Returns a float.
     """
     signal = np.einsum("gio,gij,gjo->g", kernel, moments, kernel, optimize=True) / kernel.shape[2]
-    spread = np.maximum(np.einsum("gii->g", moments), 1e-12)
-    return np.sqrt(12 * noise * np.maximum(signal, 1e-12) / spread)[:, None, None]
+    spread = np.einsum("gii->g", moments)
+    squares = 12 * noise * np.maximum(signal, 1e-12) / np.maximum(spread, 1e-12)
+    return float(np.exp(np.log(squares).mean() / 2))
