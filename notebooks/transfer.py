@@ -70,19 +70,22 @@ PROFILE = os.environ.get("PROFILE", "full")
 SEED = 0
 
 HEAD_SEEDS = {"full": range(5), "quick": range(2), "smoke": range(1)}[PROFILE]
-TOP_EPOCHS = {"full": 8, "quick": 3, "smoke": 1}[PROFILE]  # with the last blocks unfrozen
-PRUNED_EPOCHS = {"full": 2, "quick": 1, "smoke": 1}[PROFILE]  # at each sparsity
+TOP_EPOCHS = {"full": 6, "quick": 3, "smoke": 1}[PROFILE]  # with the last blocks unfrozen
+PRUNED_COPIES = {"full": 2, "quick": 1, "smoke": 1}[PROFILE]  # of each photo, at each sparsity
 SPARSITIES = {"full": (50, 70, 80, 90), "quick": (50, 80), "smoke": (50,)}[PROFILE]
 COPIES = {"full": 6, "quick": 2, "smoke": 1}[PROFILE]  # of each photo for a student
-PASSES = {"full": 3, "quick": 1, "smoke": 1}[PROFILE]  # over all copies
+PASSES = {"full": (3, 4, 6), "quick": (2, 2, 2), "smoke": (1, 1, 1)}[PROFILE]  # over all copies
 WIDE_PHOTOS = {"full": 20, "quick": 4, "smoke": 1}[PROFILE]
 BASE_SIDE = {"full": 224, "quick": 224, "smoke": 64}[PROFILE]  # pixels
-STUDENT_SIDE, SRAM_SIDE = {"full": (192, 128), "quick": (128, 128), "smoke": (64, 64)}[PROFILE]
+STUDENT_SIDE, TINY_SIDE, SRAM_SIDE = {
+    "full": (192, 160, 128), "quick": (128, 128, 128), "smoke": (64, 64, 64)
+}[PROFILE]  # fmt: skip
 SIDES = {"full": (224, 160, 128, 96), "quick": (224, 96), "smoke": (64, 32)}[PROFILE]
+TRIED = {"full": 4, "quick": 2, "smoke": 1}[PROFILE]  # ways to round a student
 FITTED_TO = {"full": 134, "quick": 64, "smoke": 4}[PROFILE]  # photos of a layer's fit
 
-QAT_RATE, PRUNED_RATE, BIAS_RATE = 1e-5, 1e-4, 1e-3
-HALF_NOISE, SMALL_NOISE, SRAM_NOISE, TINY_NOISE = 0.3, 1.3, 0.3, 2.0  # of rounding weights
+QAT_RATE, PRUNED_RATE = 1e-5, 3e-4
+HALF_NOISE = 0.2  # of rounding weights
 
 tf.keras.utils.set_random_seed(SEED)
 started = time.perf_counter()
@@ -112,8 +115,8 @@ from photos.networks import (
     build_backbone,  # in sight
     efficientnet_blocks,  # in sight
     folded_weights,
+    keep_strongest,  # in sight
     kept_blocks,  # in sight
-    narrow,  # in sight
     set_weights,
 )
 from photos.scoring import (
@@ -293,7 +296,7 @@ lower = tf.keras.Model(backbone.input, backbone.get_layer(CACHED).output)
 cached, cached_val, cached_test = (
     predict_keras(lower, part.pixels) for part in (few, validation, testing)
 )
-rates = {"full": (1e-5, 1e-4, 1e-3), "quick": (1e-4,), "smoke": (1e-4,)}[PROFILE]
+rates = {"full": (1e-5, 1e-4), "quick": (1e-4,), "smoke": (1e-4,)}[PROFILE]
 top_shares = {}
 for rate in rates:
     upper = tf.keras.models.clone_model(
@@ -394,7 +397,7 @@ from toolkit.convert import to_tflite
 from toolkit.files import replacing
 from toolkit.levels import to_levels  # in sight
 from toolkit.studies import write_records
-from toolkit.tflite import ModelError
+from toolkit.tflite import ModelError, gzip_size
 
 # %%
 scratch = Path("checkpoints", "transfer")
@@ -523,66 +526,11 @@ display(photos_table(records.values(), records["transfer_float"], data.banner))
 # %% [markdown]
 # ### Sparsity
 #
-# Magnitude pruning of the 1x1 convolutions, which hold 96 % of the weights: the smallest weights
-# go, and the rest is trained on. From 50 % on to 70, 80 and 90.
-
-
-# %%
-def is_pointwise(layer):
-    """Whether a layer is a 1x1 convolution."""
-    return layer.name.endswith(("expand", "project")) or layer.name == "head"
-
-
-def prune_and_train(model, before, after):
-    """A copy pruned from one share of zeros, in percent, to another, and trained on meanwhile."""
-    steps = PRUNED_EPOCHS * max(1, len(few.y) // 32)
-    schedule = tfmot.sparsity.keras.PolynomialDecay(
-        before / 100, after / 100, 0, max(1, steps // 2), frequency=max(1, steps // 20)
-    )
-
-    def wrapped(layer):
-        copy = layer.__class__.from_config(layer.get_config())
-        if is_pointwise(layer):
-            return tfmot.sparsity.keras.prune_low_magnitude(copy, schedule)
-        return copy
-
-    copy = tf.keras.models.clone_model(model, clone_function=wrapped)
-    for layer, twin in zip(model.layers, copy.layers, strict=True):
-        inner = getattr(twin, "layer", twin)
-        for weight, value in zip(inner.weights, layer.get_weights(), strict=False):
-            weight.assign(value)
-    decay = tf.keras.optimizers.schedules.CosineDecay(PRUNED_RATE, steps)
-    copy.compile(tf.keras.optimizers.Adam(decay), distillation())
-    history = train(
-        copy, few_pixels, targets, epochs=PRUNED_EPOCHS, name=f"{after} % sparsity",
-        batch_size=32, augment=normalize, callbacks=[tfmot.sparsity.keras.UpdatePruningStep()],
-    )  # fmt: skip
-    result = tf.keras.models.clone_model(model)
-    result.set_weights(tfmot.sparsity.keras.strip_pruning(copy).get_weights())
-    return result, sum(history["seconds"])
-
-
-def zeros_share(model):
-    """The share of zeros among the weights of the 1x1 convolutions."""
-    found = [np.ravel(layer.get_weights()[0]) for layer in model.layers if is_pointwise(layer)]
-    return float(np.mean(np.concatenate(found) == 0))
-
-
-pruned = {0: baseline}
-for sparsity in SPARSITIES:
-    least = max(pruned)
-    pruned[sparsity], seconds = prune_and_train(pruned[least], least, sparsity)
-    path = to_tflite(pruned[sparsity], scratch / f"transfer_pruned{sparsity}.tflite")
-    evaluate(f"transfer_pruned{sparsity}", f"pruned {sparsity} %", path, baseline, seconds)
-    print(f"zeros: {zeros_share(pruned[sparsity]):.1%}")
-display(photos_table(records.values(), records["transfer_float"], data.banner))
-
-# %% [markdown]
-# ### Without training: the surgeon
-#
-# When a weight is changed, others can make up for it. **Optimal Brain Surgeon** says by how much,
-# from the second moments of a layer's inputs; done weight by weight, layer by layer, on about a
-# hundred photos without their labels, it prunes and rounds a network in seconds.
+# Pruning takes the 1x1 convolutions, which hold 96 % of the weights. Which weights go? The smallest
+# ones, says the report's library. But when a weight is cut, others can make up for it. **Optimal
+# Brain Surgeon** says by how much, from the second moments of a layer's inputs; done weight by
+# weight, layer by layer, on some photos without their labels, it prunes and rounds a network in
+# less than a minute.
 
 # %%
 from photos.surgery import (
@@ -596,8 +544,7 @@ from toolkit.surgeon import (
 
 # %% [markdown]
 # On one layer first: the dense layer of the ImageNet head, its first 100 classes. How far are its
-# outputs off, as a share of their variance, when 80 % of the weights are cut or when the rest is
-# rounded?
+# outputs off, as a share of their variance, when 80 % of the weights are cut, or all are rounded?
 
 # %%
 kernel = imagenet["classes"][0][:, :100]
@@ -621,33 +568,78 @@ rows = {
 }
 display(pd.DataFrame.from_dict(rows, orient="index").style.set_caption(data.banner))
 
+# %% [markdown]
+# Then the whole network: half of the weights pruned, the rest trained on, then on to 70, 80 and
+# 90 %. It is trained by **distillation**: on altered copies of the photos, to give the scores that
+# the baseline gives for them as well as the labels. That is done with smaller photos, which takes
+# less time; a convolution does not mind.
+
 # %%
-fitted_to = resize(some_photos[::2], BASE_SIDE)
-surgeon_shares = {0: keras_accuracy(baseline, validation)}
-retrained_shares = {0: surgeon_shares[0]}
-cut_shares = {0: surgeon_shares[0]}
-for sparsity in SPARSITIES:
-    share = sparsity / 100
-    retrained_shares[sparsity] = keras_accuracy(pruned[sparsity], validation)
-    operated = operate(
-        baseline, fitted_to, lambda layer, share=share: Surgery(share * is_pointwise(layer))
-    )
-    surgeon_shares[sparsity] = keras_accuracy(operated, validation)
-    smallest_cut = tf.keras.models.clone_model(baseline)
-    for layer, twin in zip(baseline.layers, smallest_cut.layers, strict=True):
+bank = altered_copies(few, COPIES, SEED, STUDENT_SIDE, baseline)
+shown = np.arange(6) * (len(few.y) // 6)
+show_photos(
+    "Altered copies, and what the baseline says of them",
+    bank[0][shown],
+    [f"dog: {p:.0%}" for p in tf.nn.softmax(bank[1][shown]).numpy()[:, 1]],
+)
+
+
+# %%
+def is_pointwise(layer):
+    """Whether a layer is a 1x1 convolution."""
+    return layer.name.endswith(("expand", "project")) or layer.name == "head"
+
+
+def smallest_cut(model, share):
+    """A copy of a network without the smallest weights of each 1x1 convolution."""
+    copy = tf.keras.models.clone_model(model)
+    for layer, twin in zip(model.layers, copy.layers, strict=True):
         values = layer.get_weights()
         if is_pointwise(layer):
             values[0] = values[0] * (np.abs(values[0]) >= np.quantile(np.abs(values[0]), share))
         twin.set_weights(values)
-    cut_shares[sparsity] = keras_accuracy(smallest_cut, validation)
+    return copy
+
+
+def build_baseline(side):
+    """The baseline's layers for photos of another side."""
+    smaller = build_backbone(side, blocks, head=1280)
+    pools = layers.GlobalAveragePooling2D(), layers.GlobalMaxPooling2D()
+    both = layers.Concatenate()([pool(smaller.output) for pool in pools])
+    return tf.keras.Model(smaller.input, layers.Dense(2, name="animals")(both))
+
+
+fitted_to = resize(some_photos[::2], BASE_SIDE)
+base_share = keras_accuracy(baseline, validation)
+cut_shares, surgeon_shares, trained_shares = ({0: base_share} for _ in range(3))
+copies_used = PRUNED_COPIES * len(few.y)
+pruned = {0: baseline}
+for sparsity in SPARSITIES:
+    begun = time.perf_counter()
+    share = sparsity / 100
+    cut_shares[sparsity] = keras_accuracy(smallest_cut(baseline, share), validation)
+    latest = pruned[max(pruned)]
+    operated = operate(latest, fitted_to, lambda la, share=share: Surgery(share * is_pointwise(la)))
+    surgeon_shares[sparsity] = keras_accuracy(operated, validation)
+    trained = build_baseline(STUDENT_SIDE)
+    trained.set_weights(operated.get_weights())
+    part = [some[:copies_used] for some in bank]
+    distil_photos(trained, part, 1, f"{sparsity} % zeros", SEED, PRUNED_RATE, fixed="zeros")
+    operated.set_weights(trained.get_weights())
+    pruned[sparsity] = operated
+    trained_shares[sparsity] = keras_accuracy(operated, validation)
+    seconds = time.perf_counter() - begun
+    path = to_tflite(operated, scratch / f"transfer_pruned{sparsity}.tflite")
+    evaluate(f"transfer_pruned{sparsity}", f"pruned {sparsity} %", path, baseline, seconds)
+display(photos_table(records.values(), records["transfer_float"], data.banner))
 show_lines(
     "Sparsity: validation accuracy",
     {
         name: (list(found), [100 * share for share in found.values()])
         for name, found in {
-            "smallest cut, no training": cut_shares,
-            "surgeon, no training": surgeon_shares,
-            "smallest cut, trained on": retrained_shares,
+            "smallest cut": cut_shares,
+            "surgeon": surgeon_shares,
+            "surgeon, then trained": trained_shares,
         }.items()
     },
     "zeros in the 1x1 convolutions, %",
@@ -753,16 +745,8 @@ plt.show()
 
 # %%
 SMALL_BLOCKS = 1, 2, 3, 4, 5, 6, 9, 11
-bank = altered_copies(few, COPIES, SEED, STUDENT_SIDE, baseline)
-shown = np.arange(6) * (len(few.y) // 6)
-show_photos(
-    "Altered copies, and what the teacher says of them",
-    bank[0][shown],
-    [f"dog: {p:.0%}" for p in tf.nn.softmax(bank[1][shown])[:, 1]],
-)
 
 
-# %%
 def build_student(side, weights, widths=(), stem=32):
     """A network of SMALL_BLOCKS with the given weights, narrowed where `widths` says.
 
@@ -770,13 +754,13 @@ def build_student(side, weights, widths=(), stem=32):
     channels of the first convolution. The two scores come from a linear probe.
     """
     if stem < 32:
-        narrow(weights, "stem", "block1_depthwise", "block1_project", stem)
+        keep_strongest(weights, "stem", "block1_depthwise", "block1_project", stem)
     own = []
     for new, number in enumerate(SMALL_BLOCKS, 1):
         block = blocks[number - 1]
         if number in widths:
             first, middle, last = (f"block{new}_{p}" for p in ("expand", "depthwise", "project"))
-            narrow(weights, first, middle, last, widths[number])
+            keep_strongest(weights, first, middle, last, widths[number])
             block = block._replace(expanded=widths[number])
         own.append(block)
     network = build_backbone(side, own, stem)
@@ -801,10 +785,12 @@ def note_down(student, step, model):
     print(f"{student}, {step}: {share:.2%} of the validation photos")
 
 
-def make_student(name, title, student, passes, noise, again=0):
-    """Trains a student, rounds it to levels, trains its biases on for `again` passes. Its record.
+def make_student(name, title, student, passes, noises, wanted, again=0):
+    """Trains a student, rounds it to levels and measures its file. Returns its record.
 
-    noise: of `rounding`. The file goes to models/transfer_<name>.tflite.
+    noises: of `rounding`, the largest first. The first is taken whose file reads `wanted` of the
+    validation photos, or else the last. again: passes in which the biases are trained on after
+    rounding. The file goes to models/transfer_<name>.tflite.
     """
     begun = time.perf_counter()
     note_down(title, "cut, new head", student)
@@ -812,22 +798,22 @@ def make_student(name, title, student, passes, noise, again=0):
     note_down(title, "distilled", student)
     students[name] = student
     photos_at_side = resize(some_photos, student.input_shape[1])
-    rounded = operate(student, photos_at_side, rounding(student, noise))
-    note_down(title, f"rounded, noise {noise:g}", rounded)
-    if again:
-        distil_photos(rounded, bank, again, f"{title}, biases", SEED, BIAS_RATE, True)
-        note_down(title, "biases trained on", rounded)
-    path = as_levels(rounded, f"transfer_{name}")
+    for noise in noises[-TRIED:]:
+        rounded = operate(student, photos_at_side, rounding(student, noise))
+        note_down(title, f"rounded, noise {noise:g}", rounded)
+        if again:
+            distil_photos(rounded, bank, again, f"{title}, biases", SEED, fixed="kernels")
+            note_down(title, f"rounded, noise {noise:g}, biases trained on", rounded)
+        path = as_levels(rounded, f"transfer_{name}")
+        read, size = file_accuracy(path, validation), gzip_size(path.read_bytes())
+        print(f"{title}, noise {noise:g}: {size:,} bytes after gzip, {read:.2%} of validation")
+        if read >= wanted:
+            break
     return evaluate(f"transfer_{name}", title, path, rounded, time.perf_counter() - begun, True)
 
 
-small = make_student(
-    "small",
-    "small",
-    build_student(STUDENT_SIDE, kept_blocks(imagenet, SMALL_BLOCKS)),
-    PASSES,
-    SMALL_NOISE,
-)
+student = build_student(STUDENT_SIDE, kept_blocks(imagenet, SMALL_BLOCKS))
+small = make_student("small", "small", student, PASSES[0], (2.0, 1.5, 1.0, 0.5), wanted=0.965)
 
 
 # %%
@@ -838,12 +824,12 @@ def weights_of(model):
 
 NARROW_START = {2: 40, 3: 96}
 student = build_student(SRAM_SIDE, weights_of(students["small"]), NARROW_START, stem=24)
-sram = make_student("sram", "fits the SRAM", student, PASSES, SRAM_NOISE)
+sram = make_student("sram", "fits the SRAM", student, PASSES[1], (0.3,), wanted=0.955)
 
 # %%
-TINY_WIDTHS = {2: 56, 3: 60, 4: 72, 5: 90, 6: 100, 9: 180, 11: 200}
-student = build_student(STUDENT_SIDE, weights_of(students["small"]), TINY_WIDTHS)
-tiny = make_student("tiny", "tiny", student, PASSES, TINY_NOISE, again=1)
+TINY_WIDTHS = {2: 64, 3: 64, 4: 80, 5: 96, 6: 120, 9: 216, 11: 240}
+student = build_student(TINY_SIDE, weights_of(students["small"]), TINY_WIDTHS)
+tiny = make_student("tiny", "tiny", student, PASSES[2], (4.0, 3.0, 2.0), wanted=0.91, again=1)
 
 # %%
 student_table = pd.DataFrame.from_dict(student_rows, orient="index").rename_axis("student: step")

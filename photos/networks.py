@@ -131,7 +131,7 @@ def kept_blocks(weights, numbers):
     return kept
 
 
-def narrow(weights, first, depthwise, last, channels):
+def keep_strongest(weights, first, depthwise, last, channels):
     """Keeps the strongest channels between two layers, in place in `weights`.
 
     first, depthwise, last: names of the layer that gives the channels, of the depthwise

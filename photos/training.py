@@ -91,24 +91,25 @@ def with_classes(backbone, photos):
 
 
 class Fixed(tf.keras.constraints.Constraint):
-    """Keeps weights at the given values."""
+    """Keeps the weights of `kernel` where they are, or only those that are zero."""
 
-    def __init__(self, values):
-        self.values = tf.constant(values)
+    def __init__(self, kernel, only_zeros):
+        free = kernel != 0 if only_zeros else np.zeros_like(kernel)
+        self.kernel, self.free = tf.constant(kernel), tf.constant(free, tf.float32)
 
     def __call__(self, weights):
-        return self.values
+        return self.kernel + self.free * (weights - self.kernel)
 
 
-def with_fixed_kernels(model):
-    """A copy of a network in whose training only biases and the dense layer change."""
+def with_fixed_kernels(model, only_zeros=False):
+    """A copy of a network in whose training kernels of convolutions stay, or only their zeros."""
 
     def copy_layer(layer):
         copy = layer.__class__.from_config(layer.get_config())
         if isinstance(layer, tf.keras.layers.DepthwiseConv2D):
-            copy.depthwise_constraint = Fixed(layer.get_weights()[0])
+            copy.depthwise_constraint = Fixed(layer.get_weights()[0], only_zeros)
         elif isinstance(layer, tf.keras.layers.Conv2D):
-            copy.kernel_constraint = Fixed(layer.get_weights()[0])
+            copy.kernel_constraint = Fixed(layer.get_weights()[0], only_zeros)
         return copy
 
     copy = tf.keras.models.clone_model(model, clone_function=copy_layer)
@@ -132,13 +133,13 @@ def distillation(temperature=4.0, share=0.5):
     return loss
 
 
-def distil_photos(model, bank, passes, name, seed=0, rate=5e-4, biases_only=False):
+def distil_photos(model, bank, passes, name, seed=0, rate=1e-3, fixed=None):
     """Trains a network on `altered_copies` for epochs, `passes`, by distillation. Returns history.
 
-    bank: what `altered_copies` returns. biases_only: whether kernels of convolutions stay.
-    The learning rate of Adam falls by a cosine to zero.
+    bank: what `altered_copies` returns. fixed: what of the convolutions' kernels stays, "kernels",
+    "zeros" or nothing. The learning rate of Adam falls by a cosine to zero.
     """
-    trained = with_fixed_kernels(model) if biases_only else model
+    trained = with_fixed_kernels(model, fixed == "zeros") if fixed else model
     pixels, scores, labels = bank
     pixels = resize(pixels, model.input_shape[1])
     steps = passes * max(1, len(labels) // BATCH_SIZE)
