@@ -1,0 +1,52 @@
+"""Pruning and rounding a small network of inverted residual blocks."""
+
+import numpy as np
+import pytest
+
+from photos.networks import build_backbone, efficientnet_blocks
+from photos.surgery import Surgery, operate
+from photos.training import predict_keras
+from toolkit.runtime import use_keras_2
+
+use_keras_2()
+import tensorflow as tf
+
+PIXELS = np.random.default_rng(0).integers(0, 256, (12, 32, 32, 3), np.uint8)
+
+
+@pytest.fixture(scope="module")
+def model():
+    tf.keras.utils.set_random_seed(0)
+    backbone = build_backbone(32, efficientnet_blocks()[:3])  # the third adds its input
+    x = tf.keras.layers.GlobalAveragePooling2D()(backbone.output)
+    return tf.keras.Model(backbone.input, tf.keras.layers.Dense(2)(x))
+
+
+def kernels(model):
+    return {layer.name: layer.get_weights()[0] for layer in model.layers if layer.weights}
+
+
+def test_without_a_plan_nothing_changes(model):
+    copy = operate(model, PIXELS, lambda layer: None)
+    assert all(map(np.array_equal, copy.get_weights(), model.get_weights()))
+    assert copy is not model
+
+
+def test_the_share_that_was_asked_for_is_pruned_and_the_mean_stays(model):
+    copy = operate(model, PIXELS, lambda layer: Surgery(0.5))
+    for name, kernel in kernels(copy).items():
+        assert np.mean(kernel == 0) == pytest.approx(0.5, abs=0.03), name
+    means = [predict_keras(m, PIXELS).mean(axis=0) for m in (copy, model)]
+    assert means[0] == pytest.approx(means[1], abs=1e-3)
+
+
+def test_a_layer_becomes_multiples_of_one_step_and_zeros_stay(model):
+    pruned = operate(model, PIXELS, lambda layer: Surgery(0.5))
+    rounded = operate(pruned, PIXELS, lambda layer: Surgery(0, 0.02, 7, zeros_stay=True))
+    before = kernels(pruned)
+    for name, kernel in kernels(rounded).items():
+        assert not kernel[before[name] == 0].any()
+        nonzero = np.abs(kernel[kernel != 0])
+        levels = nonzero / nonzero.min()
+        assert max(abs(levels - np.round(levels))) < 1e-3 or len(np.unique(nonzero)) <= 7
+        assert len(np.unique(np.round(kernel, 6))) <= 15

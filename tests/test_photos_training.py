@@ -1,0 +1,67 @@
+"""Heads, altered copies, and training with kernels or zeros that stay."""
+
+import numpy as np
+import pytest
+
+from photos.networks import build_backbone, efficientnet_blocks
+from photos.training import (
+    altered_copies,
+    distil_photos,
+    distillation,
+    keras_accuracy,
+    linear_probe,
+    with_classes,
+)
+from toolkit.runtime import use_keras_2
+
+use_keras_2()
+import tensorflow as tf
+
+
+def small_network(photos):
+    tf.keras.utils.set_random_seed(0)
+    return with_classes(build_backbone(32, efficientnet_blocks()[:2]), photos)
+
+
+def test_a_probe_separates_what_can_be_separated():
+    rng = np.random.default_rng(0)
+    features = rng.normal(size=(200, 5)) * [1, 10, 0.1, 1, 1] + 3
+    y = (features[:, 2] > 3).astype(int)
+    kernel, bias = linear_probe(features, y, strength=100.0)
+    assert np.mean((features @ kernel + bias).argmax(axis=1) == y) > 0.97
+
+
+def test_copies_are_the_same_for_the_same_seed_and_keep_their_labels(photos_sample):
+    photos = photos_sample.training
+    teacher = small_network(photos)
+    first, again, other = (altered_copies(photos, 2, seed, 48, teacher) for seed in (0, 0, 1))
+    count = len(photos.y)
+    assert first[0].shape == (2 * count, 48, 48, 3) and first[0].dtype == np.uint8
+    assert first[1].shape == (2 * count, 2)
+    assert np.array_equal(first[0], again[0]) and not np.array_equal(first[0], other[0])
+    assert not np.array_equal(first[0][:count], first[0][count:])
+    assert np.array_equal(first[2], np.tile(photos.y, 2))
+
+
+def test_without_the_teacher_the_loss_is_cross_entropy():
+    scores = tf.constant([[2.0, -1.0], [0.5, 0.0]])
+    targets = tf.constant([[9.0, 9.0, 1.0], [5.0, -5.0, 0.0]])
+    plain = tf.keras.losses.SparseCategoricalCrossentropy(True, reduction="none")([1, 0], scores)
+    assert distillation(share=0.0)(targets, scores).numpy() == pytest.approx(plain.numpy())
+
+
+@pytest.mark.parametrize("fixed", [None, "zeros", "kernels"])
+def test_what_is_fixed_stays_and_the_rest_is_trained(photos_sample, fixed, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    model = small_network(photos_sample.training)
+    layer = model.get_layer("block2_expand")
+    kernel, bias = layer.get_weights()
+    kernel[:, :, ::2] = 0
+    layer.set_weights([kernel, bias])
+    bank = altered_copies(photos_sample.training, 1, 0, 32, model)
+    distil_photos(model, bank, 2, "test", fixed=fixed)
+    trained, trained_bias = layer.get_weights()
+    assert np.array_equal(trained, kernel) == (fixed == "kernels")
+    assert (not trained[:, :, ::2].any()) == (fixed is not None)
+    assert not np.array_equal(trained_bias, bias)
+    assert 0 <= keras_accuracy(model, photos_sample.validation) <= 1
