@@ -18,13 +18,12 @@ class Surgery(NamedTuple):
     """What becomes of a layer's weights.
 
     sparsity: the share pruned. noise: what rounding may add to the variance of its outputs, as a
-    share, see `step_for_noise`; None leaves the weights unrounded. most: largest multiple of the
-    step. zeros_stay: prunes those that are zero, in place of a share.
+    share, see `step_for_noise`; None leaves the weights unrounded. zeros_stay: prunes those that
+    are zero, in place of a share.
     """
 
     sparsity: float = 0.0
     noise: float | None = None
-    most: int = 127
     zeros_stay: bool = False
 
 
@@ -157,7 +156,7 @@ def refitted(layer, x, target, surgery):
         kept = new != 0
     if surgery.noise:
         step = step_for_noise(new, moments, surgery.noise)
-        new = prune_and_round(new, moments, step=step, most=surgery.most, kept=kept)
+        new = prune_and_round(new, moments, step=step, kept=kept)
     shift = ((mean_x + middle[:, 0])[:, None] @ new)[:, 0]
     fitted_bias = (mean_y - shift).reshape(bias.shape)
     new = new[..., 0].T if depthwise else new

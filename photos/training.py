@@ -133,7 +133,7 @@ def distillation(temperature=4.0, share=0.5):
     return loss
 
 
-def distil_photos(model, bank, passes, name, seed=0, rate=1e-3, fixed=None):
+def distil_photos(model, bank, passes, name, seed=0, rate=1e-3, fixed=None, batch_size=BATCH_SIZE):
     """Trains a network on `altered_copies` for epochs, `passes`, by distillation. Returns history.
 
     bank: what `altered_copies` returns. fixed: what of the convolutions' kernels stays, "kernels",
@@ -142,7 +142,7 @@ def distil_photos(model, bank, passes, name, seed=0, rate=1e-3, fixed=None):
     trained = with_fixed_kernels(model, fixed == "zeros") if fixed else model
     pixels, scores, labels = bank
     pixels = resize(pixels, model.input_shape[1])
-    steps = passes * max(1, len(labels) // BATCH_SIZE)
+    steps = passes * max(1, len(labels) // batch_size)
     schedule = tf.keras.optimizers.schedules.CosineDecay(rate, steps)
     trained.compile(tf.keras.optimizers.Adam(schedule), distillation())
     targets = np.column_stack([scores, np.float32(labels)])
@@ -150,7 +150,7 @@ def distil_photos(model, bank, passes, name, seed=0, rate=1e-3, fixed=None):
     def normalize(images, _):
         return (tf.cast(images, tf.float32) - 127) / 128
 
-    settings = {"epochs": passes, "name": name, "seed": seed, "batch_size": BATCH_SIZE}
+    settings = {"epochs": passes, "name": name, "seed": seed, "batch_size": batch_size}
     history = train(trained, pixels, targets, augment=normalize, **settings)
     model.set_weights(trained.get_weights())
     return history

@@ -11,7 +11,7 @@ DAMPING = 0.01  # added to the diagonal, as a share of its mean
 BLOCK = 128  # inputs among which the weights to prune are chosen at once
 
 
-def prune_and_round(kernel, moments, sparsity=0.0, step=None, most=7, kept=None):
+def prune_and_round(kernel, moments, sparsity=0.0, step=None, kept=None, most=127):
     """A kernel with zeros, on a grid or both, whose layer gives nearly what it gave.
 
     kernel: float (groups, inputs, outputs); each group has its own inputs, as the channels of a
