@@ -466,7 +466,7 @@ display(photos_table(records.values(), records["transfer_float"], data.banner))
 # %%
 INT16 = tf.lite.OpsSet.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8
 bias_type = {"_experimental_full_integer_quantization_bias_type": tf.int32}
-wide_settings = int8_settings(BASE_SIDE, INT16, tf.int16)
+wide_settings = int8_settings(BASE_SIDE, INT16, tf.float32)
 path = to_tflite(baseline, scratch / "transfer_int16x8_bias32.tflite", **wide_settings, **bias_type)
 try:
     predict_photos(path, validation.pixels[:1])
