@@ -1,5 +1,6 @@
 """Heads on frozen features, altered copies of photos, distillation, training of biases."""
 
+import gc
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -152,5 +153,6 @@ def distil_photos(model, bank, passes, name, seed=0, rate=1e-3, fixed=None, batc
 
     settings = {"epochs": passes, "name": name, "seed": seed, "batch_size": batch_size}
     history = train(trained, pixels, targets, augment=normalize, **settings)
+    gc.collect()  # the graphs of the epochs hold the photos, in cycles
     model.set_weights(trained.get_weights())
     return history
