@@ -15,7 +15,7 @@ from speech.scoring import predict_clips
 from toolkit.files import file_sha256
 from toolkit.results import load_records
 from toolkit.studies import STUDY_FIELDS, keep, write_records
-from toolkit.tflite import count_correct, predict_tflite, sweeps
+from toolkit.tflite import count_correct, open_tflite, predict_tflite, sweeps
 from tools.notebooks import STUDIES
 
 ROOT = Path(__file__).parent.parent
@@ -88,6 +88,23 @@ def test_the_speech_networks_meet_their_goals():
 def test_the_speech_race_reads_what_a_network_of_six_megabytes_reads():
     race = RECORDS["speech_race"]
     assert race["accuracy"] >= 0.882 and race["bytes_gzip"] <= 4096
+
+
+def test_the_photo_networks_are_as_good_as_the_readme_says():
+    whole, rounded = RECORDS["transfer_float"], RECORDS["transfer_pruned50_int8"]
+    assert whole["accuracy"] >= 0.99
+    assert RECORDS["transfer_int8"]["accuracy"] >= whole["accuracy"] - 0.003
+    assert rounded["accuracy"] >= 0.985
+    assert 10 * rounded["bytes_gzip"] <= whole["bytes_gzip"]
+    assert RECORDS["transfer_sram"]["arena_bytes"] <= 320 * 1024
+    assert RECORDS["transfer_tiny"]["accuracy"] >= 0.9
+
+
+@pytest.mark.parametrize("path, _", PHOTO_MODELS)
+def test_photo_networks_take_and_give_integers(path, _):
+    interpreter = open_tflite(path)
+    details = [*interpreter.get_input_details(), *interpreter.get_output_details()]
+    assert [detail["dtype"] for detail in details] == [np.int8, np.int8]
 
 
 def test_sweeps_are_as_many_as_asked_for_and_take_time():

