@@ -80,6 +80,7 @@ STUDENT_SIDE, TINY_SIDE, SRAM_SIDE = {
     "full": (192, 160, 128), "quick": (128, 128, 128), "smoke": (64, 64, 64)
 }[PROFILE]  # fmt: skip
 SIDES = {"full": (224, 160, 128, 96), "quick": (224, 96), "smoke": (64, 32)}[PROFILE]
+ROUNDED = {"full": 2, "quick": 2, "smoke": 1}[PROFILE]  # networks with few levels
 TRIED = {"full": 4, "quick": 2, "smoke": 1}[PROFILE]  # ways to round a student
 FITTED_TO = {"full": 134, "quick": 64, "smoke": 4}[PROFILE]  # photos of a layer's fit
 
@@ -422,15 +423,15 @@ plt.show()
 
 # %%
 from photos.training import distillation
-from toolkit.convert import to_tflite
+from toolkit.convert import traced_to_tflite
 from toolkit.files import replacing
 from toolkit.levels import to_levels  # in sight
 from toolkit.studies import write_records
 from toolkit.tflite import ModelError, gzip_size
 
 # %%
-scratch = Path("checkpoints", "transfer")
-scratch.mkdir(parents=True, exist_ok=True)
+scratch = Path("build_photos")
+scratch.mkdir(exist_ok=True)
 records: dict = {}
 
 
@@ -482,7 +483,7 @@ def evaluate(identifier, technique, path, model, seconds=None, kept=False):
 
 
 for short, (technique, settings) in FORMATS.items():
-    path = to_tflite(baseline, scratch / f"transfer_{short}.tflite", **settings)
+    path = traced_to_tflite(baseline, scratch / f"transfer_{short}.tflite", **settings)
     evaluate(f"transfer_{short}", technique, path, baseline)
 display(photos_table(records.values(), records["transfer_float"], data.banner))
 
@@ -495,12 +496,14 @@ display(photos_table(records.values(), records["transfer_float"], data.banner))
 INT16 = tf.lite.OpsSet.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8
 bias_type = {"_experimental_full_integer_quantization_bias_type": tf.int32}
 wide_settings = int8_settings(BASE_SIDE, INT16, tf.float32)
-path = to_tflite(baseline, scratch / "transfer_int16x8_bias32.tflite", **wide_settings, **bias_type)
+path = traced_to_tflite(
+    baseline, scratch / "transfer_int16x8_bias32.tflite", **wide_settings, **bias_type
+)
 try:
     predict_photos(path, validation.pixels[:1])
 except ModelError as error:
     print(str(error).split("(", 1)[1].split(". ")[0])
-path = to_tflite(baseline, scratch / "transfer_int16x8.tflite", **wide_settings)
+path = traced_to_tflite(baseline, scratch / "transfer_int16x8.tflite", **wide_settings)
 if PROFILE != "quick":  # it takes minutes
     evaluate("transfer_int16x8", "int16x8", path, baseline)
     display(photos_table(records.values(), records["transfer_float"], data.banner))
@@ -540,7 +543,7 @@ few_pixels = resize(few.pixels, BASE_SIDE)
 qat.compile(tf.keras.optimizers.Adam(QAT_RATE), distillation())
 qat_history = train(qat, few_pixels, targets, epochs=1, name="QAT", batch_size=8, augment=normalize)
 del given, output, each_output
-path = to_tflite(qat, scratch / "transfer_qat.tflite", **int8_settings(BASE_SIDE))
+path = traced_to_tflite(qat, scratch / "transfer_qat.tflite", **int8_settings(BASE_SIDE))
 evaluate("transfer_qat", "int8, QAT", path, baseline, qat_history["seconds"][0])
 display(photos_table(records.values(), records["transfer_float"], data.banner))
 
@@ -683,7 +686,7 @@ for sparsity in SPARSITIES:
     trained_smaller(pruned[sparsity], f"{sparsity} % zeros", PRUNED_RATE, "zeros")
     trained_shares[sparsity] = keras_accuracy(pruned[sparsity], validation)
     seconds = time.perf_counter() - begun
-    path = to_tflite(pruned[sparsity], scratch / f"transfer_pruned{sparsity}.tflite")
+    path = traced_to_tflite(pruned[sparsity], scratch / f"transfer_pruned{sparsity}.tflite")
     evaluate(f"transfer_pruned{sparsity}", f"pruned {sparsity} %", path, baseline, seconds)
 display(photos_table(records.values(), records["transfer_float"], data.banner))
 show_lines(
@@ -737,7 +740,7 @@ def rounding(model, noise, zeros_stay=False):
 def as_levels(model, name):
     """Converts a network of few levels to int8, stores the levels and returns the file's path."""
     side = model.input_shape[1]
-    plain = to_tflite(model, scratch / f"{name}_plain.tflite", **int8_settings(side))
+    plain = traced_to_tflite(model, scratch / f"{name}_plain.tflite", **int8_settings(side))
     path = scratch / f"{name}.tflite"
     with replacing(path) as temporary:
         temporary.write_bytes(to_levels(plain.read_bytes(), nibbles=True))
@@ -745,13 +748,13 @@ def as_levels(model, name):
 
 
 plain = int8_settings(BASE_SIDE)
-path = to_tflite(pruned[50], scratch / "transfer_pruned50_int8_plain.tflite", **plain)
+path = traced_to_tflite(pruned[50], scratch / "transfer_pruned50_int8_plain.tflite", **plain)
 evaluate("transfer_pruned50_int8_plain", "pruned 50 %, int8", path, baseline)
 
 for identifier, technique, model, zeros_stay in (
     ("pruned50_int8", "pruned 50 %, few levels", pruned[50], True),
     ("rounded", "few levels alone", baseline, False),
-):
+)[:ROUNDED]:
     few_levels = operate(model, fitted_to, rounding(model, BASE_NOISE[zeros_stay], zeros_stay))
     kernels = [np.ravel(la.get_weights()[0]) for la in few_levels.layers if la.get_weights()]
     read = [keras_accuracy(few_levels, validation)]
@@ -791,7 +794,7 @@ for side in SIDES:
     smaller = build_backbone(side, blocks, head=1280)
     set_weights(smaller, imagenet)
     judged = with_classes(smaller, training)
-    path = to_tflite(judged, scratch / f"side_{side}.tflite", **int8_settings(side))
+    path = traced_to_tflite(judged, scratch / f"side_{side}.tflite", **int8_settings(side))
     live[side] = live_bytes(path.read_bytes())
     micro = run_micro(path, network_input(resize(testing.pixels[:1], side)))
     peak = live[side].loc[live[side]["bytes"].idxmax()]
@@ -907,7 +910,7 @@ def make_student(name, title, student, passes, noises, wanted, again=0):
     distil_photos(student, bank, passes, title, SEED)
     note_down(title, "distilled", student)
     students[name] = student
-    photos_at_side = resize(some_photos, student.input_shape[1])
+    photos_at_side = resize(some_photos[::2], student.input_shape[1])
     for noise in noises[-TRIED:]:
         rounded = operate(student, photos_at_side, rounding(student, noise))
         note_down(title, f"rounded, noise {noise:g}", rounded)
@@ -939,7 +942,7 @@ sram = make_student("sram", "fits the SRAM", student, PASSES[1], (0.3,), wanted=
 # %%
 TINY_WIDTHS = {2: 64, 3: 64, 4: 80, 5: 96, 6: 120, 9: 216, 11: 240}
 student = build_student(TINY_SIDE, weights_of(students["small"]), TINY_WIDTHS)
-tiny = make_student("tiny", "tiny", student, PASSES[2], (4.0, 3.0, 2.0), wanted=0.91, again=1)
+tiny = make_student("tiny", "tiny", student, PASSES[2], (8.0, 6.0, 4.0, 3.0), wanted=0.91, again=1)
 
 # %%
 student_table = pd.DataFrame.from_dict(student_rows, orient="index").rename_axis("student: step")

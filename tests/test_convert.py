@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from toolkit.convert import to_tflite
+from toolkit.convert import to_tflite, traced_to_tflite
 from toolkit.graph import constants
 from toolkit.runtime import use_keras_2
 from toolkit.tflite import open_tflite, predict_tflite
@@ -20,9 +20,12 @@ def model():
     return tf.keras.Model(inputs, tf.keras.layers.Dense(9)(x))
 
 
-def test_the_file_is_at_the_path_that_is_returned_and_nothing_is_printed(model, tmp_path, capfd):
+@pytest.mark.parametrize("convert", [to_tflite, traced_to_tflite])
+def test_the_file_is_where_it_says_gives_what_the_model_gives_and_nothing_is_printed(
+    model, tmp_path, capfd, convert
+):
     path = tmp_path / "new" / "model.tflite"
-    assert to_tflite(model, path) == path
+    assert convert(model, path) == path
     np.testing.assert_allclose(predict_tflite(path, INPUTS), model(INPUTS), atol=1e-5)
     captured = capfd.readouterr()
     assert captured.out == captured.err == ""
@@ -40,8 +43,9 @@ def test_float16_weights_halve_the_file(model, tmp_path):
     assert np.dtype(np.float16) in {weight.dtype for weight in constants(half)}
 
 
-def test_settings_of_the_converter_and_of_its_target_reach_the_file(model, tmp_path):
-    path = to_tflite(
+@pytest.mark.parametrize("convert", [to_tflite, traced_to_tflite])
+def test_settings_of_the_converter_and_of_its_target_reach_the_file(model, tmp_path, convert):
+    path = convert(
         model,
         tmp_path / "int8.tflite",
         optimizations=[tf.lite.Optimize.DEFAULT],
@@ -55,8 +59,9 @@ def test_settings_of_the_converter_and_of_its_target_reach_the_file(model, tmp_p
     assert interpreter.get_output_details()[0]["dtype"] == np.int8
 
 
-def test_a_setting_that_the_converter_does_not_have_is_refused(model, tmp_path):
+@pytest.mark.parametrize("convert", [to_tflite, traced_to_tflite])
+def test_a_setting_that_the_converter_does_not_have_is_refused(model, tmp_path, convert):
     for name in ("optimisations", "supported_operators"):
         with pytest.raises(ValueError, match=name):
-            to_tflite(model, tmp_path / "model.tflite", **{name: []})
+            convert(model, tmp_path / "model.tflite", **{name: []})
     assert not list(tmp_path.iterdir())

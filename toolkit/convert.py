@@ -25,3 +25,25 @@ def to_tflite(model, path, **settings):
     with contextlib.redirect_stdout(io.StringIO()):
         save_tflite(converter, path)
     return path
+
+
+def traced_to_tflite(model, path, **settings):
+    """Converts a Keras model with one input from its forward pass alone, as `to_tflite` does.
+
+    That is several times faster for networks of many layers: `to_tflite` makes the converter trace
+    each layer by itself as well. Layers that the converter recognises as a whole, such as an LSTM,
+    need that. settings and errors: of `to_tflite`.
+    """
+    shape = tf.TensorSpec(model.inputs[0].shape, model.inputs[0].dtype)
+    forward = tf.function(lambda x: model(x, training=False)).get_concrete_function(shape)
+    holder = tf.Module()
+    holder.variables_of_model = model.variables  # the model itself would be traced whole again
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([forward], holder)
+    for name, value in settings.items():
+        target = converter.target_spec if name.startswith("supported") else converter
+        if not hasattr(target, name):
+            raise ValueError(f"{name}: the converter has no such setting")
+        setattr(target, name, value)
+    with contextlib.redirect_stdout(io.StringIO()):
+        save_tflite(converter, path)
+    return path
