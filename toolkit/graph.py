@@ -129,6 +129,28 @@ def is_number(kind, scale):
     return kind in floats or (scale is not None and len(scale) > 0)
 
 
+BITS = {  # of a weight
+    **{TYPES.FLOAT64: 64, TYPES.FLOAT32: 32, TYPES.FLOAT16: 16, TYPES.INT16: 16},
+    **{TYPES.INT8: 8, TYPES.UINT8: 8, TYPES.INT4: 4, TYPES.UINT4: 4, TYPES.INT2: 2},
+}
+
+
+def weight_bits(content):
+    """The most bits that a .tflite file stores for a weight; 0 where that cannot be told.
+
+    content: its bytes. Raises ModelError if LiteRT cannot load it.
+    """
+    tensors = [tensor for graph in load_model(content).subgraphs for tensor in graph.tensors or ()]
+    weights = (
+        tensor
+        for tensor in tensors
+        if tensor.data
+        and len(listed(tensor.shape)) > 1
+        and is_number(tensor.type, tensor.quantization and tensor.quantization.scale)
+    )
+    return max((BITS.get(tensor.type, 0) for tensor in weights), default=0)
+
+
 def has_one_scale(tensor):
     """Whether a tensor is quantized, and with one scale for all its channels."""
     quantization = tensor.quantization

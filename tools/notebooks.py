@@ -39,6 +39,12 @@ HELPERS = {
 }
 
 
+# Tags of the cells of a script. What students write themselves is left out of the handout; tasks,
+# other cells for students and checks are left out of the solved notebook.
+SOLUTION, TASK, HANDOUT, CHECK = "solution", "task", "handout", "check"
+ASIDE = {TASK, HANDOUT, CHECK}
+
+
 class Room(NamedTuple):
     """Notebooks that are executed, published and tested together, and their places.
 
@@ -74,12 +80,29 @@ def notebook_path(source, root):
 def build(source):
     """The notebook, without outputs, of the script `source` in notebooks/.
 
-    Raises SourceError for an import of a package in any other form than
-    `from package.module import name, ...` at the start of a line.
+    Cells that are only in the handout (`ASIDE`) are left out. Raises SourceError for an import of
+    a package in any other form than `from package.module import name, ...` at the start of a line.
     """
+    return assemble([cell for cell in read_cells(source) if not tags(cell) & ASIDE], source)
+
+
+def read_cells(source):
+    """The cells of a script in the percent format, with the tags of their headers; see `build`."""
+    text = Path(source).read_text(encoding="utf-8")
+    package_imports(parse(text, source), text, source)
+    return jupytext.reads(text, fmt=PERCENT).cells
+
+
+def tags(cell):
+    """The tags of a cell, a set of str."""
+    return set(cell.metadata.get("tags", ()))
+
+
+def assemble(parts, source):
+    """The notebook of these cells of a script, what they import unfolded; see `build`."""
     source = Path(source)
     root = source.resolve().parent.parent
-    text = source.read_text(encoding="utf-8")
+    text = "\n\n".join(cell.source for cell in parts if cell.cell_type == "code")
     imports = package_imports(parse(text, source), text, source)
     reached = reach(root, imports)
     shown: dict[str, set[str]] = {}
@@ -87,9 +110,9 @@ def build(source):
         shown.setdefault(node.module, set()).update(names_in_sight(node, text))
     cells: list[nbformat.NotebookNode] = []
     unfolded: set[str] = set()
-    for number, cell in enumerate(jupytext.reads(text, fmt=PERCENT).cells, 1):
+    for number, cell in enumerate(parts, 1):
         cell.id = f"cell-{number}"
-        cell.metadata.pop("lines_to_next_cell", None)
+        cell.metadata = nbformat.from_dict({})
         if cell.cell_type == "code":
             cell.source, imported = without_imports(cell.source, source)
             for module, names in imported:

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from signmnist.data import LABELS
-from toolkit.graph import TYPES, is_number, listed, load_model
+from toolkit.graph import weight_bits
 from toolkit.tflite import ModelError, open_tflite
 
 try:
@@ -34,8 +34,6 @@ PIXELS = {
     "pixels 0 to 255": lambda images: np.round(255 * images),
     "pixels -1 to 1": lambda images: 2 * images - 1,
 }
-BITS = {TYPES.FLOAT32: 32, TYPES.FLOAT16: 16, TYPES.INT8: 8, TYPES.UINT8: 8, TYPES.INT16: 16}
-BITS |= {TYPES.FLOAT64: 64, TYPES.INT4: 4, TYPES.UINT4: 4, TYPES.INT2: 2}
 
 if resource:
     PROCESSES = multiprocessing.get_context("forkserver")
@@ -158,7 +156,7 @@ def _score(path, images, labels, seconds):
     if not tried[best].total:
         return tried[best]
     found = _count(path, conventions[best], images, labels, deadline)
-    return found._replace(pixels=best, bits=_bits_a_weight(path))
+    return found._replace(pixels=best, bits=weight_bits(Path(path).read_bytes()))
 
 
 def _conventions(detail):
@@ -234,22 +232,3 @@ def _invoke(interpreter, inputs, batched):
     interpreter.set_tensor(detail["index"], inputs)
     interpreter.invoke()
     return interpreter.get_tensor(output["index"])
-
-
-def _bits_a_weight(path):
-    """The most bits that a model stores for a weight; 0 where that cannot be told."""
-    try:
-        graphs = load_model(Path(path).read_bytes()).subgraphs
-    except ModelError:
-        return 0
-    return max(
-        (
-            BITS.get(tensor.type, 0)
-            for graph in graphs
-            for tensor in graph.tensors or ()
-            if tensor.data
-            and len(listed(tensor.shape)) > 1
-            and is_number(tensor.type, tensor.quantization and tensor.quantization.scale)
-        ),
-        default=0,
-    )
