@@ -1,4 +1,23 @@
-# %% [markdown]
+# %% [markdown] tags=["handout"]
+# # Question 1: one network, several ways to store it
+#
+# Train a small CNN that reads the signs and store it as a `.tflite` file in four ways.
+#
+# | part | what to write | file in `models/` |
+# |---|---|---|
+# | (a) | a baseline CNN | `sign_mnist_baseline.keras` |
+# | (b) | float and dynamic range | `sign_mnist.tflite`, `sign_mnist_quant_dyn.tflite` |
+# | (c) | int16 activations, int8 weights | `sign_mnist_quant_int16x8.tflite` |
+# | (d) | quantization-aware training | `sign_mnist_quant_aware_training.tflite` |
+#
+# Each **task** says what is given and what has to be there afterwards; write your code in place of
+# the line below it that raises an error. A **check** tells whether that does what is asked.
+# Loading, plots and measuring are there already; folded cells named *Helpers* hold the plumbing.
+#
+# **In Colab:** upload this one file and work from the top. Before you hand it in, *Runtime >
+# Restart and run all*, so that every output is saved, and download the folder `models/`.
+
+# %% [markdown] tags=["solution"]
 # # Question 1: one network, six ways to store it
 #
 # **Quantization of a convolutional network that reads sign language.** A small CNN is trained on
@@ -205,7 +224,29 @@ display(
     )
 )
 
-# %% [markdown]
+# %% [markdown] tags=["handout"]
+# ## 2. The baseline (a)
+#
+# `train` fits a compiled Keras model, prints a line an epoch, goes on where it was interrupted and
+# returns the history: `train(model, x, y, epochs=…, name="candidate", validation={"random": (x, y),
+# "group": (x, y)})`. Of each pair of validation images it records the accuracy after each epoch, as
+# `random_accuracy` and `group_accuracy`. Keras's own `fit` is not needed.
+
+# %% tags=["handout"]
+from toolkit.training import accuracy, predict, train
+
+# %% [markdown] tags=["task"]
+# ### Task 1: build a CNN and train it on the rows `fit_rows`; name it `candidate`
+#
+# **Given:** `data.x_train`, float32 (n, 28, 28, 1) from 0 to 1, `data.y_train`, int from 0 to 23,
+# and the rows `fit_rows`, `random_rows`, `group_rows` of section 1. **Write** a network that ends
+# in 24 scores, compile it and train it with `train`, with both validation parts. Choose its layers
+# and epochs by `group_accuracy`; the test file has no say.
+#
+# **Afterwards there are:** `candidate`, a Keras model, and `candidate_history`, what `train`
+# returned.
+
+# %% [markdown] tags=["solution"]
 # ## 2. The baseline (a)
 #
 # Three blocks of 3x3 convolutions, each followed by batch normalization and ReLU (in this order, so
@@ -213,18 +254,18 @@ display(
 # dense layer, `letters`. No custom layers, and the augmentation lives in the
 # `tf.data` pipeline: the model takes plain pixels / 255 and gives 24 logits.
 
-# %%
+# %% tags=["solution"]
 from signmnist.baseline import build_cnn  # in sight
 
-# %%
+# %% tags=["solution"]
 ACCURATE = {"blocks": ((16,), (24, 24), (48, 48))}
 build_cnn(**ACCURATE).summary(line_length=75)
 
-# %% [markdown]
+# %% [markdown] tags=["solution"]
 # Augmentation is one affine map an image, a change of its light, blur and noise, all drawn from a
 # seed.
 
-# %%
+# %% tags=["solution"]
 from signmnist.baseline import (
     BATCH_SIZE,
     COMPACT,
@@ -235,14 +276,14 @@ from signmnist.baseline import (
 )
 from toolkit.training import accuracy, predict, train
 
-# %% [markdown]
+# %% [markdown] tags=["solution"]
 # What training sees: the first image of the training file, a D, in twelve variants.
 
-# %%
+# %% tags=["solution"]
 samples = augment(np.repeat(data.x_train[:1], 12, axis=0), seed=[SEED, 1]).numpy()
 show_images("Twelve augmentations of one image", samples, [""] * 12, banner=data.banner)
 
-# %% [markdown]
+# %% [markdown] tags=["solution"]
 # ### The choice, on held-out photos
 #
 # Every choice in these notebooks (architecture, augmentation, learning rate, epochs; in the other
@@ -254,7 +295,7 @@ show_images("Twelve augmentations of one image", samples, [""] * 12, banner=data
 # Here the chosen recipe is trained once without the two validation parts, for its validation
 # accuracy.
 
-# %%
+# %% tags=["solution"]
 candidate, candidate_history = train_accurate(
     data.x_train[fit_rows],
     data.y_train[fit_rows],
@@ -266,6 +307,18 @@ candidate, candidate_history = train_accurate(
         "group": (data.x_train[group_rows], data.y_train[group_rows]),
     },
 )
+
+# %% tags=["check"]
+from signmnist.checks import (
+    check_evaluator,
+    check_file,
+    check_network,
+    check_pixels,
+    check_validation,
+)
+
+check_pixels(data.x_train[fit_rows], data.y_train[fit_rows])
+check_validation(groups, fit_rows, group_rows)
 
 # %%
 val_accuracy = candidate_history["group_accuracy"][-1]
@@ -322,7 +375,13 @@ show_confusion(
     "letter",
 )
 
-# %% [markdown]
+# %% [markdown] tags=["task"]
+# ### Task 2: train the network that you chose on all training rows; name it `baseline`
+#
+# **Afterwards there are:** `baseline`, a Keras model that was built like `candidate`, and
+# `baseline_history`, what `train` returned.
+
+# %% [markdown] tags=["solution"]
 # The errors are of few kinds, and images of one photo tend to fail together: the figure hangs on a
 # few photos, and small differences in it mean little.
 #
@@ -330,10 +389,13 @@ show_confusion(
 #
 # Now the same recipe sees every training image, and the result is scored on the test file.
 
-# %%
+# %% tags=["solution"]
 baseline, baseline_history = train_accurate(
     data.x_train, data.y_train, EPOCHS, SEED, name="baseline"
 )
+
+# %% tags=["check"]
+check_network(baseline, data, at_least=0.9)
 
 # %%
 test_scores = predict(baseline, data.x_test)
@@ -374,7 +436,7 @@ plt.show()
 # %%
 from toolkit.results import accuracy_three_ways, answer
 
-# %%
+# %% tags=["solution"]
 three_ways = accuracy_three_ways(test_scores, data)
 worst = min(survived, key=survived.get)
 display(
@@ -389,6 +451,10 @@ display(
         f"{survived[worst]:.2%}."
     )
 )
+
+# %% [markdown] tags=["handout"]
+# **Your answer to (a).** *How is your network built, how was it trained, and why so? What does it
+# read of the training images, of the held-out photos and of the test file?*
 
 # %% [markdown]
 # Saved for the other questions.
@@ -437,22 +503,40 @@ def evaluate(technique, file, network, history, validation=None):
     return records[technique]
 
 
-# %% [markdown]
+# %% tags=["check"]
+# How right answers are counted here. Try a function of your own, if you write one.
+check_evaluator(lambda found: np.mean(found.argmax(axis=1) == data.y_test), data.y_test)
+
+# %% [markdown] tags=["task"]
+# ### Task 3: convert `baseline` to float and to dynamic range
+#
+# **Given:** `save_tflite(converter, path)` runs a `tf.lite.TFLiteConverter` and writes the file,
+# `evaluate(technique, file, network, history, validation)` measures it.
+#
+# **Afterwards there are:** `models/sign_mnist.tflite` and `models/sign_mnist_quant_dyn.tflite`, and
+# of both what `evaluate` returns, `plain` (of the technique "float", with the validation accuracy
+# `val_accuracy`) and `dynamic` ("dynamic range").
+
+# %% [markdown] tags=["solution"]
 # **Float.** The reference: weights and activations stay float32.
 
-# %%
+# %% tags=["solution"]
 converter = tf.lite.TFLiteConverter.from_keras_model(baseline)
 save_tflite(converter, "models/sign_mnist.tflite")
 plain = evaluate("float", "sign_mnist.tflite", baseline, baseline_history, val_accuracy)
 
-# %% [markdown]
+# %% [markdown] tags=["solution"]
 # **Dynamic range.** Weights become int8; activations stay float and are quantized on the fly.
 
-# %%
+# %% tags=["solution"]
 converter = tf.lite.TFLiteConverter.from_keras_model(baseline)
 converter.optimizations = [tf.lite.Optimize.DEFAULT]
 save_tflite(converter, "models/sign_mnist_quant_dyn.tflite")
 dynamic = evaluate("dynamic range", "sign_mnist_quant_dyn.tflite", baseline, baseline_history)
+
+# %% tags=["check"]
+check_file("models/sign_mnist.tflite", data, at_least=0.9)
+check_file("models/sign_mnist_quant_dyn.tflite", data, at_least=0.9)
 
 # %% [markdown]
 # What the dynamic range file stores, tensor by tensor:
@@ -469,7 +553,7 @@ display(stored)
 assert (stored["stored as"][stored.elements < 1024] == "float32").all()
 assert (stored["stored as"][stored.elements >= 1024] == "int8").all()
 
-# %%
+# %% tags=["solution"]
 display(
     Markdown(
         answer(
@@ -485,13 +569,24 @@ display(
     )
 )
 
+# %% [markdown] tags=["handout"]
+# **Your answer to (b).** *What was saved, what stayed float, and what did it cost?*
+
 # %% [markdown]
 # ## 4. int16 activations, int8 weights (c)
 #
 # Static schemes must know the range of every activation beforehand. They learn it by running the
 # network on a **representative data set**: some training images, never test images.
 
-# %%
+# %% [markdown] tags=["task"]
+# ### Task 4: convert `baseline` to int8 weights and int16 activations
+#
+# **Write** a representative data set of training images and the settings of the converter.
+#
+# **Afterwards there are:** `models/sign_mnist_quant_int16x8.tflite`, and `wide`, what `evaluate`
+# returns of it as "int16x8".
+
+# %% tags=["solution"]
 calibration_rows = np.random.default_rng(SEED).choice(len(data.x_train), 300, replace=False)
 
 
@@ -500,10 +595,10 @@ def representative_dataset():
         yield [data.x_train[row : row + 1]]
 
 
-# %% [markdown]
+# %% [markdown] tags=["solution"]
 # Twice: as the converter does it by itself, with biases of 64 bits, and with biases of 32 bits.
 
-# %%
+# %% tags=["solution"]
 for bias_type, file in (
     (None, "sign_mnist_quant_int16x8.tflite"),
     (tf.int32, "sign_mnist_quant_int16x8_bias32.tflite"),
@@ -518,7 +613,7 @@ for bias_type, file in (
         converter._experimental_full_integer_quantization_bias_type = bias_type
     save_tflite(converter, f"models/{file}")
 
-# %%
+# %% tags=["solution"]
 wide = evaluate("int16x8", "sign_mnist_quant_int16x8.tflite", baseline, baseline_history)
 bias32 = evaluate(
     "int16x8, 32-bit biases",
@@ -545,7 +640,7 @@ display(
     )
 )
 
-# %% [markdown]
+# %% [markdown] tags=["solution"]
 # So most of int16x8's slowness is a default. A bias is added to a sum of products; 16-bit
 # activations times 8-bit weights can in principle need more than 32 bits, and the converter plays
 # safe. LiteRT then runs kernels that add in 64 bits; with 32-bit biases it has faster ones. Whether
@@ -558,7 +653,7 @@ display(
 # label is a single number, and the `argmax` of a single number is always 0: the line counts how
 # often the model says A.
 
-# %%
+# %% tags=["solution"]
 mistaken = sum(
     np.argmax(score) == np.argmax(label)
     for score, label in zip(scores["int16x8"], data.y_test, strict=True)
@@ -568,7 +663,7 @@ print(f"right:    {wide['correct']:,} of {wide['total']:,} = {wide['accuracy']:.
 print(f"mistaken: {mistaken:,} of {wide['total']:,} = {mistaken / wide['total']:.2%}")
 print(f"images of the letter A: {share_of_a:.2%}")
 
-# %% [markdown]
+# %% [markdown] tags=["solution"]
 # The better the model, the closer the mistaken figure comes to the share of the letter A: an
 # excellent model scores 4.6 % and looks broken.
 #
@@ -578,7 +673,24 @@ print(f"images of the letter A: {share_of_a:.2%}")
 # bits while the gradients pass through. It wraps the very layer objects it is given, so it gets a
 # copy. A short fine-tuning at a low learning rate follows.
 
-# %%
+# %% tags=["check"]
+check_file("models/sign_mnist_quant_int16x8.tflite", data, at_least=0.9)
+
+# %% [markdown] tags=["handout"]
+# **Your answer to (c).** *How does it compare with dynamic range in bytes, accuracy and latency?*
+#
+# ## 5. Quantization-aware training (d)
+
+# %% [markdown] tags=["task"]
+# ### Task 5: train a copy of `baseline` on with rounded weights and activations, and convert it
+#
+# **Given:** `tfmot`, the model optimization toolkit. **Write** the quantization-aware training and
+# the conversion.
+#
+# **Afterwards there are:** `models/sign_mnist_quant_aware_training.tflite`, and `qat`, what
+# `evaluate` returns of it as "QAT int8".
+
+# %% tags=["solution"]
 copy = tf.keras.models.clone_model(baseline)
 copy.set_weights(baseline.get_weights())
 aware = tfmot.quantization.keras.quantize_model(copy)
@@ -594,7 +706,7 @@ aware_history = train(
     augment=augment,
 )
 
-# %%
+# %% tags=["solution"]
 converter = tf.lite.TFLiteConverter.from_keras_model(aware)
 converter.optimizations = [tf.lite.Optimize.DEFAULT]
 save_tflite(converter, "models/sign_mnist_quant_aware_training.tflite")
@@ -602,7 +714,7 @@ qat = evaluate("QAT int8", "sign_mnist_quant_aware_training.tflite", aware, awar
 qat["params"] = plain["params"]  # the wrapped network counts its ranges as well
 save_record(qat)
 
-# %%
+# %% tags=["solution"]
 display(
     Markdown(
         answer(
@@ -617,7 +729,13 @@ display(
     )
 )
 
-# %% [markdown]
+# %% tags=["check"]
+check_file("models/sign_mnist_quant_aware_training.tflite", data, at_least=0.9)
+
+# %% [markdown] tags=["handout"]
+# **Your answer to (d).** *How does it compare with the three other files?*
+
+# %% [markdown] tags=["solution"]
 # The QAT model was trained for two epochs more than float; how many of the errors that accounts for
 # was not measured.
 #
@@ -626,14 +744,14 @@ display(
 # The two schemes that devices use most. **float16** halves the weights for GPUs; **full int8**,
 # with int8 input and output, is what microcontrollers want.
 
-# %%
+# %% tags=["solution"]
 converter = tf.lite.TFLiteConverter.from_keras_model(baseline)
 converter.optimizations = [tf.lite.Optimize.DEFAULT]
 converter.target_spec.supported_types = [tf.float16]
 save_tflite(converter, "models/sign_mnist_quant_float16.tflite")
 half = evaluate("float16", "sign_mnist_quant_float16.tflite", baseline, baseline_history)
 
-# %%
+# %% tags=["solution"]
 converter = tf.lite.TFLiteConverter.from_keras_model(baseline)
 converter.optimizations = [tf.lite.Optimize.DEFAULT]
 converter.representative_dataset = representative_dataset
@@ -643,23 +761,23 @@ converter.inference_output_type = tf.int8
 save_tflite(converter, "models/sign_mnist_quant_int8.tflite")
 small = evaluate("int8", "sign_mnist_quant_int8.tflite", baseline, baseline_history)
 
-# %% [markdown]
+# %% [markdown] tags=["solution"]
 # ### The compact baseline
 #
 # Questions 2 and 3 ask for the smallest file, and a race for bytes starts best from a small
 # network. The same builder makes one with narrow layers, whose first convolution has 5x5 weights
 # and takes steps of two pixels.
 
-# %%
+# %% tags=["solution"]
 print(COMPACT)
 print(f"{build_cnn(**COMPACT).count_params():,} parameters")
 
-# %% [markdown]
+# %% [markdown] tags=["solution"]
 # It is trained by **distillation** (Hinton, Vinyals and Dean, 2015): instead of the bare labels it
 # learns the accurate network's softened scores, of mildly augmented images. First without the
 # validation photos, for its validation accuracy, then on all rows.
 
-# %%
+# %% tags=["solution"]
 compact_candidate, _ = train_compact(
     data.x_train[training_rows], candidate, COMPACT_EPOCHS, SEED, name="compact candidate"
 )
@@ -668,24 +786,30 @@ compact_val_accuracy = accuracy(
 )
 print(f"group-aware validation {compact_val_accuracy:.2%}")
 
-# %%
+# %% tags=["solution"]
 compact, compact_history = train_compact(data.x_train, baseline, COMPACT_EPOCHS, SEED)
 with replacing("models/sign_mnist_compact.keras") as temporary:
     compact.save(temporary)
 compact_accuracy = accuracy(compact, data.x_test, data.y_test)
 print(f"{compact.count_params():,} parameters, test file {compact_accuracy:.2%}")
 
-# %% [markdown]
+# %% [markdown] tags=["solution"]
 # Some points of accuracy are gone, and so are 95 % of the parameters.
 
-# %%
+# %% tags=["solution"]
 converter = tf.lite.TFLiteConverter.from_keras_model(compact)
 save_tflite(converter, "models/sign_mnist_compact.tflite")
 tiny = evaluate(
     "compact float", "sign_mnist_compact.tflite", compact, compact_history, compact_val_accuracy
 )
 
-# %% [markdown]
+# %% [markdown] tags=["handout"]
+# ## 6. All of them
+#
+# In the table *arena* is the working memory that TFLite Micro needs, a dash says that it refuses
+# the model; latency is the median and, in brackets, the quartiles.
+
+# %% [markdown] tags=["solution"]
 # ## 7. All of them
 #
 # In the table *arena* is the working memory that TFLite Micro needs, a dash says that it refuses
@@ -702,7 +826,7 @@ display(table.style.set_caption(data.banner) if data.banner else table)
 pd.set_option("display.max_colwidth", None)
 display(pd.DataFrame({"TFLite Micro": {name: r["micro"] for name, r in records.items()}}))
 
-# %% [markdown]
+# %% [markdown] tags=["solution"]
 # Float, int8 and int16x8 models run there. Dynamic range is refused at its convolutions (`CONV_2D`)
 # because it is *hybrid*: int8 weights meet float activations, which are quantized anew at each run.
 # float16 is refused at the operator (`DEQUANTIZE`) that expands its weights to float32, which
@@ -716,10 +840,10 @@ display(pd.DataFrame({"TFLite Micro": {name: r["micro"] for name, r in records.i
 # and blurred test images. (The QAT model was trained further, so it is another network, with other
 # scores.)
 
-# %%
+# %% tags=["solution"]
 from toolkit.tflite import dequantized
 
-# %%
+# %% tags=["solution"]
 changed = dict(perturbations(data.x_test))
 HARDER = ["turned -20°", "turned +20°", "noise, σ 0.08", "blurred, σ 1 px"]
 deviations, harder = {}, {}
@@ -734,13 +858,13 @@ for name, record in records.items():
         for change in HARDER
     }
 
-# %%
+# %% tags=["solution"]
 rows = pd.DataFrame.from_dict(harder, orient="index")
 rows.insert(0, "RMS deviation of scores", pd.Series(deviations))
 formats = {"RMS deviation of scores": "{:.3f}"} | dict.fromkeys(HARDER, "{:.2%}")
 display(rows.style.format(formats).set_caption(data.banner))
 
-# %%
+# %% tags=["solution"]
 order = sorted((d, name) for name, d in deviations.items() if name != "float")
 fig, ax = figure("Deviation from the float scores", size=(9, 3), banner=data.banner)
 bars = ax.barh([name for _, name in order], [d for d, _ in order], color=BLUE)
@@ -755,7 +879,7 @@ ax.grid(axis="y", visible=False)
 ax.set_xlabel("root mean square over images and letters; then bytes after gzip -9n and latency")
 plt.show()
 
-# %%
+# %% tags=["solution"]
 spread = max(np.ptp(rows[change]) for change in HARDER)
 display(
     Markdown(
@@ -766,7 +890,7 @@ display(
     )
 )
 
-# %% [markdown]
+# %% [markdown] tags=["solution"]
 # int16x8 is hardly closer to float than int8, and dynamic range is closer than both: 16-bit
 # activations buy little for this network.
 #
@@ -778,7 +902,7 @@ display(
 # the values says how many bits an ideal compressor would need for each.
 
 
-# %%
+# %% tags=["solution"]
 def entropy_bits(values):
     """Entropy in bits of the values' distribution (Shannon, 1948)."""
     counts = np.unique(values, return_counts=True)[1]
@@ -791,14 +915,14 @@ int8_weights = np.concatenate(
 )
 weight_entropy = entropy_bits(int8_weights)
 
-# %%
+# %% tags=["solution"]
 fig, ax = figure("The int8 weights use nearly the whole range", banner=data.banner)
 ax.hist(int8_weights, bins=np.arange(-127.5, 128.5), color=BLUE)
 ax.set(xlabel="stored weight", ylabel="how many weights")
 ax.text(0.01, 0.9, f"entropy {weight_entropy:.2f} of 8 bits", color=BLUE, transform=ax.transAxes)
 plt.show()
 
-# %%
+# %% tags=["solution"]
 display(
     Markdown(
         f"Raw, int8 is {plain['bytes'] / small['bytes']:.2f} times smaller than float: one byte a "
@@ -814,7 +938,7 @@ display(
     )
 )
 
-# %% [markdown]
+# %% [markdown] tags=["solution"]
 # ### What to use when
 #
 # - **int8** to deploy: one byte a weight, integer arithmetic throughout, and it runs on a
@@ -834,7 +958,14 @@ show_accuracy_against_bytes(
     "Accuracy against bytes: quantization", list(records.values()), data.banner
 )
 
-# %% [markdown]
+# %% [markdown] tags=["handout"]
+# ## 7. Your conclusions
+#
+# *Compare the four files: bytes raw and after gzip, accuracy on the whole test file and without
+# twins, latency, memory. Which differences are within the 95 % interval? Which file would you put
+# on a phone, which on a microcontroller, and why?*
+
+# %% [markdown] tags=["solution"]
 # (The step line joins the models for which no smaller file is at least as accurate.)
 #
 # ## 9. What you should know now
@@ -858,7 +989,7 @@ show_accuracy_against_bytes(
 #
 # A cell to start from, for the first two:
 
-# %%
+# %% tags=["solution"]
 few = data.x_train[calibration_rows[:3]]
 converter = tf.lite.TFLiteConverter.from_keras_model(baseline)
 converter.optimizations = [tf.lite.Optimize.DEFAULT]

@@ -1,4 +1,17 @@
-# %% [markdown]
+# %% [markdown] tags=["handout"]
+# # Question 2: weights that share values
+#
+# Weight clustering and quantization: **the smallest `.tflite` that reads 90 % of the signs.** The
+# score is the size of `models/sign_mnist_clustered.tflite` after `gzip -9n`.
+#
+# Each **task** says what is given and what has to be there afterwards; write your code in place of
+# the line below it that raises an error. A **check** tells whether that does what is asked.
+# Loading, plots and measuring are there already; folded cells named *Helpers* hold the plumbing.
+#
+# **In Colab:** upload this one file and work from the top. Before you hand it in, *Runtime >
+# Restart and run all*, so that every output is saved, and download the folder `models/`.
+
+# %% [markdown] tags=["solution"]
 # # Question 2: weights that share values
 #
 # **Weight clustering and quantization: the smallest `.tflite` that reads 90 % of the signs.**
@@ -90,10 +103,25 @@ from toolkit.files import replacing
 # %%
 data = load_sign_mnist()
 
-# %% [markdown]
+# %% [markdown] tags=["handout"]
+# ## The baseline of question 1
+
+# %% tags=["handout"]
+from toolkit.tflite import predict_tflite, save_tflite
+from toolkit.training import accuracy, predict, train
+
+# %% [markdown] tags=["task"]
+# ### Task 1: load your network of question 1; name it `baseline`
+#
+# **Given:** `models/sign_mnist_baseline.keras`, which your `q1.ipynb` wrote. In Colab, upload it
+# into a folder `models/` first.
+#
+# **Afterwards there is:** `baseline`, a Keras model.
+
+# %% [markdown] tags=["solution"]
 # Both baselines come from question 1, and one function builds them.
 
-# %%
+# %% tags=["solution"]
 from signmnist.baseline import (
     BATCH_SIZE,
     augment,
@@ -107,11 +135,11 @@ from signmnist.baseline import (
 )
 from toolkit.training import accuracy, train
 
-# %% [markdown]
+# %% [markdown] tags=["solution"]
 # Where question 1's files are not at hand, as in Colab, both networks are trained here first, which
 # takes some minutes more.
 
-# %%
+# %% tags=["solution"]
 baseline = load_or_train(
     "models/sign_mnist_baseline.keras",
     lambda: train_accurate(data.x_train, data.y_train, EPOCHS, SEED),
@@ -124,14 +152,34 @@ for name, model in (("accurate", baseline), ("compact", compact)):
     reached = accuracy(model, data.x_test, data.y_test)
     print(f"{name}: {model.count_params():,} parameters, test file {reached:.2%}")
 
-# %% [markdown]
+# %% tags=["check"]
+from signmnist.checks import check_clustered, check_file, check_network
+
+check_network(baseline, data, at_least=0.9)
+
+# %% [markdown] tags=["handout"]
+# ## 1. Weight clustering
+#
+# `train(model, x, y, epochs=…, name="clustering")` fits a compiled Keras model, prints a line an
+# epoch and returns the history; `accuracy(model, x, y)` is the share that it reads right. Choose by
+# training images or held-out photos, not by the test file.
+
+# %% [markdown] tags=["task"]
+# ### Task 2: cluster the weights of `baseline`, train on and strip; name the result `clustered`
+#
+# **Given:** `tfmot.clustering.keras`. It wraps the very layers that it is given: give it a copy.
+#
+# **Afterwards there are:** `clustered`, a Keras model of ordinary layers whose kernels have few
+# values each, and `clustered_history`, what `train` returned.
+
+# %% [markdown] tags=["solution"]
 # ## 1. Weight clustering in its smallest form
 #
 # `cluster_weights` finds, for each layer, a few **centroids** and replaces every weight by its
 # nearest one. Fine-tuning then moves the centroids. It wraps the very layer objects it is given,
 # so it gets a copy.
 
-# %%
+# %% tags=["solution"]
 CentroidInitialization = tfmot.clustering.keras.CentroidInitialization
 
 
@@ -163,11 +211,11 @@ def cluster(model, clusters, init=CentroidInitialization.KMEANS_PLUS_PLUS):
     return tfmot.clustering.keras.strip_clustering(wrapped), history
 
 
-# %%
+# %% tags=["solution"]
 clustered, clustered_history = cluster(baseline, 16)
 print(f"test file {accuracy(clustered, data.x_test, data.y_test):.2%}")
 
-# %% [markdown]
+# %% [markdown] tags=["solution"]
 # `strip_clustering` at the end must not be forgotten: while training, each layer carries its
 # original weights, its centroids and the index of each weight's centroid. Only the stripped model
 # is the small one.
@@ -175,6 +223,10 @@ print(f"test file {accuracy(clustered, data.x_test, data.y_test):.2%}")
 # What clustering did: above the weights before, below the 16 values that are left. The ticks under
 # the upper histograms mark the centroids. `conv1` to `conv5` are the convolutions in the order of
 # the network, `letters` is the dense layer.
+
+
+# %% tags=["check"]
+check_clustered(clustered, at_most=32)
 
 
 # %%
@@ -192,7 +244,14 @@ from toolkit.plots import (
     show_weights,
 )
 
-# %%
+# %% tags=["handout"]
+shown = kernels(baseline), kernels(clustered)
+show_weights("Before and after clustering", *shown, banner=data.banner)
+
+# %% [markdown] tags=["handout"]
+# ## 2. Clustering and quantization
+
+# %% tags=["solution"]
 before, after = kernels(baseline), kernels(clustered)
 chosen = list(before)[0], list(before)[3], list(before)[-1]
 show_weights(
@@ -202,21 +261,21 @@ show_weights(
     banner=data.banner,
 )
 
-# %% [markdown]
+# %% [markdown] tags=["solution"]
 # The **codebook** of every layer, its 16 values in order:
 
-# %%
+# %% tags=["solution"]
 codebook = pd.DataFrame({name: pd.Series(np.unique(w)) for name, w in after.items()}).T
 codebook.columns = range(1, codebook.shape[1] + 1)
 display(codebook.style.format("{:.2f}", na_rep="").set_caption(data.banner))
 
-# %% [markdown]
+# %% [markdown] tags=["solution"]
 # ### Why the raw file does not shrink
 #
 # A `.tflite` file, the format of TensorFlow Lite (now named LiteRT), has no codebook: it still
 # stores each weight in full. Sharing only shows once the file is compressed.
 
-# %%
+# %% tags=["solution"]
 from toolkit.anatomy import anatomy, container_floor, gzip_anatomy, value_entropy
 from toolkit.graph import constants
 from toolkit.tflite import (
@@ -228,7 +287,7 @@ from toolkit.tflite import (
 )
 
 
-# %%
+# %% tags=["solution"]
 def convert(model, path, **settings):
     """Converts a Keras model with these settings of tf.lite.TFLiteConverter."""
     converter = tf.lite.TFLiteConverter.from_keras_model(model)
@@ -238,7 +297,7 @@ def convert(model, path, **settings):
     save_tflite(converter, path)
 
 
-# %%
+# %% tags=["solution"]
 build = Path("build_q2")
 build.mkdir(exist_ok=True)
 paths = {"float": build / "float.tflite", "float, 16 clusters": build / "clusters.tflite"}
@@ -248,11 +307,11 @@ measured = pd.DataFrame({name: sizes(path) for name, path in paths.items()}).T
 measured.columns = "raw bytes", "ZIP bytes", "gzip bytes"
 display(measured.style.format("{:,}").set_caption(data.banner))
 
-# %% [markdown]
+# %% [markdown] tags=["solution"]
 # Raw, both have the same size. How small could 16 values be? Three steps between the gzipped file
 # and the ideal of 4 bits a weight:
 
-# %%
+# %% tags=["solution"]
 flat = np.concatenate([w.ravel() for w in after.values()])
 index = np.concatenate([np.unique(w, return_inverse=True)[1].ravel() for w in after.values()])
 steps = {
@@ -267,7 +326,7 @@ steps = {
 rows = pd.DataFrame({"bytes": steps}).rename_axis("gzip -9n of ...")
 display(rows.style.format("{:,}").set_caption(data.banner))
 
-# %% [markdown]
+# %% [markdown] tags=["solution"]
 # From the first row to the second: the converter folds batch normalization into the kernels, which
 # multiplies each output channel by another factor, so that a layer holds up to 16 values *a
 # channel*. From the second to the third: gzip looks for repeated bytes and pays for four of them
@@ -279,7 +338,7 @@ display(rows.style.format("{:,}").set_caption(data.banner))
 # weights. 1,500 augmented training images stand for unseen ones. In the plot, the names
 # stand in the order of the lines' ends.
 
-# %%
+# %% tags=["solution"]
 sample = np.random.default_rng(SEED).permutation(len(data.x_train))[:1500]
 x_probe, y_probe = augment(data.x_train[sample], [SEED, 7]).numpy(), data.y_train[sample]
 COUNTS = [2, 3, 4, 6, 8, 16]
@@ -291,7 +350,7 @@ def k_means(kernel, clusters):
     return found.cluster_centers_[found.labels_].reshape(kernel.shape)
 
 
-# %%
+# %% tags=["solution"]
 sensitivity = {}
 probe = clone(baseline)
 for name, kernel in before.items():
@@ -302,7 +361,7 @@ for name, kernel in before.items():
     probe.get_layer(name).kernel.assign(kernel)
     sensitivity[name] = (COUNTS, shares)
 
-# %%
+# %% tags=["solution"]
 show_lines(
     "Accuracy when one layer alone is clustered, not fine-tuned",
     sensitivity,
@@ -312,7 +371,7 @@ show_lines(
     xscale="log",
 )
 
-# %%
+# %% tags=["solution"]
 few = pd.Series({name: shares[COUNTS.index(4)] for name, (_, shares) in sensitivity.items()})
 display(
     Markdown(
@@ -321,20 +380,20 @@ display(
     )
 )
 
-# %% [markdown]
+# %% [markdown] tags=["solution"]
 # ## 3. How many clusters, and where they start
 #
 # All layers at once, fine-tuned: 4, 8, 16 and 32 clusters. Then, at 8 clusters, the three ways of
 # choosing the first centroids: spread **linearly** over the range, by the **density** of the
 # weights, or by **k-means++**.
 
-# %%
+# %% tags=["solution"]
 runs = [(count, CentroidInitialization.KMEANS_PLUS_PLUS) for count in (4, 8, 32)]
 runs += [(8, CentroidInitialization.LINEAR), (8, CentroidInitialization.DENSITY_BASED)]
 trials = {(16, CentroidInitialization.KMEANS_PLUS_PLUS): clustered}
 trials |= {run: cluster(baseline, *run)[0] for run in runs}
 
-# %%
+# %% tags=["solution"]
 found = []
 for (count, init), model in trials.items():
     path = build / "trial.tflite"
@@ -352,7 +411,7 @@ rows = pd.DataFrame(found).sort_values(["clusters", "initialisation"], ignore_in
 shown = rows.style.format({"gzip bytes, float": "{:,}"} | {rows.columns[2]: "{:.2%}"})
 display(shown.hide(axis="index").set_caption(data.banner))
 
-# %%
+# %% tags=["solution"]
 by_start = rows[rows.clusters == 8].set_index("initialisation")
 by_init = by_start["augmented training images"]
 display(
@@ -363,7 +422,7 @@ display(
     )
 )
 
-# %% [markdown]
+# %% [markdown] tags=["solution"]
 # At 8 clusters the linear start makes by far the smallest file and, after one epoch, the least
 # accurate network. 4 clusters by k-means++ beat it in both, so this table alone does not speak for
 # it.  Its centroids also cover the thin tails, where few but large weights live, so that most
@@ -379,7 +438,7 @@ display(
 # range, of 98.5 % uncompressed. (Question 1 prints 98.2 %: its network also went without one image
 # in twenty.)
 
-# %%
+# %% tags=["solution"]
 BOOK_CLUSTERS = {"conv1": 16, "conv2": 4, "conv3": 4, "conv4": 3, "conv5": 3, "letters": 4}
 
 
@@ -405,11 +464,11 @@ rows = pd.DataFrame.from_dict(by_layer, orient="index")
 formats = {"values": "{:.0f}", "bits a weight": "{:.2f}", "weights": "{:,.0f}"}
 display(rows.style.format(formats).set_caption(data.banner))
 
-# %% [markdown]
+# %% [markdown] tags=["solution"]
 # What matters for int8 is the **scale**: by default each output channel has its own, which divides
 # the factor of batch normalization out again, so that most shared values stay shared.
 
-# %%
+# %% tags=["solution"]
 calibration_rows = np.random.default_rng(SEED).choice(len(data.x_train), 300, replace=False)
 
 
@@ -436,17 +495,17 @@ ONE_SCALE = {
     "_experimental_disable_per_channel_quantization_for_dense_layers": True,
 }
 
-# %%
+# %% tags=["solution"]
 SETTINGS = {"float": {}, "dyn": DYNAMIC, "float16": FLOAT16, "int16x8": INT16X8, "int8": INT8}
 for name, settings in SETTINGS.items():
     convert(book, f"models/sign_mnist_clustered_{name}.tflite", **settings)
 
-# %% [markdown]
+# %% [markdown] tags=["solution"]
 # **CQAT**, cluster-preserving quantization-aware training: weights and activations are rounded to 8
 # bits in the forward pass (*fake quantization*), while the weights of a cluster keep moving
 # together.
 
-# %%
+# %% tags=["solution"]
 scheme = tfmot.experimental.combine.Default8BitClusterPreserveQuantizeScheme()
 annotated = tfmot.quantization.keras.quantize_annotate_model(clone(book))
 logging.disable(logging.WARNING)  # a note for each layer that it has no zeros to preserve
@@ -455,10 +514,10 @@ logging.disable(logging.NOTSET)
 cqat_history = fine_tune(cqat, "CQAT", learning_rate=1e-4)
 convert(cqat, "models/sign_mnist_clustered_cqat.tflite", **DYNAMIC)
 
-# %% [markdown]
+# %% [markdown] tags=["solution"]
 # How many different numbers each layer of the file really stores:
 
-# %%
+# %% tags=["solution"]
 stored = {
     name: {
         f"{w.size:,} weights": len(np.unique(w))
@@ -471,12 +530,12 @@ stored = {
 }
 display(pd.DataFrame(stored).rename_axis("layer"))
 
-# %% [markdown]
+# %% [markdown] tags=["solution"]
 # Float suffers most from the folding. In int8 the scale of each channel takes most of it back, but
 # not in `conv1`, and the dense layer, which has nothing folded in, gains some values. CQAT stores
 # more numbers than int8 in the large convolutions.
 
-# %%
+# %% tags=["solution"]
 from toolkit.results import answer, measure, results_table, save_record
 
 # %%
@@ -526,7 +585,16 @@ display(
     )
 )
 
-# %% [markdown]
+# %% [markdown] tags=["task"]
+# ### Task 3: make the smallest file that reads 90 %; measure it as `race`
+#
+# **Given:** `save_tflite(converter, path)` runs a `tf.lite.TFLiteConverter` and writes the file.
+# The network is yours to choose, also a smaller one; what counts is that its weights share values.
+#
+# **Afterwards there are:** `models/sign_mnist_clustered.tflite` and `race`, what `evaluate("size
+# race", "sign_mnist_clustered", network, history, network)` returns.
+
+# %% [markdown] tags=["solution"]
 # CQAT ends below the network that it started from; one epoch at this learning rate is all that was
 # tried.
 #
@@ -546,11 +614,11 @@ display(
 # - an **L1 penalty** on the weights, counted in steps, makes small numbers and zeros more frequent:
 #   the more penalty, the fewer bits.
 
-# %% [markdown]
+# %% [markdown] tags=["solution"]
 # The layer that rounds to the grid, and the normalization behind it. Both exist while training
 # only: the network that is converted consists of ordinary Keras layers.
 
-# %%
+# %% tags=["solution"]
 from toolkit.grid import (
     GridConv2D,  # noqa: F401  (in sight)
     SharedScaleNorm,  # noqa: F401  (in sight)
@@ -561,11 +629,11 @@ from toolkit.grid import (
     whole_numbers,
 )
 
-# %% [markdown]
+# %% [markdown] tags=["solution"]
 # `grid_network` puts them into a trained network, `plain_network` writes the result as ordinary
 # layers.
 
-# %% [markdown]
+# %% [markdown] tags=["solution"]
 # The accurate baseline on the grid. There is less room for signs at odd angles, so the augmentation
 # is milder than in question 1; and as weights are counted in steps, the learning rate is larger. A
 # network trained without the held-out photos reads 98.0 % of them with this penalty, of 98.5 %
@@ -576,13 +644,13 @@ from toolkit.grid import (
 # holds. The layers that do it exist in training only, and what they leave behind is the network of
 # question 1 with other numbers in it.
 
-# %%
+# %% tags=["solution"]
 GRID_PENALTY = 8e-5
 on_grid = grid_network(baseline, GRID_PENALTY)
 grid_history = fine_tune(on_grid, "on the grid", GRID_EPOCHS, 2e-2, augment_mildly)
 
 
-# %%
+# %% tags=["solution"]
 def all_weights(arrays):
     """The entries of several arrays in one."""
     return np.concatenate([np.ravel(array) for array in arrays])
@@ -600,7 +668,7 @@ show_weights(
 values = all_weights(numbers)
 print(f"{np.mean(values == 0):.0%} zeros, {value_entropy(values):.2f} bits a weight")
 
-# %% [markdown]
+# %% [markdown] tags=["solution"]
 # Converted to int8 with one scale a tensor, the grid survives: at most fifteen different bytes a
 # layer. Two more steps follow.
 #
@@ -612,12 +680,12 @@ print(f"{np.mean(values == 0):.0%} zeros, {value_entropy(values):.2f} bits a wei
 #   run, and gives all activations the same scale, so that its bytes repeat. It rounds biases and
 #   scales on the way, so that scores can change a little, and drops the same as `repack`.
 
-# %%
+# %% tags=["solution"]
 from toolkit.int4 import to_int4
 from toolkit.packing import repack
 
 
-# %%
+# %% tags=["solution"]
 def compress(model, name, average_pool=False, coarse=1, tries=0):
     """From a grid network to models/<name>.tflite. Returns the bytes after each step."""
     with contextlib.redirect_stdout(io.StringIO()):
@@ -636,7 +704,7 @@ def compress(model, name, average_pool=False, coarse=1, tries=0):
     return steps
 
 
-# %%
+# %% tags=["solution"]
 packed = compress(on_grid, "sign_mnist_clustered_accurate")["int4, repacked"]
 on_grid_record = evaluate(
     "on the grid, int4", "sign_mnist_clustered_accurate", on_grid, grid_history
@@ -654,7 +722,7 @@ display(
     )
 )
 
-# %% [markdown]
+# %% [markdown] tags=["solution"]
 # ## 6. The size race
 #
 # Now from the compact baseline, whose version on the grid is fine-tuned as it was trained: by
@@ -670,7 +738,7 @@ display(
 # (`average_pool=True`), and biases are rounded to multiples of 16 (`coarse=16`), which moves a sum
 # by about one of the 255 steps of the output. What the last two would do to the accurate network:
 
-# %%
+# %% tags=["solution"]
 with contextlib.redirect_stdout(io.StringIO()):
     convert(plain_network(on_grid, True), build / "saving.tflite", **INT8, **ONE_SCALE)
 saving = repack(to_int4((build / "saving.tflite").read_bytes(), 16, fixed_size=True), 0, True)
@@ -679,12 +747,12 @@ share = np.mean(predict_tflite(build / "saving.tflite", data.x_test).argmax(1) =
 print(f"{gzip_size(packed):,} -> {gzip_size(saving):,} bytes after gzip, ", end="")
 print(f"test file {on_grid_record['accuracy']:.2%} -> {share:.2%}")
 
-# %%
+# %% tags=["solution"]
 PENALTY = 1e-3
 LEARNING_RATE = 6e-3
 RACE_SEED = 0
 
-# %%
+# %% tags=["solution"]
 headline = grid_network(compact, PENALTY, dense_bias=False)
 in_steps = kernels(headline)
 rounded = accuracy(headline, data.x_train, data.y_train)
@@ -694,11 +762,11 @@ headline_history = distil(
 print(f"training images: rounded {rounded:.2%}, fine-tuned", end=" ")
 print(f"{accuracy(headline, data.x_train, data.y_train):.2%}")
 
-# %% [markdown]
+# %% [markdown] tags=["solution"]
 # Its weights, counted in steps: as they came, and after fine-tuning. The compact network has four
 # convolutions and the dense layer.
 
-# %%
+# %% tags=["solution"]
 show_weights(
     "The compact network: before, and as whole numbers after fine-tuning",
     in_steps,
@@ -707,18 +775,18 @@ show_weights(
     xlabel="weight, in steps",
 )
 
-# %%
+# %% tags=["solution"]
 stages = compress(headline, "sign_mnist_clustered", average_pool=True, coarse=16, tries=3000)
 packed = stages["int4, repacked"]
 for name, content in stages.items():
     size = gzip_size(content)
     print(f"{name:18} {len(content):,} bytes raw, {size:,} after gzip -9")
 
-# %% [markdown]
+# %% [markdown] tags=["solution"]
 # Is repacking really lossless? Every score of every test image, before and after, on LiteRT, and
 # the first hundred on TFLite Micro, the interpreter for microcontrollers:
 
-# %%
+# %% tags=["solution"]
 for name, content in stages.items():
     (build / f"{name}.tflite").write_bytes(content)
 for kind in ("int8", "int4"):
@@ -730,25 +798,25 @@ for kind in ("int8", "int4"):
     assert np.array_equal(on_micro[0].scores, on_micro[1].scores)
     print(f"{kind}: all scores of {len(data.x_test):,} test images equal to the last bit")
 
-# %% [markdown]
+# %% [markdown] tags=["solution"]
 # ## 7. Anatomy of the file
 #
 # What the bytes are for, raw and after gzip. The *graph* is the list of operators and tensors. The
 # bits of the compressed file are charged to the bytes that they stand for; "gzip" is its own
 # overhead, mostly the code tables.
 
-# %%
+# %% tags=["solution"]
 show_parts(
     "The headline file, raw bytes",
     {name: anatomy(content) for name, content in stages.items()},
     banner=data.banner,
 )
 
-# %%
+# %% tags=["solution"]
 parts = {name: gzip_anatomy(content) for name, content in stages.items()}
 show_parts("The headline file after gzip -9", parts, banner=data.banner)
 
-# %%
+# %% tags=["solution"]
 values = all_weights(whole_numbers(headline))
 bits, repacked = value_entropy(values), parts["int4, repacked"]
 display(
@@ -762,28 +830,28 @@ display(
     )
 )
 
-# %%
+# %% tags=["solution"]
 floor = container_floor(packed)
 print(f"floor of the container: {floor:,} bytes after gzip -9")
 
-# %% [markdown]
+# %% [markdown] tags=["solution"]
 # The bound above is for one table of codes for all layers; one for each layer would make it lower.
 #
 # As a side note, zopfli searches longer for the best gzip stream; any gunzip reads it.
 
-# %%
+# %% tags=["solution"]
 print(f"zopfli: {len(zopfli.gzip.compress(packed)):,} bytes")
 
-# %% [markdown]
+# %% [markdown] tags=["solution"]
 # ## 8. Does it survive?
 #
 # The test file as a camera might deliver it: shifted, turned, brighter, darker, blurred, noisy.
 
-# %%
+# %% tags=["solution"]
 from signmnist.perturb import survival
 from toolkit.training import predict
 
-# %%
+# %% tags=["solution"]
 race = evaluate(
     "size race, int4",
     "sign_mnist_clustered",
@@ -804,7 +872,10 @@ display(
     )
 )
 
-# %%
+# %% tags=["check"]
+check_file("models/sign_mnist_clustered.tflite", data, at_least=0.9)
+
+# %% tags=["solution"]
 test = data.x_test, data.y_test
 on_grid_path = "models/sign_mnist_clustered_accurate.tflite"
 survived = pd.DataFrame(
@@ -818,7 +889,7 @@ survived = pd.DataFrame(
 )
 display(survived.style.format("{:.2%}").set_caption(data.banner))
 
-# %%
+# %% tags=["solution"]
 kept = survived["size race"] >= 0.9
 worst = survived.idxmin()
 display(
@@ -831,7 +902,7 @@ display(
     )
 )
 
-# %% [markdown]
+# %% [markdown] tags=["solution"]
 # ## 9. All models
 #
 # In the table, *arena* is the working memory that TFLite Micro needs, a dash says that it refuses
@@ -845,7 +916,18 @@ table = results_table(records.values())
 display(table.style.set_caption(data.banner) if data.banner else table)
 
 
-# %%
+# %% tags=["handout"]
+show_accuracy_against_bytes("Accuracy against bytes", list(records.values()), data.banner)
+
+# %% [markdown] tags=["handout"]
+# ## 3. Your conclusions
+#
+# *Which steps did you try, and what did each save in bytes, raw and after gzip, and cost in
+# accuracy? Why does clustering alone leave the raw file as large as it was? What fills your file
+# now?*
+
+
+# %% tags=["solution"]
 def short(record):
     """The record under a name that fits into the plot."""
     return record | {"technique": record["technique"].removeprefix("clustered, ")}
@@ -855,7 +937,7 @@ show_accuracy_against_bytes(
     "Accuracy against bytes: clustering", list(map(short, records.values())), data.banner, floor
 )
 
-# %%
+# %% tags=["solution"]
 grid_race = records["on the grid, int4"]
 display(
     Markdown(
@@ -868,13 +950,13 @@ display(
     )
 )
 
-# %% [markdown]
+# %% [markdown] tags=["solution"]
 # What it took: a small architecture; values shared by *all* layers and rounded after batch
 # normalization is folded, so that quantization keeps the sharing; fine-tuning by distillation with
 # the rounding in the forward pass; frequent zeros and ones instead of equally frequent values; and
 # care for the container, which costs about as much as the weights once these are small.
 
-# %% [markdown]
+# %% [markdown] tags=["solution"]
 # ## 10. What you should know now
 #
 # - Why a clustered file is no smaller raw, and what stands between its gzipped size and 4 bits a
@@ -894,7 +976,7 @@ display(
 #
 # A cell to start from, for the third:
 
-# %%
+# %% tags=["solution"]
 exercise = build / "exercise.tflite"
 convert(book, exercise, **INT8, **ONE_SCALE)
 share = np.mean(predict_tflite(exercise, data.x_train[sample]).argmax(1) == y_probe)

@@ -1,4 +1,17 @@
-# %% [markdown]
+# %% [markdown] tags=["handout"]
+# # Question 3: weights that are zero
+#
+# Magnitude pruning and quantization: **the smallest `.tflite` that reads 90 % of the signs.** The
+# score is the size of `models/sign_mnist_pruned.tflite` after `gzip -9n`.
+#
+# Each **task** says what is given and what has to be there afterwards; write your code in place of
+# the line below it that raises an error. A **check** tells whether that does what is asked.
+# Loading, plots and measuring are there already; folded cells named *Helpers* hold the plumbing.
+#
+# **In Colab:** upload this one file and work from the top. Before you hand it in, *Runtime >
+# Restart and run all*, so that every output is saved, and download the folder `models/`.
+
+# %% [markdown] tags=["solution"]
 # # Question 3: weights that are zero
 #
 # **Magnitude pruning and quantization: the smallest `.tflite` that reads 90 % of the signs.**
@@ -88,10 +101,25 @@ from toolkit.files import replacing
 # %%
 data = load_sign_mnist()
 
-# %% [markdown]
+# %% [markdown] tags=["handout"]
+# ## The baseline of question 1
+
+# %% tags=["handout"]
+from toolkit.tflite import predict_tflite, save_tflite
+from toolkit.training import accuracy, predict, train
+
+# %% [markdown] tags=["task"]
+# ### Task 1: load your network of question 1; name it `baseline`
+#
+# **Given:** `models/sign_mnist_baseline.keras`, which your `q1.ipynb` wrote. In Colab, upload it
+# into a folder `models/` first.
+#
+# **Afterwards there is:** `baseline`, a Keras model.
+
+# %% [markdown] tags=["solution"]
 # Both baselines come from question 1, and one function builds them.
 
-# %%
+# %% tags=["solution"]
 from signmnist.baseline import (
     BATCH_SIZE,
     COPIES,
@@ -106,11 +134,11 @@ from signmnist.baseline import (
 )
 from toolkit.training import accuracy, predict, train
 
-# %% [markdown]
+# %% [markdown] tags=["solution"]
 # Where question 1's files are not at hand, as in Colab, both networks are trained here first, which
 # takes some minutes more.
 
-# %%
+# %% tags=["solution"]
 baseline = load_or_train(
     "models/sign_mnist_baseline.keras",
     lambda: train_accurate(data.x_train, data.y_train, EPOCHS, SEED),
@@ -123,7 +151,27 @@ for name, model in (("accurate", baseline), ("compact", compact)):
     reached = accuracy(model, data.x_test, data.y_test)
     print(f"{name}: {model.count_params():,} parameters, test file {reached:.2%}")
 
-# %% [markdown]
+# %% tags=["check"]
+from signmnist.checks import check_file, check_network, check_pruned
+
+check_network(baseline, data, at_least=0.9)
+
+# %% [markdown] tags=["handout"]
+# ## 1. Magnitude pruning
+#
+# `train(model, x, y, epochs=…, name="pruning", callbacks=[…])` fits a compiled Keras model, prints
+# a line an epoch and returns the history; `accuracy(model, x, y)` is the share that it reads right.
+# Choose by training images or held-out photos, not by the test file.
+
+# %% [markdown] tags=["task"]
+# ### Task 2: prune `baseline` while it trains on, and strip; name the result `pruned`
+#
+# **Given:** `tfmot.sparsity.keras`. It wraps the very layers that it is given: give it a copy.
+#
+# **Afterwards there are:** `pruned`, a Keras model of ordinary layers of whose weights at least
+# half are zero, and `pruned_history`, what `train` returned.
+
+# %% [markdown] tags=["solution"]
 # ## 1. Magnitude pruning in its smallest form
 #
 # `prune_low_magnitude` keeps a mask for each layer: during training the smallest weights are set
@@ -131,7 +179,7 @@ for name, model in (("accurate", baseline), ("compact", compact)):
 # it gets a copy. The callback `UpdatePruningStep` must be there, or training stops with an
 # error.
 
-# %%
+# %% tags=["solution"]
 pruning = tfmot.sparsity.keras
 
 
@@ -178,17 +226,21 @@ def gradual(final, epochs=PRUNING_EPOCHS, initial=0.0):
     return pruning.PolynomialDecay(initial, final, 0, end, frequency=max(1, end // 20))
 
 
-# %%
+# %% tags=["solution"]
 pruned, pruned_history = prune(baseline, gradual(0.8), "80 % sparsity")
 print(f"test file {accuracy(pruned, data.x_test, data.y_test):.2%}")
 
-# %% [markdown]
+# %% [markdown] tags=["solution"]
 # `strip_pruning` at the end must not be forgotten: while training, each layer carries its mask and
 # its threshold, which double the size of the model.
 #
 # What pruning did: how many weights have which value, above before and below after. In the
 # convolutions (`conv1` to `conv5` in the order of the network) everything around zero is gone, and
 # the survivors have moved. `letters` is the dense layer.
+
+
+# %% tags=["check"]
+check_pruned(pruned, at_least=0.5)
 
 
 # %%
@@ -210,7 +262,13 @@ from toolkit.plots import (
     show_weights,
 )
 
-# %%
+# %% tags=["handout"]
+show_masks("What is left: blue is alive, white is zero", kernels(pruned), banner=data.banner)
+
+# %% [markdown] tags=["handout"]
+# ## 2. Pruning and quantization
+
+# %% tags=["solution"]
 before, after = kernels(baseline), kernels(pruned)
 chosen = list(before)[0], list(before)[3], list(before)[-1]
 fig, axes = figure("Three layers before and after pruning", 2, 3, (9, 4.5), data.banner)
@@ -225,18 +283,18 @@ for ax in axes[:, 0]:
     ax.set_ylabel("how many weights")
 plt.show()
 
-# %% [markdown]
+# %% [markdown] tags=["solution"]
 # The masks of these layers, each kernel as a table of weights: blue is alive, white is zero. (A
 # table with more rows than the picture has pixels is drawn with some of its rows.)
 
-# %%
+# %% tags=["solution"]
 show_masks("What is left", {name: after[name] for name in chosen}, banner=data.banner)
 
-# %% [markdown]
+# %% [markdown] tags=["solution"]
 # And the **schedule** that led there: the polynomial rises fast at first, when there is much to
 # spare, and slowly at the end.
 
-# %%
+# %% tags=["solution"]
 curves = {}
 for name, schedule in {
     "0 to 80 %": gradual(0.8, 5),
@@ -250,7 +308,7 @@ show_lines(
     "Pruning schedules", curves, "share of the training, %", "sparsity, %", banner=data.banner
 )
 
-# %% [markdown]
+# %% [markdown] tags=["solution"]
 # ### When a zero saves bytes
 #
 # In a `.tflite` file, the format of TensorFlow Lite (now named LiteRT), a zero is by default stored
@@ -258,7 +316,7 @@ show_lines(
 # converter's flag `EXPERIMENTAL_SPARSITY` writes a tensor with many zeros as the list of its other
 # weights and their places.
 
-# %%
+# %% tags=["solution"]
 from toolkit.anatomy import container_floor, value_entropy
 from toolkit.graph import constants
 from toolkit.tflite import (
@@ -271,7 +329,7 @@ from toolkit.tflite import (
 )
 
 
-# %%
+# %% tags=["solution"]
 def convert(model, path, **settings):
     """Converts a Keras model with these settings of tf.lite.TFLiteConverter."""
     converter = tf.lite.TFLiteConverter.from_keras_model(model)
@@ -281,7 +339,7 @@ def convert(model, path, **settings):
     save_tflite(converter, path)
 
 
-# %%
+# %% tags=["solution"]
 build = Path("build_q3")
 build.mkdir(exist_ok=True)
 SPARSE = tf.lite.Optimize.EXPERIMENTAL_SPARSITY
@@ -316,7 +374,7 @@ rows = pd.DataFrame.from_dict(rows, orient="index")
 formats = dict.fromkeys(("raw bytes", "ZIP", "gzip"), "{:,}")
 display(rows.style.format(formats).set_caption(data.banner))
 
-# %% [markdown]
+# %% [markdown] tags=["solution"]
 # The columns on the right count letters read as by the Keras network, or say who refuses the file.
 # (`DENSIFY` is the operator that expands sparse weights.) After gzip the zeros are cheap in either
 # form. What keeps the gzipped float file above a fifth: where the zeros are must be written down
@@ -329,12 +387,12 @@ display(rows.style.format(formats).set_caption(data.banner))
 # whole. 1,500 augmented training images stand for unseen ones. In the plot, the names
 # stand in the order of the lines' ends.
 
-# %%
+# %% tags=["solution"]
 sample = np.random.default_rng(SEED).permutation(len(data.x_train))[:1500]
 x_probe, y_probe = augment(data.x_train[sample], [SEED, 7]).numpy(), data.y_train[sample]
 LEVELS = [0.3, 0.5, 0.6, 0.7, 0.8, 0.9]
 
-# %%
+# %% tags=["solution"]
 sensitivity = {}
 probe = clone(baseline)
 for name, kernel in before.items():
@@ -346,7 +404,7 @@ for name, kernel in before.items():
     probe.get_layer(name).kernel.assign(kernel)
     sensitivity[name] = ([100 * level for level in LEVELS], shares)
 
-# %%
+# %% tags=["solution"]
 show_lines(
     "Accuracy when one layer alone is pruned, not fine-tuned",
     sensitivity,
@@ -355,7 +413,7 @@ show_lines(
     banner=data.banner,
 )
 
-# %%
+# %% tags=["solution"]
 at_70 = pd.Series({name: shares[LEVELS.index(0.7)] for name, (_, shares) in sensitivity.items()})
 display(
     Markdown(
@@ -364,14 +422,14 @@ display(
     )
 )
 
-# %% [markdown]
+# %% [markdown] tags=["solution"]
 # ## 3. Schedules, and which layers
 #
 # The same 80 % in four ways, each with the same fine-tuning: gradually from 0, gradually from 50 %,
 # all at once, and gradually but only in the layers with more than 3,000 weights, which then have to
 # give more for the same total.
 
-# %%
+# %% tags=["solution"]
 total = sum(kernel.size for kernel in before.values())
 large = sum(kernel.size for kernel in before.values() if kernel.size > 3000)
 share_of_large = 0.8 * total / large
@@ -388,7 +446,7 @@ def prune_large(model, schedule, size):
     return tf.keras.models.clone_model(model, clone_function=wrap)
 
 
-# %%
+# %% tags=["solution"]
 selected = prune_large(clone(baseline), gradual(share_of_large), 3000)
 selected_history = fine_tune(selected, "large layers only", callbacks=[pruning.UpdatePruningStep()])
 at_once = pruning.ConstantSparsity(0.8, 0, frequency=max(1, steps(PRUNING_EPOCHS) // 20))
@@ -399,7 +457,7 @@ trials = {
     "gradually, large layers only": pruning.strip_pruning(selected),
 }
 
-# %%
+# %% tags=["solution"]
 found = []
 for name, model in trials.items():
     path = build / "trial.tflite"
@@ -420,7 +478,7 @@ shown = rows.style.format(
 )
 display(shown.hide(axis="index").set_caption(data.banner))
 
-# %%
+# %% tags=["solution"]
 reached = rows.set_index("schedule")["augmented training images"]
 display(
     Markdown(
@@ -429,7 +487,7 @@ display(
     )
 )
 
-# %% [markdown]
+# %% [markdown] tags=["solution"]
 # The best of the four goes into what follows: gradually from 0, and in the large layers only. (In
 # all layers alike, starting at 50 % is ahead of starting at 0; the two were not combined.)
 #
@@ -442,7 +500,7 @@ display(
 # converter keeps every zero: int8 weights are symmetric, so that 0.0 is the number 0 in each
 # channel.
 
-# %%
+# %% tags=["solution"]
 BOOK_SPARSITY = 0.9
 wrapped = prune_large(clone(baseline), gradual(BOOK_SPARSITY, BOOK_EPOCHS), 3000)
 book_history = fine_tune(
@@ -456,7 +514,7 @@ rows = pd.DataFrame.from_dict(by_layer, orient="index")
 formats = {"zeros": "{:.1%}", "weights": "{:,.0f}"}
 display(rows.style.format(formats).set_caption(data.banner))
 
-# %%
+# %% tags=["solution"]
 calibration_rows = np.random.default_rng(SEED).choice(len(data.x_train), 300, replace=False)
 
 
@@ -483,23 +541,23 @@ ONE_SCALE = {
     "_experimental_disable_per_channel_quantization_for_dense_layers": True,
 }
 
-# %% [markdown]
+# %% [markdown] tags=["solution"]
 # int8 in two forms: with a scale for each channel, as the converter does it by itself, and with one
 # scale for each tensor (`ONE_SCALE`).
 
-# %%
+# %% tags=["solution"]
 SETTINGS = {"float": {}, "dyn": DYNAMIC, "float16": FLOAT16, "int16x8": INT16X8, "int8": INT8}
 SETTINGS["int8_one_scale"] = INT8 | ONE_SCALE
 for name, settings in SETTINGS.items():
     convert(book, f"models/sign_mnist_pruned_{name}.tflite", **settings)
 
-# %% [markdown]
+# %% [markdown] tags=["solution"]
 # **PQAT**, sparsity-preserving quantization-aware training, and **PCQAT**: clustering to 16 values
 # that keeps the zeros, then quantization-aware training that keeps both in the Keras layers. Both
 # are trained for two epochs in all.
 
 
-# %%
+# %% tags=["solution"]
 def quantization_aware(model, scheme, name, epochs):
     """Fine-tunes `model` under fake quantization. Returns (model, history)."""
     annotated = tfmot.quantization.keras.quantize_annotate_model(clone(model))
@@ -509,14 +567,14 @@ def quantization_aware(model, scheme, name, epochs):
     return aware, fine_tune(aware, name, epochs, learning_rate=1e-4)
 
 
-# %%
+# %% tags=["solution"]
 combine = tfmot.experimental.combine
 pqat, pqat_history = quantization_aware(
     book, combine.Default8BitPrunePreserveQuantizeScheme(), "PQAT", 2 * TUNING_EPOCHS
 )
 convert(pqat, "models/sign_mnist_pruned_pqat.tflite", **DYNAMIC)
 
-# %%
+# %% tags=["solution"]
 clustered = tfmot.clustering.keras.cluster_weights(
     clone(book),
     number_of_clusters=16,
@@ -533,7 +591,7 @@ pcqat, pcqat_history = quantization_aware(
 )
 convert(pcqat, "models/sign_mnist_pruned_pcqat.tflite", **DYNAMIC)
 
-# %%
+# %% tags=["solution"]
 stored = {
     name: np.concatenate(
         [w.ravel() for w in constants(f"models/sign_mnist_pruned_{name}.tflite") if w.ndim > 1]
@@ -543,7 +601,7 @@ stored = {
 zero_shares = {"zeros": {name: np.mean(w == 0) for name, w in stored.items()}}
 display(pd.DataFrame(zero_shares).style.format("{:.1%}"))
 
-# %% [markdown]
+# %% [markdown] tags=["solution"]
 # int8 and PQAT keep every zero of the float file. PCQAT does not: its file has fewer zeros and,
 # below, is smaller and reads less.
 
@@ -572,7 +630,17 @@ def evaluate(technique, file, network, history, origin=baseline, seed=SEED):
     return records[technique]
 
 
-# %%
+# %% [markdown] tags=["task"]
+# ### Task 3: make the smallest file that reads 90 %; measure it as `race`
+#
+# **Given:** `save_tflite(converter, path)` runs a `tf.lite.TFLiteConverter` and writes the file.
+# The network is yours to choose, also a smaller one; what counts is that many of its weights are
+# zero.
+#
+# **Afterwards there are:** `models/sign_mnist_pruned.tflite` and `race`, what `evaluate("size
+# race", "sign_mnist_pruned", network, history, network)` returns.
+
+# %% tags=["solution"]
 TECHNIQUES = {
     # file: technique, network, its training
     "float": ("pruned, float", book, book_history),
@@ -600,7 +668,7 @@ display(
     )
 )
 
-# %% [markdown]
+# %% [markdown] tags=["solution"]
 # *Why this is within the question:* it is what the question names, on the baseline of question 1.
 #
 # ## 5. Few values for the whole network
@@ -619,11 +687,11 @@ display(
 # - `prune_low_magnitude` wraps these layers like any others, with a schedule that starts late,
 #   when the penalty has done its work.
 
-# %% [markdown]
+# %% [markdown] tags=["solution"]
 # The layer that rounds to the grid, and the normalization behind it. Both exist while training
 # only: the network that is converted consists of ordinary Keras layers.
 
-# %%
+# %% tags=["solution"]
 from toolkit.grid import (
     GridConv2D,  # noqa: F401  (in sight)
     SharedScaleNorm,  # noqa: F401  (in sight)
@@ -634,19 +702,19 @@ from toolkit.grid import (
     whole_numbers,
 )
 
-# %% [markdown]
+# %% [markdown] tags=["solution"]
 # `grid_network` puts them into a trained network, `plain_network` writes the result as ordinary
 # layers.
 
 
-# %%
+# %% tags=["solution"]
 def late(final, count):
     """From half of `final` to `final` sparsity, between 40 % and 80 % of so many steps."""
     begin, end = int(0.4 * count), int(0.8 * count)
     return pruning.PolynomialDecay(final / 2, final, begin, end, frequency=max(1, begin // 20))
 
 
-# %% [markdown]
+# %% [markdown] tags=["solution"]
 # The accurate baseline on the grid, pruned in its layers with more than 3,000 weights. There is
 # less room for signs at odd angles, so the augmentation is milder than in question 1; and as
 # weights are counted in steps, the learning rate is larger. The penalty is that of
@@ -660,7 +728,7 @@ def late(final, count):
 # here. The layers that round exist in training only, and what they leave behind is the network of
 # question 1 with other numbers in it.
 
-# %%
+# %% tags=["solution"]
 GRID_SPARSITY = 0.75
 GRID_PENALTY = 8e-5
 wrapped = prune_large(
@@ -676,20 +744,20 @@ grid_history = fine_tune(
 )
 on_grid = pruning.strip_pruning(wrapped)
 
-# %%
+# %% tags=["solution"]
 show_errors(
     "Errors on training images while the grid is pruned",
     {"on the grid": grid_history["accuracy"]},
     data.banner,
 )
 
-# %%
+# %% tags=["solution"]
 whole = dict(zip(kernels(baseline), whole_numbers(on_grid), strict=True))
 show_masks("On the grid: what is left", {name: whole[name] for name in chosen}, data.banner)
 values = np.concatenate([w.ravel() for w in whole.values()])
 print(f"{np.mean(values == 0):.0%} zeros, {value_entropy(values):.2f} bits a weight")
 
-# %% [markdown]
+# %% [markdown] tags=["solution"]
 # Converted to int8 with one scale a tensor, the grid survives: at most fifteen different bytes a
 # layer. Two more steps follow.
 #
@@ -701,12 +769,12 @@ print(f"{np.mean(values == 0):.0%} zeros, {value_entropy(values):.2f} bits a wei
 #   run, and gives all activations the same scale, so that its bytes repeat. It rounds biases and
 #   scales on the way, so that scores can change a little, and drops the same as `repack`.
 
-# %%
+# %% tags=["solution"]
 from toolkit.int4 import to_int4
 from toolkit.packing import repack
 
 
-# %%
+# %% tags=["solution"]
 def compress(model, name, average_pool=False, coarse=1, tries=0):
     """From a grid network to models/<name>.tflite. Returns the bytes after each step."""
     with contextlib.redirect_stdout(io.StringIO()):
@@ -725,7 +793,7 @@ def compress(model, name, average_pool=False, coarse=1, tries=0):
     return steps
 
 
-# %%
+# %% tags=["solution"]
 compress(on_grid, "sign_mnist_pruned_accurate")
 on_grid_record = evaluate("pruned grid, int4", "sign_mnist_pruned_accurate", on_grid, grid_history)
 display(
@@ -741,7 +809,7 @@ display(
     )
 )
 
-# %% [markdown]
+# %% [markdown] tags=["solution"]
 # ## 6. The size race
 #
 # Now from the compact baseline, whose pruned version on the grid is fine-tuned as it was trained:
@@ -757,13 +825,13 @@ display(
 # the operator with the shorter description (`average_pool=True`), biases in multiples of 16
 # (`coarse=16`).
 
-# %%
+# %% tags=["solution"]
 SPARSITY = 0.5
 PENALTY = 1e-3
 LEARNING_RATE = 6e-3
 RACE_SEED = 0
 
-# %%
+# %% tags=["solution"]
 headline = grid_network(compact, PENALTY, dense_bias=False)
 in_steps = kernels(headline)
 rounded = accuracy(headline, data.x_train, data.y_train)
@@ -783,11 +851,11 @@ headline = pruning.strip_pruning(wrapped)
 print(f"training images: rounded {rounded:.2%}, fine-tuned", end=" ")
 print(f"{accuracy(headline, data.x_train, data.y_train):.2%}")
 
-# %% [markdown]
+# %% [markdown] tags=["solution"]
 # Its weights, counted in steps: as they came, and after fine-tuning. The compact network has four
 # convolutions and the dense layer.
 
-# %%
+# %% tags=["solution"]
 show_weights(
     "The compact network: before, and as whole numbers after fine-tuning",
     in_steps,
@@ -796,18 +864,18 @@ show_weights(
     xlabel="weight, in steps",
 )
 
-# %%
+# %% tags=["solution"]
 stages = compress(headline, "sign_mnist_pruned", average_pool=True, coarse=16, tries=3000)
 packed = stages["int4, repacked"]
 for name, content in stages.items():
     size = gzip_size(content)
     print(f"{name:18} {len(content):,} bytes raw, {size:,} after gzip -9")
 
-# %% [markdown]
+# %% [markdown] tags=["solution"]
 # Is repacking really lossless? Every score of every test image, before and after, on LiteRT, and
 # the first hundred on TFLite Micro, the interpreter for microcontrollers:
 
-# %%
+# %% tags=["solution"]
 for name, content in stages.items():
     (build / f"{name}.tflite").write_bytes(content)
 for kind in ("int8", "int4"):
@@ -819,12 +887,12 @@ for kind in ("int8", "int4"):
     assert np.array_equal(on_micro[0].scores, on_micro[1].scores)
     print(f"{kind}: all scores of {len(data.x_test):,} test images equal to the last bit")
 
-# %% [markdown]
+# %% [markdown] tags=["solution"]
 # What pruning itself contributes: the size race of question 2 is the same recipe, with the same
 # penalty, epochs, learning rate and seed, but without `prune_low_magnitude`. Where its file is not
 # at hand, it is trained here first.
 
-# %%
+# %% tags=["solution"]
 unpruned = Path("models/sign_mnist_clustered.tflite")
 if not unpruned.exists():
     other = grid_network(compact, PENALTY, dense_bias=False)
@@ -835,7 +903,7 @@ if not unpruned.exists():
     content = to_int4(unpruned.read_bytes(), 16, fixed_size=True)
     unpruned.write_bytes(repack(content, 3000, fixed_size=True))
 
-# %%
+# %% tags=["solution"]
 race = evaluate(
     "pruned size race, int4",
     "sign_mnist_pruned",
@@ -862,7 +930,7 @@ formats = {"zeros": "{:.1%}", "bits a weight": "{:.2f}", "gzip bytes": "{:,.0f}"
 formats["training images"] = "{:.2%}"
 display(rows.style.format(formats).set_caption(data.banner))
 
-# %%
+# %% tags=["solution"]
 display(
     Markdown(
         answer(
@@ -875,7 +943,10 @@ display(
     )
 )
 
-# %% [markdown]
+# %% tags=["check"]
+check_file("models/sign_mnist_pruned.tflite", data, at_least=0.9)
+
+# %% [markdown] tags=["solution"]
 # What pruning adds: little. The penalty alone brings nearly as many zeros, and the test accuracies
 # here and in question 2 differ by less than their intervals are wide.
 #
@@ -895,7 +966,17 @@ table = results_table(records.values())
 display(table.style.set_caption(data.banner) if data.banner else table)
 
 
-# %%
+# %% tags=["handout"]
+show_accuracy_against_bytes("Accuracy against bytes", list(records.values()), data.banner)
+
+# %% [markdown] tags=["handout"]
+# ## 3. Your conclusions
+#
+# *Which steps did you try, and what did each save in bytes, raw and after gzip, and cost in
+# accuracy? When does a zero save bytes, and when not? Which layers could spare weights?*
+
+
+# %% tags=["solution"]
 def short(record):
     """The record under a name that fits into the plot."""
     return record | {"technique": record["technique"].removeprefix("pruned, ")}
@@ -908,7 +989,7 @@ show_accuracy_against_bytes(
     container_floor(packed),
 )
 
-# %%
+# %% tags=["solution"]
 display(
     Markdown(
         f"**The headline: {race['bytes_gzip']:,} bytes after `gzip -9n` ({race['bytes']:,} raw, "
@@ -920,7 +1001,7 @@ display(
     )
 )
 
-# %% [markdown]
+# %% [markdown] tags=["solution"]
 # Pruning and sharing meet in the end: on a grid of whole numbers, zero is the value that most
 # weights share, and the penalty makes most of the zeros by itself. The schedule sets a minimum for
 # the layers that it prunes.
@@ -943,7 +1024,7 @@ display(
 # A cell to start from, for the second. As it stands it prunes every layer, and the first
 # convolution does not bear that (section 2): restrict it to the large layers, as section 4 does.
 
-# %%
+# %% tags=["solution"]
 exercise, _ = prune(book, pruning.ConstantSparsity(0.95, 0, frequency=10), "95 % zeros")
 convert(exercise, build / "exercise.tflite", **DYNAMIC)
 share = accuracy(exercise, x_probe, y_probe)

@@ -1,4 +1,18 @@
-# %% [markdown]
+# %% [markdown] tags=["handout"]
+# # Question 4: four bits for every weight
+#
+# QKeras: all weights and biases of the convolutions and the dense layers in 4 bits, **as accurate
+# as you can**. The score is the accuracy of `models/sign_mnist_qkeras_4bit.tflite` on the test
+# file.
+#
+# Each **task** says what is given and what has to be there afterwards; write your code in place of
+# the line below it that raises an error. A **check** tells whether that does what is asked.
+# Loading, plots and measuring are there already; folded cells named *Helpers* hold the plumbing.
+#
+# **In Colab:** upload this one file and work from the top. Before you hand it in, *Runtime >
+# Restart and run all*, so that every output is saved, and download the folder `models/`.
+
+# %% [markdown] tags=["solution"]
 # # Question 4: four bits for every weight
 #
 # **QKeras: all weights and biases of the convolutions and the dense layer in 4 bits, as accurate as
@@ -102,10 +116,32 @@ from toolkit.files import replacing
 # %%
 data = load_sign_mnist()
 
-# %% [markdown]
+# %% [markdown] tags=["handout"]
+# ## The 4-bit network
+#
+# `train(model, x, y, epochs=…, name="4 bits")` fits a compiled Keras model, prints a line an epoch
+# and returns the history; `accuracy(model, x, y)` is the share that it reads right. Choose by
+# training images or held-out photos, not by the test file. Your network of question 1 is a good
+# start.
+
+# %% tags=["handout"]
+from toolkit.fourbit import bit_count, pack_int4, plain_copy, quiet_qkeras
+from toolkit.tflite import predict_tflite, save_tflite
+from toolkit.training import accuracy, predict, train
+
+# %% [markdown] tags=["task"]
+# ### Task 1: build a QKeras network with quantizers of 4 bits and train it; name it `network`
+#
+# **Given:** `qkeras`. **Write** a network of `QConv2D` and `QDense` layers in which each kernel and
+# each bias has a quantizer of at most 4 bits.
+#
+# **Afterwards there are:** `network`, a Keras model that takes float32 (n, 28, 28, 1) from 0 to 1
+# and gives 24 scores, and `history`, what `train` returned.
+
+# %% [markdown] tags=["solution"]
 # The accurate baseline comes from question 1, built by this function.
 
-# %%
+# %% tags=["solution"]
 from signmnist.baseline import (
     BATCH_SIZE,
     augment,
@@ -116,11 +152,11 @@ from signmnist.baseline import (
 )
 from toolkit.training import accuracy, predict, train
 
-# %% [markdown]
+# %% [markdown] tags=["solution"]
 # Where question 1's file is not at hand, as in Colab, the network is trained here first, which
 # takes some minutes more.
 
-# %%
+# %% tags=["solution"]
 baseline = load_or_train(
     "models/sign_mnist_baseline.keras",
     lambda: train_accurate(data.x_train, data.y_train, EPOCHS, SEED),
@@ -128,7 +164,7 @@ baseline = load_or_train(
 float_accuracy = accuracy(baseline, data.x_test, data.y_test)
 print(f"float baseline: {baseline.count_params():,} parameters, test file {float_accuracy:.2%}")
 
-# %% [markdown]
+# %% [markdown] tags=["solution"]
 # ## 1. A QKeras network in its smallest form
 #
 # For the common layers of Keras, QKeras has one that takes **quantizers**: functions that round the
@@ -140,7 +176,7 @@ print(f"float baseline: {baseline.count_params():,} parameters, test file {float
 # absolute weight, and, being `symmetric`, the whole numbers from -7 to 7.
 
 
-# %%
+# %% tags=["solution"]
 def auto():
     """Four bits with one scale for each output channel."""
     return quantized_bits(4, 0, symmetric=1, alpha="auto")
@@ -181,17 +217,17 @@ def quantized_copy(model, kernel_quantizer=auto, bias_quantizer=auto, activation
     return copy
 
 
-# %%
+# %% tags=["solution"]
 rounded = quantized_copy(baseline)
 print(f"test file, rounded without training: {accuracy(rounded, data.x_test, data.y_test):.2%}")
 
-# %% [markdown]
+# %% [markdown] tags=["solution"]
 # One kernel, before and after its quantizer: sixteen channels, each with its own step.
 
-# %%
+# %% tags=["solution"]
 from toolkit.plots import BLUE, ORANGE, figure, show_errors
 
-# %%
+# %% tags=["solution"]
 first = baseline.layers[1]
 kernel = first.get_weights()[0]
 quantized = auto()(tf.constant(kernel)).numpy()
@@ -204,7 +240,7 @@ for ax, values, name in zip(axes, (kernel, quantized), ("float", "4 bits"), stri
     ax.set(title=name, xlabel="weight", ylabel="output channel")
 plt.show()
 
-# %% [markdown]
+# %% [markdown] tags=["solution"]
 # ## 2. Which quantizer for the weights
 #
 # Each candidate starts from the same float weights and is trained for one epoch, as in question 1
@@ -224,7 +260,7 @@ plt.show()
 #
 # `quantized_linear`, which QKeras's repository describes, is not in the released version.
 
-# %%
+# %% tags=["solution"]
 WEIGHT_QUANTIZERS = {
     # name: bits a weight, quantizer
     "alpha 1": (4, lambda: quantized_bits(4, 0, alpha=1)),
@@ -244,7 +280,7 @@ WEIGHT_QUANTIZERS = {
     "auto, 8 bits": (8, lambda: quantized_bits(8, 0, symmetric=1, alpha="auto")),
 }
 
-# %%
+# %% tags=["solution"]
 from toolkit.fourbit import (
     bit_count,
     learning_phase,
@@ -256,7 +292,7 @@ from toolkit.fourbit import (
     stored_numbers,
 )
 
-# %%
+# %% tags=["solution"]
 sample = np.random.default_rng(SEED).permutation(len(data.x_train))[:1500]
 x_probe, y_probe = augment(data.x_train[sample], [SEED, 7]).numpy(), data.y_train[sample]
 
@@ -268,7 +304,7 @@ def fine_tune(model, name, epochs, learning_rate=1e-3):
     return train(model, data.x_train, data.y_train, epochs=epochs, name=name, **settings)
 
 
-# %%
+# %% tags=["solution"]
 trials = []
 for name, (bits, quantizer) in WEIGHT_QUANTIZERS.items():
     model = quantized_copy(baseline, quantizer)
@@ -286,11 +322,11 @@ for name, (bits, quantizer) in WEIGHT_QUANTIZERS.items():
     )
 trials = pd.DataFrame(trials)
 
-# %%
+# %% tags=["solution"]
 shown = trials.style.format(dict.fromkeys(trials.columns[2:], "{:.2%}")).hide(axis="index")
 display(shown.set_caption(data.banner))
 
-# %%
+# %% tags=["solution"]
 fig, axes = figure(
     "Accuracy after one epoch: by bits a weight, and of the 4-bit quantizers",
     1,
@@ -318,7 +354,7 @@ axes[1].invert_yaxis()
 axes[1].grid(axis="y", visible=False)
 plt.show()
 
-# %%
+# %% tags=["solution"]
 eighths = [
     quantized_bits(4, 0, alpha=1)(tf.constant(layer.get_weights()[0])).numpy()
     for layer in baseline.layers
@@ -336,7 +372,7 @@ display(
     )
 )
 
-# %% [markdown]
+# %% [markdown] tags=["solution"]
 # Before any training the steps decide: only rounded, `auto` reads far more than the fixed grid of
 # eighths, as most weights are far below 1 and many become zero. One epoch closes most of the gap:
 # the symmetric fixed grid comes within half a point of `auto`. The stochastic form is trained with
@@ -345,14 +381,14 @@ display(
 # why. One epoch says little about the quantizers that start from far below: ternary gets 14 epochs
 # in section 5.
 
-# %% [markdown]
+# %% [markdown] tags=["solution"]
 # ## 3. And for the biases
 #
 # Only the dense layer has biases of its own, 24 of them; the convolutions leave theirs to batch
 # normalization. With `alpha="auto"` the
 # grid shrinks to their range. (`auto_po2` gives each bias a scale of its own: 4 bits by name only.)
 
-# %%
+# %% tags=["solution"]
 bias = baseline.layers[-1].get_weights()[1]
 BIAS_QUANTIZERS = {
     "alpha 1": lambda: quantized_bits(4, 0, alpha=1),
@@ -378,26 +414,26 @@ plt.show()
 shown = pd.DataFrame(rows).style.format({"mean error": "{:.4f}"}).hide(axis="index")
 display(shown.set_caption(data.banner))
 
-# %% [markdown]
+# %% [markdown] tags=["solution"]
 # ## 4. The 4-bit network
 #
 # `auto` for weights and biases, trained for 8 epochs: the best of section 2, whose scales cost
 # nothing once batch normalization is folded into them. If the run is interrupted, running the cell
 # again continues where it stopped.
 
-# %%
+# %% tags=["solution"]
 tf.keras.utils.set_random_seed(SEED)
 trained = quantized_copy(baseline)
 history = fine_tune(trained, "4 bits", FINAL_EPOCHS)
 
-# %%
+# %% tags=["solution"]
 show_errors(
     "Errors on training images during quantization-aware training",
     {"4 bits": history["accuracy"]},
     data.banner,
 )
 
-# %%
+# %% tags=["solution"]
 reached = accuracy(trained, data.x_test, data.y_test)
 display(
     Markdown(
@@ -406,11 +442,11 @@ display(
     )
 )
 
-# %% [markdown]
+# %% [markdown] tags=["solution"]
 # The file gets the values that the network computes with, already rounded. Rounding them again
 # changes nothing beyond float rounding: the largest of each channel stays, and so does its scale.
 
-# %%
+# %% tags=["solution"]
 network = quantized_copy(baseline)
 network.set_weights(quantized_weights(trained))
 scores = [predict(model, data.x_test) for model in (trained, network)]
@@ -422,7 +458,18 @@ with quiet_qkeras(), replacing("models/sign_mnist_qkeras_4bit.keras") as tempora
 # %%
 from toolkit.results import accuracy_three_ways, answer, measure, results_table, save_record
 
-# %%
+# %% tags=["check"]
+from signmnist.checks import check_bits, check_file, check_network, check_quantizers
+
+check_quantizers(network, bits=4)
+check_network(network, data, at_least=0.85)
+
+# %% tags=["handout"]
+Path("models").mkdir(exist_ok=True)
+with quiet_qkeras(), replacing("models/sign_mnist_qkeras_4bit.keras") as temporary:
+    network.save(temporary)
+
+# %% tags=["solution"]
 three_ways = accuracy_three_ways(scores[1], data)
 display(
     Markdown(
@@ -436,7 +483,7 @@ display(
     )
 )
 
-# %% [markdown]
+# %% [markdown] tags=["solution"]
 # Batch normalization, which holds the offsets of the convolutions, stays in float (section 6 counts
 # it).
 #
@@ -446,7 +493,7 @@ display(
 # from 0 to 3.75. (The pixels that come in keep their 8 bits.) It starts from the 4-bit network.
 
 
-# %%
+# %% tags=["solution"]
 def relu_4_bits():
     """Unsigned activations of 4 bits, two of them before the point: 0 to 3.75 by quarters."""
     return quantized_relu(4, 2)
@@ -456,15 +503,15 @@ tf.keras.utils.set_random_seed(SEED)
 narrower = quantized_copy(trained, activation=relu_4_bits)
 narrow_history = fine_tune(narrower, "4-bit activations", FINAL_EPOCHS)
 
-# %% [markdown]
+# %% [markdown] tags=["solution"]
 # **Ternary weights**: -1, 0 and 1, times a scale a channel, in every layer: 2 bits each.
 
-# %%
+# %% tags=["solution"]
 tf.keras.utils.set_random_seed(SEED)
 three_valued = quantized_copy(baseline, lambda: ternary(alpha="auto"))
 ternary_history = fine_tune(three_valued, "ternary", TERNARY_EPOCHS, learning_rate=4e-3)
 
-# %%
+# %% tags=["solution"]
 show_errors(
     "Errors on training images with fewer bits",
     {
@@ -475,7 +522,7 @@ show_errors(
     data.banner,
 )
 
-# %%
+# %% tags=["solution"]
 found = {}
 for name, model in {
     "float": baseline,
@@ -504,7 +551,7 @@ with contextlib.redirect_stdout(report), quiet_qkeras():
     print_qstats(network)
 print("\n".join(line for line in report.getvalue().splitlines() if "quantiz" not in line))
 
-# %% [markdown]
+# %% [markdown] tags=["solution"]
 # `sfmult_4_32` is a multiplication of 4 bits by 32-bit float, `smult_4_8` one by the 8-bit integers
 # that QKeras takes the input for. It prints no total of the bits and leaves batch normalization
 # (`norm1` to `norm5`), float here, out of its count. So here is an independent count from the
@@ -515,7 +562,7 @@ bits = bit_count(network)
 bits.loc["total"] = bits.sum()
 display(bits.style.format("{:,}").set_caption(data.banner))
 
-# %%
+# %% tags=["solution"]
 lines = re.findall(r": +(\d+) +\((\d+)-bit unit\)", report.getvalue())
 by_qkeras = sum(int(count) * int(width) for count, width in lines)
 total = bits.loc["total"]
@@ -538,21 +585,21 @@ formats = {"bits": "{:,.0f}", "bits of the float baseline": "{:,.0f}", "times sm
 display(rows.style.format(formats).set_caption(data.banner))
 print(f"print_qstats counts {by_qkeras:,} bits, the independent count {core:,}: they agree")
 
-# %% [markdown]
+# %% [markdown] tags=["solution"]
 # The same count of the ternary network, whose biases have 4 bits:
 
-# %%
+# %% tags=["solution"]
 in_ternary = bit_count(three_valued)
 in_ternary.loc["total"] = in_ternary.sum()
 display(in_ternary.style.format("{:,}").set_caption(data.banner))
 
-# %% [markdown]
+# %% [markdown] tags=["solution"]
 # ## 7. Are they really 4 bits?
 #
 # For every layer: the values the network computes with, divided by their step, must be whole
 # numbers between -8 and 7, so that each step has at most 16 multiples.
 
-# %%
+# %% tags=["solution"]
 proof = {}
 for layer in quantized_layers(network):
     for kind, (numbers, step) in zip(("weights", "biases"), stored_numbers(layer), strict=False):
@@ -571,7 +618,7 @@ proof = pd.DataFrame.from_dict(proof, orient="index")
 formats = dict.fromkeys(proof.columns[:-1], "{:,.0f}") | {"off by at most": "{:.0e}"}
 display(proof.style.format(formats).set_caption(data.banner))
 
-# %%
+# %% tags=["solution"]
 four_bit = quantized_layers(network)
 fig, axes = figure("The whole numbers of each layer", 2, 4, (9, 4.6), data.banner)
 for ax, layer in zip(axes.flat, four_bit, strict=False):
@@ -589,7 +636,16 @@ for ax in axes[:, 0]:
     ax.set_ylabel("how many")
 plt.show()
 
-# %% [markdown]
+# %% [markdown] tags=["task"]
+# ### Task 2: convert it so that the file stores at most 4 bits a weight
+#
+# **Given:** `plain_copy(network)` writes a QKeras network as one of ordinary layers with the same
+# values, for the converter; `pack_int4(content)` makes of the bytes of an int8 file those of one
+# with INT4 weights, where these are whole numbers from -7 to 7 times a step a channel.
+#
+# **Afterwards there is:** `models/sign_mnist_qkeras_4bit.tflite`.
+
+# %% [markdown] tags=["solution"]
 # ## 8. Deployed in 4 bits
 #
 # The quantized values go into an ordinary Keras network and through the int8 converter of question
@@ -602,10 +658,10 @@ plt.show()
 # each channel, only for convolutions; so `plain_copy` writes the dense layer as a 1x1 convolution,
 # which is the same function.
 
-# %%
+# %% tags=["solution"]
 from toolkit.tflite import gzip_size, predict_tflite, save_tflite, sizes
 
-# %%
+# %% tags=["solution"]
 calibration_rows = np.random.default_rng(SEED).choice(len(data.x_train), 300, replace=False)
 
 
@@ -614,7 +670,7 @@ def representative_dataset():
         yield [data.x_train[row : row + 1]]
 
 
-# %%
+# %% tags=["solution"]
 build = Path("build_q4")
 build.mkdir(exist_ok=True)
 converter = tf.lite.TFLiteConverter.from_keras_model(plain_copy(network))
@@ -623,17 +679,17 @@ converter.representative_dataset = representative_dataset
 converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
 save_tflite(converter, build / "4bit_in_int8.tflite")
 
-# %%
+# %% tags=["solution"]
 from toolkit.packing import repack
 
-# %%
+# %% tags=["solution"]
 deployed = Path("models/sign_mnist_qkeras_4bit.tflite")
 packed = repack(pack_int4((build / "4bit_in_int8.tflite").read_bytes()), 0, fixed_size=True)
 with replacing(deployed) as temporary:
     temporary.write_bytes(packed)
 print(f"{deployed.name}  {len(packed):,} bytes, {gzip_size(packed):,} after gzip -9")
 
-# %%
+# %% tags=["solution"]
 letters = predict(network, data.x_test).argmax(axis=1)
 forms = {
     "QKeras on the desktop": (letters, None),
@@ -654,11 +710,11 @@ for name, (read, path) in forms.items():
     }
 display(pd.DataFrame.from_dict(comparison, orient="index").style.set_caption(data.banner))
 
-# %% [markdown]
+# %% [markdown] tags=["solution"]
 # The ternary network goes the same way: its three values are stored in 4 bits too, the least that
 # the format has; only gzip makes use of the fewer values.
 
-# %%
+# %% tags=["solution"]
 in_int8 = build / "ternary_in_int8.tflite"
 converter = tf.lite.TFLiteConverter.from_keras_model(plain_copy(three_valued))
 converter.optimizations = [tf.lite.Optimize.DEFAULT]
@@ -676,13 +732,39 @@ read = predict_tflite(ternary_file, data.x_test).argmax(axis=1)
 expected = predict(three_valued, data.x_test).argmax(axis=1)
 print(f"ternary: {np.sum(read == expected):,} of {len(read):,} letters as QKeras")
 
+# %% tags=["check"]
+check_file("models/sign_mnist_qkeras_4bit.tflite", data, at_least=0.85)
+check_bits("models/sign_mnist_qkeras_4bit.tflite", at_most=4)
+
 # %% [markdown]
 # ## 9. In the common table
 #
 # The columns are those of questions 1 to 3: latency is the median of single images and, in
 # brackets, the quartiles; *arena* is the working memory that TFLite Micro needs.
 
-# %%
+# %% tags=["handout"]
+stored = Path("models/sign_mnist_qkeras_4bit.tflite")
+record = {
+    "id": stored.stem,
+    "notebook": "q4",
+    "technique": "QKeras, 4 bits",
+    "params": network.count_params(),
+    "train_accuracy": accuracy(network, data.x_train, data.y_train),
+    "profile": PROFILE,
+    "seed": SEED,
+    "seconds": sum(history["seconds"]),
+    **measure(stored, predict_tflite(stored, data.x_test), data),
+}
+save_record(record)
+display(results_table([record]))
+
+# %% [markdown] tags=["handout"]
+# ## Your conclusions
+#
+# *Which quantizers did you try, for weights and for biases, and what did they read? How many bits
+# does your network take in all, and how many the float baseline, counted in the same way?*
+
+# %% tags=["solution"]
 records = []
 for file, technique, model, trained_for in (
     (deployed, "QKeras 4 bits, int4", network, history),
@@ -704,7 +786,7 @@ for file, technique, model, trained_for in (
 table = results_table(records)
 display(table.style.set_caption(data.banner) if data.banner else table)
 
-# %%
+# %% tags=["solution"]
 display(
     Markdown(
         answer(
@@ -717,7 +799,7 @@ display(
     )
 )
 
-# %% [markdown]
+# %% [markdown] tags=["solution"]
 # ## 10. What you should know now
 #
 # - What `alpha` does in a quantizer, and why a scale a channel costs nothing after folding.
@@ -734,7 +816,7 @@ display(
 #
 # A cell to start from, for the last:
 
-# %%
+# %% tags=["solution"]
 for layer in quantized_layers(three_valued):
     whole, counts = np.unique(np.round(stored_numbers(layer)[0][0]), return_counts=True)
     shares = zip(whole, counts / counts.sum(), strict=True)

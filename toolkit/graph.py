@@ -129,7 +129,7 @@ def is_number(kind, scale):
     return kind in floats or (scale is not None and len(scale) > 0)
 
 
-BITS = {  # of a weight
+WEIGHT_BITS = {  # of a weight
     **{TYPES.FLOAT64: 64, TYPES.FLOAT32: 32, TYPES.FLOAT16: 16, TYPES.INT16: 16},
     **{TYPES.INT8: 8, TYPES.UINT8: 8, TYPES.INT4: 4, TYPES.UINT4: 4, TYPES.INT2: 2},
 }
@@ -148,7 +148,7 @@ def weight_bits(content):
         and len(listed(tensor.shape)) > 1
         and is_number(tensor.type, tensor.quantization and tensor.quantization.scale)
     )
-    return max((BITS.get(tensor.type, 0) for tensor in weights), default=0)
+    return max((WEIGHT_BITS.get(tensor.type, 0) for tensor in weights), default=0)
 
 
 def has_one_scale(tensor):
