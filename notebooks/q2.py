@@ -78,11 +78,21 @@ import zopfli.gzip
 from IPython.display import Markdown, display
 from sklearn.cluster import KMeans
 
-# %% [markdown]
+# %% [markdown] tags=["handout"]
+# `SEED` makes trainings come out the same again; `PROFILE` is noted beside what you measure.
+
+# %% tags=["handout"]
+PROFILE = os.environ.get("PROFILE", "full")
+SEED = 0
+
+tf.keras.utils.set_random_seed(SEED)
+started = time.perf_counter()
+
+# %% [markdown] tags=["solution"]
 # `PROFILE` sets how long to train: `full` is the recipe behind the published figures, `quick` a
 # tour, `smoke` only proves that every cell runs.
 
-# %%
+# %% tags=["solution"]
 PROFILE = os.environ.get("PROFILE", "full")
 SEED = 0
 
@@ -535,7 +545,7 @@ display(pd.DataFrame(stored).rename_axis("layer"))
 # not in `conv1`, and the dense layer, which has nothing folded in, gains some values. CQAT stores
 # more numbers than int8 in the large convolutions.
 
-# %% tags=["solution"]
+# %%
 from toolkit.results import answer, measure, results_table, save_record
 
 # %%
@@ -560,7 +570,16 @@ def evaluate(technique, file, network, history, origin=baseline, seed=SEED):
     return records[technique]
 
 
-# %%
+# %% [markdown] tags=["task"]
+# ### Task 3: make the smallest file that reads 90 %; measure it as `race`
+#
+# **Given:** `save_tflite(converter, path)` runs a `tf.lite.TFLiteConverter` and writes the file.
+# The network is yours to choose, also a smaller one; what counts is that its weights share values.
+#
+# **Afterwards there are:** `models/sign_mnist_clustered.tflite` and `race`, what `evaluate("size
+# race", "sign_mnist_clustered", network, history, network)` returns.
+
+# %% tags=["solution"]
 TECHNIQUES = {
     "float": "clustered, float",
     "dyn": "clustered, dynamic range",
@@ -584,15 +603,6 @@ display(
         )
     )
 )
-
-# %% [markdown] tags=["task"]
-# ### Task 3: make the smallest file that reads 90 %; measure it as `race`
-#
-# **Given:** `save_tflite(converter, path)` runs a `tf.lite.TFLiteConverter` and writes the file.
-# The network is yours to choose, also a smaller one; what counts is that its weights share values.
-#
-# **Afterwards there are:** `models/sign_mnist_clustered.tflite` and `race`, what `evaluate("size
-# race", "sign_mnist_clustered", network, history, network)` returns.
 
 # %% [markdown] tags=["solution"]
 # CQAT ends below the network that it started from; one epoch at this learning rate is all that was

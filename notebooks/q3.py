@@ -75,11 +75,21 @@ import tensorflow as tf
 import tensorflow_model_optimization as tfmot
 from IPython.display import Markdown, display
 
-# %% [markdown]
+# %% [markdown] tags=["handout"]
+# `SEED` makes trainings come out the same again; `PROFILE` is noted beside what you measure.
+
+# %% tags=["handout"]
+PROFILE = os.environ.get("PROFILE", "full")
+SEED = 0
+
+tf.keras.utils.set_random_seed(SEED)
+started = time.perf_counter()
+
+# %% [markdown] tags=["solution"]
 # `PROFILE` sets how long to train: `full` is the recipe behind the published figures, `quick` a
 # tour, `smoke` only proves that every cell runs.
 
-# %%
+# %% tags=["solution"]
 PROFILE = os.environ.get("PROFILE", "full")
 SEED = 0
 

@@ -93,11 +93,21 @@ from qkeras import (
 )
 from qkeras.estimate import print_qstats
 
-# %% [markdown]
+# %% [markdown] tags=["handout"]
+# `SEED` makes trainings come out the same again; `PROFILE` is noted beside what you measure.
+
+# %% tags=["handout"]
+PROFILE = os.environ.get("PROFILE", "full")
+SEED = 0
+
+tf.keras.utils.set_random_seed(SEED)
+started = time.perf_counter()
+
+# %% [markdown] tags=["solution"]
 # `PROFILE` sets how long to train: `full` is the recipe behind the published figures, `quick` a
 # tour, `smoke` only proves that every cell runs.
 
-# %%
+# %% tags=["solution"]
 PROFILE = os.environ.get("PROFILE", "full")
 SEED = 0
 
@@ -540,7 +550,12 @@ for name, model in {
 found = pd.DataFrame.from_dict(found, orient="index")
 display(found.style.format("{:.2%}").set_caption(data.banner))
 
-# %% [markdown]
+# %% [markdown] tags=["handout"]
+# ## How many bits
+#
+# What `print_qstats` of QKeras counts, and below it a count from the arrays themselves.
+
+# %% [markdown] tags=["solution"]
 # ## 6. How many bits
 #
 # What `print_qstats` of QKeras says, less its notes on progress:
@@ -635,6 +650,9 @@ for ax in axes[1]:
 for ax in axes[:, 0]:
     ax.set_ylabel("how many")
 plt.show()
+
+# %% [markdown] tags=["handout"]
+# ## Deployed in 4 bits
 
 # %% [markdown] tags=["task"]
 # ### Task 2: convert it so that the file stores at most 4 bits a weight
@@ -736,11 +754,14 @@ print(f"ternary: {np.sum(read == expected):,} of {len(read):,} letters as QKeras
 check_file("models/sign_mnist_qkeras_4bit.tflite", data, at_least=0.85)
 check_bits("models/sign_mnist_qkeras_4bit.tflite", at_most=4)
 
-# %% [markdown]
+# %% [markdown] tags=["solution"]
 # ## 9. In the common table
 #
 # The columns are those of questions 1 to 3: latency is the median of single images and, in
 # brackets, the quartiles; *arena* is the working memory that TFLite Micro needs.
+
+# %% [markdown] tags=["handout"]
+# ## What it measures
 
 # %% tags=["handout"]
 stored = Path("models/sign_mnist_qkeras_4bit.tflite")

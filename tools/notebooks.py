@@ -86,6 +86,11 @@ def build(source):
     return assemble([cell for cell in read_cells(source) if not tags(cell) & ASIDE], source)
 
 
+def build_checks(source):
+    """The cells with which a solved notebook is checked, after it has run; see `build`."""
+    return assemble([cell for cell in read_cells(source) if CHECK in tags(cell)], source).cells
+
+
 def read_cells(source):
     """The cells of a script in the percent format, with the tags of their headers; see `build`."""
     text = Path(source).read_text(encoding="utf-8")

@@ -41,6 +41,7 @@ def problems(root, target):
             found.append(f"{path} has a cell that failed")
         if not stamp["canonical"] or stamp["profile"] != "full":
             found.append(f"{path} is not from a full run on the real data")
+        found += [f"{path}: its own check says {line}" for line in stamp.get("unmet", ())]
         if path.stat().st_size > MAX_BYTES:
             found.append(f"{path} is larger than {MAX_BYTES:,} bytes")
     for room in ROOMS:

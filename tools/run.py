@@ -16,6 +16,7 @@ from pathlib import Path
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, DeadKernelError
 
+from signmnist.checks import NO
 from toolkit.files import DataError, replacing
 from toolkit.results import load_records
 from tools.datasets import data_set_of, data_sets_of, find_data
@@ -24,6 +25,7 @@ from tools.notebooks import (
     QUESTIONS,
     STUDIES,
     build,
+    build_checks,
     code_sha256,
     notebook_path,
     read_notebook,
@@ -98,9 +100,9 @@ def run(root, target, profile, folders, room=QUESTIONS, names=()):
             data_set.variable: str(folders[package]),
             "MPLBACKEND": "module://matplotlib_inline.backend_inline",
         }
-        seconds = execute(notebook, source.stem, path.parent, env)
+        seconds, unmet = execute(notebook, source.stem, path.parent, env, build_checks(source))
         canonical = sha256[package] == data_set.canonical_sha256
-        stamp |= {"canonical": canonical, "seconds": round(seconds)}
+        stamp |= {"canonical": canonical, "seconds": round(seconds), "unmet": unmet}
         notebook.metadata = {**METADATA, package: stamp}
         write_notebook(notebook, path)
         print(f"{source.stem}  done in {minutes(seconds)}")
@@ -156,12 +158,15 @@ def forget_results(path, notebook, circumstances):
             temporary.write_text(json.dumps(kept, indent=1) + "\n")
 
 
-def execute(notebook, name, folder, env):
+def execute(notebook, name, folder, env, checks=()):
     """Executes a notebook in place, in a kernel of its own that runs in `folder`.
 
-    Returns the seconds it took. Raises RunError for a cell that fails, after saving what
-    there is as <name>.failed.ipynb.
+    checks: cells that are executed after it and do not become part of it. Returns the seconds that
+    the notebook took and the lines in which checks say that something is not as it was asked for.
+    Raises RunError for a cell that fails, after saving what there is as <name>.failed.ipynb.
     """
+    own, seconds = len(notebook.cells), 0.0
+    notebook.cells += checks
     failed = folder / f"{name}.failed.ipynb"
     failed.unlink(missing_ok=True)
     client = NotebookClient(
@@ -180,6 +185,7 @@ def execute(notebook, name, folder, env):
                 for index, cell in enumerate(notebook.cells):
                     progress.at(index)
                     client.execute_cell(cell, index, client.code_cells_executed + 1)
+                    seconds = seconds if index >= own else progress.seconds
         except (CellExecutionError, DeadKernelError) as error:
             write_notebook(notebook, failed)
             message = getattr(error, "traceback", "") or f"{error} (out of memory?)"
@@ -187,7 +193,9 @@ def execute(notebook, name, folder, env):
             raise RunError(
                 "\n".join([f"{name} failed in: {progress.section}", *lines[-15:], f"See {failed}"])
             ) from error
-        return progress.seconds
+    told = [output.get("text", "") for cell in notebook.cells[own:] for output in cell.outputs]
+    del notebook.cells[own:]
+    return seconds, [line for line in "".join(told).splitlines() if line.startswith(NO)]
 
 
 def exit_status(work):
