@@ -7,7 +7,7 @@ VENV = .venv
 RUN = $(VENV)/bin/python
 READY = $(VENV)/.ready
 
-.PHONY: help run test studies publish notebooks html report submission check colab clean
+.PHONY: help run test studies publish notebooks html report submission check handout colab clean
 
 help:
 	@echo 'make run        execute the notebooks into build/ and show the results'
@@ -20,6 +20,7 @@ help:
 	@echo 'make report     rewrite report.md and the README table from models/results.json'
 	@echo 'make submission one zip to hand in, in build/'
 	@echo 'make check ZIP="a.zip b.zip"  check hand-ins and rank them'
+	@echo 'make handout    the questions as starters for students, in build/handout/'
 	@echo 'make colab      execute each notebook alone, with the Python and TensorFlow of Colab'
 	@echo 'make clean      delete build/'
 
@@ -51,6 +52,9 @@ submission: $(READY)
 
 check: $(READY)
 	@$(RUN) -m tools.check_submission
+
+handout: $(READY)
+	@$(RUN) -m tools.handout
 
 colab: $(READY)
 	@$(RUN) -m tools.colab

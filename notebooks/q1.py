@@ -250,8 +250,9 @@ from toolkit.training import accuracy, predict, train
 #
 # **Given:** `data.x_train`, float32 (n, 28, 28, 1) from 0 to 1, `data.y_train`, int from 0 to 23,
 # and the rows `fit_rows`, `random_rows`, `group_rows` of section 1. **Write** a network that ends
-# in 24 scores, compile it and train it with `train`, with both validation parts. Choose its layers
-# and epochs by `group_accuracy`; the test file has no say.
+# in 24 scores, compile it with `metrics=["accuracy"]`, for the plots below, and train it with
+# `train`, with both validation parts. Choose its layers and epochs by `group_accuracy`; the test
+# file has no say.
 #
 # **Afterwards there are:** `candidate`, a Keras model, and `candidate_history`, what `train`
 # returned.

@@ -6,6 +6,8 @@ Writes build/handout/q1.ipynb to q4.ipynb. The scripts in notebooks/ say by tags
 solutions, tasks and checks; the thresholds of the checks are those of tools/rubric.toml.
 """
 
+import ast
+import json
 import re
 import sys
 from pathlib import Path
@@ -14,6 +16,7 @@ from nbformat.v4 import new_code_cell
 
 from tools.grading import read_rubric
 from tools.notebooks import (
+    HELPERS,
     QUESTIONS,
     SOLUTION,
     TASK,
@@ -32,6 +35,8 @@ FOLDER = Path("build", "handout")
 def starter(source, thresholds=()):
     """The notebook that students get of a script: no solutions, a stub below each task.
 
+    Students name things as they like, so helpers are guarded against losing their names.
+
     thresholds: dict from the name of a .tflite file to the share that it must read.
     """
     cells = []
@@ -39,7 +44,12 @@ def starter(source, thresholds=()):
         if SOLUTION not in tags(cell):
             cell.source = with_thresholds(cell.source, dict(thresholds))
             cells += [cell, stub(cell)] if TASK in tags(cell) else [cell]
-    return assemble(cells, source)
+    made = assemble([new_code_cell("from toolkit.guard import guard"), *cells], source)
+    for cell in made.cells:
+        if cell.cell_type == "code" and tags(cell) & set(HELPERS["tags"]):
+            names = [node.name for node in ast.parse(cell.source).body if hasattr(node, "name")]
+            cell.source += f"\n\n\nguard({', '.join(map(json.dumps, names))})"
+    return made
 
 
 def stub(task):
