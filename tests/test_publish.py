@@ -61,6 +61,16 @@ def test_a_good_run_replaces_notebooks_models_and_report(project):
     assert models == {"base.keras", "int8.tflite", "results.json"}
 
 
+def test_a_notebook_that_fails_its_own_checks_is_refused(project):
+    root, target, folders, _ = project
+    notebook = read_notebook(target / "q1.ipynb")
+    notebook.metadata["signmnist"]["unmet"] = ["✗ a.tflite is not there"]
+    write_notebook(notebook, target / "q1.ipynb")
+    with pytest.raises(RunError, match="q1.ipynb: its own check says ✗ a.tflite is not there"):
+        publish(root, target, folders)
+    assert (root / "q1.ipynb").read_text() == "old"
+
+
 def test_other_data_are_refused_before_anything_is_done(project):
     root, target, folders, calls = project
     path = root / "data" / TEST_CSV

@@ -84,6 +84,18 @@ def test_a_notebook_is_executed_into_build_once(project, capsys):
     assert runs(build) == 2
 
 
+def test_checks_run_after_the_notebook_and_leave_their_complaints_only(project):
+    root, build, folders = project
+    source = root / "notebooks" / "q1.py"
+    aside = '# %% tags=["{}"]\nprint("✗ first" if "late" in globals() else "✓ no")\n\n'
+    source.write_text(aside.format("check") + aside.format("task") + SCRIPT + "late = 1\n")
+    run(root, build, "smoke", folders)
+    notebook = read_notebook(build / "q1.ipynb")
+    assert [cell.execution_count for cell in notebook.cells if "print" in cell.source] == [1]
+    assert not [cell for cell in notebook.cells if "first" in cell.source]
+    assert notebook.metadata["signmnist"]["unmet"] == ["✗ first"]
+
+
 def test_a_study_is_executed_in_its_own_folder_and_alone_where_it_is_named(project, capsys):
     root, build, folders = project
     for name in ("cascades", "speech"):
