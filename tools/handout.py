@@ -55,7 +55,8 @@ def starter(source, thresholds=()):
 def stub(task):
     """The code cell below a task: it stops the notebook and says what to do."""
     heading = task.source.splitlines()[0].lstrip("# ").replace("`", "")
-    return new_code_cell(f'raise NotImplementedError("{heading}. Write it in place of this line.")')
+    lines = f'    "{heading}. "', '    "Write your code in place of this."'
+    return new_code_cell("\n".join(["raise NotImplementedError(", *lines, ")"]))
 
 
 def with_thresholds(text, thresholds):
