@@ -658,8 +658,10 @@ plt.show()
 # ### Task 2: convert it so that the file stores at most 4 bits a weight
 #
 # **Given:** `plain_copy(network)` writes a QKeras network as one of ordinary layers with the same
-# values, for the converter; `pack_int4(content)` makes of the bytes of an int8 file those of one
-# with INT4 weights, where these are whole numbers from -7 to 7 times a step a channel.
+# values, for the converter, if it consists of convolutions of stride 1 with padding "same" and no
+# bias, one global average and one dense layer. `pack_int4(content)` makes of the bytes of an int8
+# file those of one with INT4 weights, where these are whole numbers from -7 to 7 times a step a
+# channel. For other networks write your own.
 #
 # **Afterwards there is:** `models/sign_mnist_qkeras_4bit.tflite`.
 
