@@ -86,7 +86,7 @@ FITTED_TO = {"full": 134, "quick": 64, "smoke": 4}[PROFILE]  # photos of a layer
 
 QAT_RATE, PRUNED_RATE, BIAS_RATE = 1e-5, 1e-4, 1e-3
 LARGE_LAYER = 15_000  # weights from which on a layer is pruned
-BASE_NOISE = {True: 0.9, False: 1.5}  # of rounding weights, after pruning or alone
+BASE_NOISE = {True: 1.0, False: 1.5}  # of rounding weights, after pruning or alone
 
 tf.keras.utils.set_random_seed(SEED)
 started = time.perf_counter()
@@ -942,7 +942,7 @@ sram = make_student("sram", "fits the SRAM", student, PASSES[1], (0.3,), wanted=
 # %%
 TINY_WIDTHS = {2: 64, 3: 64, 4: 80, 5: 96, 6: 120, 9: 216, 11: 240}
 student = build_student(TINY_SIDE, weights_of(students["small"]), TINY_WIDTHS)
-tiny = make_student("tiny", "tiny", student, PASSES[2], (8.0, 6.0, 4.0, 3.0), wanted=0.91, again=1)
+tiny = make_student("tiny", "tiny", student, PASSES[2], (8.0, 7.0, 6.0, 5.0), wanted=0.91, again=2)
 
 # %%
 student_table = pd.DataFrame.from_dict(student_rows, orient="index").rename_axis("student: step")
