@@ -1,13 +1,16 @@
 """Checks hand-ins: notebooks with outputs, .tflite files that run, and the assignment's scores.
 
     .venv/bin/python -m tools.check_submission FILE.zip [FILE2.zip ...] [--csv RANKING.csv]
+        [--rubric FILE.toml] [--gradebook FILE.csv] [--pages FOLDER]
 
 For a student before handing in, and for an instructor with many. Nothing in a zip is executed
 or unpacked by its own name; each model is scored on the test file in a process with limits on
 processor time and memory, in the form of input (pixels / 255, 0 to 255 ...) that suits it
 best. The three models that are ranked see all test images, the others the first 100 of a
-fixed random order (--all: all). Without names on the command line those in the environment
-variable ZIP are taken. Exit status 1 if a hand-in has a problem.
+fixed random order (--all: all), and all if that is too near a threshold of the rubric. Points
+by the rubric and a page of feedback for each hand-in are written to build/check/. Without names
+on the command line those in the environment variable ZIP are taken. Exit status 1 if a hand-in
+has a problem.
 """
 
 import argparse
@@ -20,6 +23,7 @@ import shlex
 import sys
 import tempfile
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -37,7 +41,18 @@ from signmnist.data import (
 from toolkit.files import DataError
 from toolkit.tflite import gzip_size
 from tools import scoring
-from tools.hand_in import MODELS, NOTEBOOKS, BadZip, missing, notebook_problems, read_hand_in
+from tools.claims import prose
+from tools.feedback import in_words, plain, rubric_rows, write_gradebook, write_pages
+from tools.grading import RUBRIC, File, RubricError, grade, hints, is_doubtful, read_rubric
+from tools.hand_in import (
+    MODELS,
+    NOTEBOOKS,
+    BadZip,
+    missing,
+    notebook_problems,
+    printable,
+    read_hand_in,
+)
 
 # what is ranked: by its bytes at 90 % and more, or by its accuracy
 RANKED = {
@@ -45,20 +60,38 @@ RANKED = {
     "Q3 bytes": "sign_mnist_pruned.tflite",
     "Q4 accuracy": "sign_mnist_qkeras_4bit.tflite",
 }
+TITLES = {file: title for title, file in RANKED.items()}
 GOAL, BITS = 0.9, 4
+ARRAYS = "images", "labels"
 SAMPLE, MAX_OTHERS = 100, 20
+PAGES = Path("build", "check")
 SECONDS = 180  # of processor time: int16x8 with 64-bit biases takes some 40 on a slow core
 
 
-def check(path, data, seconds, everything=False):
+class Checked(NamedTuple):
+    """What was found of a hand-in.
+
+    rows: a list of dicts, one a file, with `file`, `result`, `gzip bytes`, `note` and
+    `problem`. scores: dict with the keys RANKED, None where there is none. graded: a Graded for
+    each line of the rubric. hints: [(notebook, Hint, the code that stands there)].
+    """
+
+    rows: list
+    scores: dict
+    graded: list
+    hints: list
+
+
+def check(path, data, seconds, rubric, everything=False):
     """`check_members`, but whatever goes wrong with one hand-in, the others go on."""
     try:
-        return check_members(read_hand_in(path), data, seconds, everything)
+        return check_members(read_hand_in(path), data, seconds, rubric, everything)
     except BadZip as error:
         problem = str(error)
     except Exception as error:
         problem = f"could not be checked ({type(error).__name__})"
-    return [row("", problem=problem)], dict.fromkeys(RANKED)
+    graded = grade(rubric, {}, "the zip could not be checked")
+    return Checked([row("", problem=problem)], dict.fromkeys(RANKED), graded, [])
 
 
 def row(file, result="", size="", note="", problem=""):
@@ -66,68 +99,93 @@ def row(file, result="", size="", note="", problem=""):
     return {"file": file, "result": result, "gzip bytes": size, "note": note, "problem": problem}
 
 
-def check_members(members, data, seconds, everything):
-    """Checks the members of one hand-in, see `read_hand_in`. Returns (rows, scores).
+def check_members(members, data, seconds, rubric, everything):
+    """Checks the members of one hand-in, see `read_hand_in`. Returns a Checked.
 
-    rows: a list of dicts, one a file, with `file`, `result`, `gzip bytes`, `note` and
-    `problem`. scores: dict with the keys RANKED, None where there is none. data: folder with
-    images.npy and labels.npy, sample_images.npy and sample_labels.npy.
+    data: folder with images.npy and labels.npy, sample_images.npy and sample_labels.npy.
     """
-    rows, scores = [], dict.fromkeys(RANKED)
-    for name in NOTEBOOKS:
-        if name not in members:
-            rows.append(row(name, problem=missing(name, members)))
-            continue
-        member = members[name]
-        wrong = member.problem or ", ".join(notebook_problems(member.content))
-        rows.append(row(name, "" if wrong else "ok", note=member.note, problem=wrong))
     others = sorted(name for name in members if name.endswith(".tflite") and name not in MODELS)
     expected = [*MODELS, *others[:MAX_OTHERS]]
     answers = score_models({name: members[name] for name in expected if name in members}, data,
-                           seconds, everything)  # fmt: skip
+                           seconds, rubric, everything)  # fmt: skip
+    files = {name: known(name, members, answers) for name in (*NOTEBOOKS, *expected)}
     images = len(np.load(Path(data, "labels.npy"), "r"))
-    ranked = {file: title for title, file in RANKED.items()}
-    for name in expected:
-        if name not in members:
-            rows.append(row(name, problem=missing(name, members)))
-            continue
-        member, found = members[name], answers.get(name)
-        if found is None:
-            rows.append(row(name, note=member.note, problem=member.problem))
-            continue
-        size, share = gzip_size(member.content), found.correct / max(found.total, 1)
-        result = f"{share:.2%} of {found.total:,}" if found.total else ""
-        notes = [member.note, found.pixels, same_file(name, members)]
-        rows.append(row(name, result, f"{size:,}", "; ".join(filter(None, notes)), found.problem))
-        if name not in ranked or not found.total:
-            continue
-        if found.total < images:
-            rows[-1]["problem"] = f"not through in {seconds:g} s of processor time: not ranked"
-        elif ranked[name].endswith("accuracy"):
-            scores[ranked[name]] = share
-            if found.bits > BITS:
-                rows[-1]["problem"] = f"stores {found.bits} bits a weight, not {BITS}"
-        elif share >= GOAL:
-            scores[ranked[name]] = size
-        else:
-            rows[-1]["problem"] = f"below {GOAL:.0%}: not ranked"
+    rows, scores = [], dict.fromkeys(RANKED)
+    for name, file in files.items():
+        result = f"{file.share:.2%} of {file.total:,}" if file.total else ""
+        if name in NOTEBOOKS and not file.problem:
+            result = "ok"
+        problem = file.problem
+        if name in TITLES and file.total:
+            scores[TITLES[name]], problem = ranked(TITLES[name], file, images, seconds)
+        notes = [members[name].note, same_file(name, members)] if name in members else []
+        if name in answers:
+            notes.insert(1, answers[name].pixels)
+        size = f"{file.size:,}" if file.size else ""
+        rows.append(row(name, result, size, "; ".join(filter(None, notes)), problem))
     if len(others) > MAX_OTHERS:
         rows.append(row(f"{len(others) - MAX_OTHERS} more models", problem="not scored"))
-    return rows, scores
+    found = [
+        (name, *hint)
+        for name in NOTEBOOKS
+        if name in members and members[name].content is not None
+        for hint in hints(name, members[name].content, files)
+    ]
+    return Checked(rows, scores, grade(rubric, files), found)
 
 
-def score_models(members, data, seconds, everything):
-    """name -> Score of the models among `members` that could be read; see `check_members`."""
+def known(name, members, answers):
+    """The File of a name that is asked for. answers: name -> Score of the models."""
+    if name not in members:
+        return File(missing(name, members))
+    content = members[name].content
+    if content is None:
+        return File(members[name].problem)
+    if name in NOTEBOOKS:
+        return File(", ".join(notebook_problems(content)), prose=prose(content))
+    correct, total, problem, _, bits = answers[name]
+    return File(problem, correct, total, bits, gzip_size(content))
+
+
+def ranked(title, file, images, seconds):
+    """(score, problem) of a model in the ranking `title`: what counts, None if it is not ranked,
+    and what is wrong with it, or ""."""
+    if file.total < images:
+        return None, f"not through in {seconds:g} s of processor time: not ranked"
+    if title.endswith("accuracy"):
+        wrong = f"stores {file.bits} bits a weight, not {BITS}" if file.bits > BITS else ""
+        return file.share, wrong
+    return (file.size, "") if file.share >= GOAL else (None, f"below {GOAL:.0%}: not ranked")
+
+
+def score_models(members, data, seconds, rubric, everything):
+    """name -> Score of the models among `members` that could be read; see `check_members`.
+
+    A model of which a sample leaves open on which side of a threshold it is sees all images.
+    """
     chosen = [name for name, member in members.items() if member.content is not None]
     with tempfile.TemporaryDirectory() as folder:
-        jobs = []
-        for number, name in enumerate(chosen):
-            path = Path(folder, f"{number}.tflite")  # never by a name from the zip
+        # never by a name from the zip
+        paths = {name: Path(folder, f"{number}.tflite") for number, name in enumerate(chosen)}
+        for name, path in paths.items():
             path.write_bytes(members[name].content)
-            kind = "" if name in RANKED.values() or everything else "sample_"
-            arrays = (str(Path(data, f"{kind}{what}.npy")) for what in ("images", "labels"))
-            jobs.append((str(path), *arrays))
-        return dict(zip(chosen, scoring.score_all(jobs, seconds), strict=True))
+
+        def scored(kinds):
+            jobs = [
+                (str(paths[name]), *(str(Path(data, f"{kind}{what}.npy")) for what in ARRAYS))
+                for name, kind in kinds.items()
+            ]
+            return dict(zip(kinds, scoring.score_all(jobs, seconds), strict=True))
+
+        whole = chosen if everything else TITLES
+        kinds = {name: "" if name in whole else "sample_" for name in chosen}
+        answers = scored(kinds)
+        doubtful = [
+            name
+            for name, kind in kinds.items()
+            if kind and is_doubtful(rubric, name, *answers[name][:2])
+        ]
+        return answers | scored(dict.fromkeys(doubtful, ""))
 
 
 def same_file(name, members):
@@ -174,7 +232,7 @@ def save_test_data(folder):
     images, labels = to_images(pixels), np.searchsorted(LABELS, labels)
     order = np.random.default_rng(0).permutation(len(images))  # early stops see all letters
     images, labels = images[order], labels[order]
-    for name, array in (("images", images), ("labels", labels)):
+    for name, array in zip(ARRAYS, (images, labels), strict=True):
         np.save(Path(folder, f"{name}.npy"), array)
         np.save(Path(folder, f"sample_{name}.npy"), array[:SAMPLE])
 
@@ -200,52 +258,86 @@ def zips_named(text):
     return names
 
 
-def main(arguments=None):
-    """Checks the zips on the command line; returns the exit status."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("zips", nargs="*", metavar="FILE.zip")
-    parser.add_argument("--csv", help="write the ranking to this file")
-    parser.add_argument("--all", action="store_true", help="score all models on all images")
-    parser.add_argument(
-        "--seconds", type=float, default=SECONDS, help="processor time that one model may take"
-    )
-    chosen = parser.parse_args(arguments)
-    if not scoring.resource:
-        print(scoring.SYSTEMS, file=sys.stderr)
-        return 1
-    chosen.zips = chosen.zips or zips_named(os.environ.get("ZIP", ""))
-    if not chosen.zips:
-        parser.error('no zip named: make check ZIP="anna.zip"')
-    if chosen.csv and not Path(chosen.csv).absolute().parent.is_dir():
-        parser.error(f"{chosen.csv}: there is no such folder")
+def show(path, checked):
+    """Prints the tables of a hand-in, its points and its hints."""
+    print(f"\n{printable(path)}")
+    print(tabulate(checked.rows, headers="keys", disable_numparse=True))
+    print(f"\n{tabulate(rubric_rows(checked.graded), headers='keys', disable_numparse=True)}")
+    print(in_words(checked.graded))
+    for name, hint, _ in checked.hints:
+        print(f"{name}, cell {hint.cell}: {hint.text}")
+
+
+def check_all(chosen, rubric):
+    """path -> Checked of the zips that `chosen`, the options, names. Raises DataError."""
     with tempfile.TemporaryDirectory() as data:
-        try:
-            save_test_data(data)
-        except DataError as error:
-            print(error, file=sys.stderr)
-            return 1
+        save_test_data(data)
         pool = concurrent.futures.ThreadPoolExecutor(os.cpu_count() or 1)
         try:
-            work = {pool.submit(check, z, data, chosen.seconds, chosen.all): z for z in chosen.zips}
+            work = {
+                pool.submit(check, path, data, chosen.seconds, rubric, chosen.all): path
+                for path in chosen.zips
+            }
             done = concurrent.futures.as_completed(work)
             finished = tqdm(done, total=len(work), unit="zip", disable=len(work) == 1)
             answers = {work[future]: future.result() for future in finished}
         finally:
             pool.shutdown(cancel_futures=True)
-        results = {path: answers[path] for path in chosen.zips}
-    for path, (rows, _) in results.items():
-        print(f"\n{path}")
-        print(tabulate(rows, headers="keys", disable_numparse=True))
-    table = ranking({path: scores for path, (_, scores) in results.items()})
+    return {path: answers[path] for path in chosen.zips}
+
+
+def options(arguments):
+    """The options on the command line, with `zips`, the names of the hand-ins."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("zips", nargs="*", metavar="FILE.zip")
+    parser.add_argument("--csv", help="write the ranking to this file")
+    parser.add_argument("--rubric", default=RUBRIC, help="what there are points for")
+    parser.add_argument(
+        "--gradebook", default=PAGES / "gradebook.csv", help="write the points to this file"
+    )
+    parser.add_argument("--pages", default=PAGES, help="write feedback pages to this folder")
+    parser.add_argument("--all", action="store_true", help="score all models on all images")
+    parser.add_argument(
+        "--seconds", type=float, default=SECONDS, help="processor time that one model may take"
+    )
+    chosen = parser.parse_args(arguments)
+    chosen.zips = chosen.zips or zips_named(os.environ.get("ZIP", ""))
+    if not chosen.zips:
+        parser.error('no zip named: make check ZIP="anna.zip"')
+    if chosen.csv and not Path(chosen.csv).absolute().parent.is_dir():
+        parser.error(f"{chosen.csv}: there is no such folder")
+    return chosen
+
+
+def main(arguments=None):
+    """Checks the zips on the command line; returns the exit status."""
+    if not scoring.resource:
+        print(scoring.SYSTEMS, file=sys.stderr)
+        return 1
+    chosen = options(arguments)
+    try:
+        results = check_all(chosen, read_rubric(chosen.rubric))
+    except (DataError, RubricError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    for path, checked in results.items():
+        show(path, checked)
+    table = ranking({path: checked.scores for path, checked in results.items()})
     if len(results) > 1:
         shown = table.copy()
         for title in RANKED:
             form = "{:.2%}" if title.endswith("accuracy") else "{:,.0f}"
             shown[title] = ["–" if pd.isna(v) else form.format(v) for v in table[title]]
         print(f"\nRanking\n{tabulate(shown.reset_index(), headers='keys', showindex=False)}")
-    if chosen.csv:
-        table.to_csv(chosen.csv)
-    return int(any(line["problem"] for rows, _ in results.values() for line in rows))
+    try:
+        if chosen.csv:
+            table.rename(index=plain).to_csv(chosen.csv)
+        write_gradebook(chosen.gradebook, results)
+        print(f"\nFeedback: {write_pages(chosen.pages, results)}, points: {chosen.gradebook}")
+    except OSError as error:
+        print(f"{error.filename}: {error.strerror}: name another place", file=sys.stderr)
+        return 1
+    return int(any(line["problem"] for one in results.values() for line in one.rows))
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from nbformat.v4 import new_code_cell
 
-from tools.grading import read_rubric
+from tools.grading import RUBRIC, RubricError, read_rubric
 from tools.notebooks import (
     HELPERS,
     QUESTIONS,
@@ -27,7 +27,7 @@ from tools.notebooks import (
     tags,
     write_notebook,
 )
-from tools.run import exit_status
+from tools.run import RunError, exit_status
 
 FOLDER = Path("build", "handout")
 
@@ -71,8 +71,11 @@ def with_thresholds(text, thresholds):
 
 
 def main(root=Path()):
-    """Writes the starters of the project in `root`."""
-    rubric = read_rubric(root / "tools" / "rubric.toml")
+    """Writes the starters of the project in `root`. Raises RunError for a rubric that is none."""
+    try:
+        rubric = read_rubric(RUBRIC)
+    except RubricError as error:
+        raise RunError(str(error)) from error
     thresholds = {line.file: line.at_least for line in rubric if line.at_least}
     for source in sources(root, QUESTIONS):
         path = notebook_path(source, root / FOLDER)

@@ -1,0 +1,145 @@
+"""Writes what the checker found: a page for each student, and points for the gradebook."""
+
+import csv
+import re
+import unicodedata
+from pathlib import Path
+from typing import NamedTuple
+
+import jinja2
+
+from toolkit.files import replacing
+from tools.grading import Totals, totals
+from tools.hand_in import printable
+
+FORMULA = "=", "+", "-", "@", "\t", "\r"  # how a cell begins that a spreadsheet would compute
+MAX_NAME = 50  # characters of a page's name, of up to four bytes each
+
+
+class Summary(NamedTuple):
+    """The points of a hand-in: of each question, of all without extra credit, and of that."""
+
+    questions: dict[int, Totals]
+    total: Totals
+    extra: Totals
+
+
+def summary(graded):
+    """The Summary of a hand-in's graded lines."""
+    numbers = sorted({one.line.question for one in graded})
+    return Summary(
+        {q: totals([one for one in graded if one.line.question == q]) for q in numbers},
+        totals([one for one in graded if not one.line.extra]),
+        totals([one for one in graded if one.line.extra]),
+    )
+
+
+def number(points):
+    """Points as text, no longer than they are."""
+    return f"{round(points, 2):.10g}"
+
+
+def in_words(graded):
+    """The points of a hand-in in one line."""
+    _, total, extra = summary(graded)
+    parts = [f"{number(total.given)} of {number(total.possible)} points"]
+    if total.open:
+        parts.append(f"up to {number(total.open)} more from a person who reads")
+    if extra.possible or extra.open:
+        parts.append(f"extra credit: {number(extra.given)} of {number(extra.possible)}")
+    if extra.open:
+        parts.append(f"up to {number(extra.open)} more from a person who reads")
+    return "; ".join(parts)
+
+
+def points(one):
+    """The points of a graded line, such as "20 of 25"."""
+    given = "open" if one.points is None else number(one.points)
+    return f"{given} of {number(one.line.points)}"
+
+
+def rubric_rows(graded):
+    """The table of the graded lines, a list of dicts of text."""
+    return [
+        {
+            "question": f"{one.line.question}{' extra' if one.line.extra else ''}",
+            "line": one.line.title,
+            "points": points(one),
+            "found": one.found,
+            "asked": one.asked,
+        }
+        for one in graded
+    ]
+
+
+def plain(name):
+    """A name for a cell of a spreadsheet, which must not take it for a formula."""
+    text = printable(str(name))
+    return f"'{text}" if text.startswith(FORMULA) else text
+
+
+def write_gradebook(path, results):
+    """Writes the points of all hand-ins as CSV. results: name of the zip -> Checked."""
+    with replacing(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
+        table = csv.writer(file)
+        for row, (name, checked) in enumerate(results.items()):
+            questions, total, extra = summary(checked.graded)
+            if row == 0:
+                names = [f"question {q}" for q in questions]
+                table.writerow(["hand-in", *names, "total", "open", "extra", "extra open", "hints"])
+            given = [*(one.given for one in questions.values()), total.given, total.open]
+            given += [extra.given, extra.open]
+            table.writerow([plain(name), *map(number, given), len(checked.hints)])
+
+
+def page_names(paths):
+    """path -> the name of its page: safe anywhere, and no two alike but for capitals."""
+    names: dict[str, str] = {}
+    taken = {"index"}
+    for path in paths:
+        stem = unicodedata.normalize("NFKC", Path(path).stem)
+        stem = re.sub(r"[^\w-]+", "_", stem)[:MAX_NAME].strip("_-") or "hand-in"
+        name, count = stem, 1
+        while name.casefold() in taken:
+            count += 1
+            name = f"{stem}-{count}"
+        taken.add(name.casefold())
+        names[path] = f"{name}.html"
+    return names
+
+
+def write_pages(folder, results):
+    """Writes a page for each hand-in, and index.html; returns the path of that.
+
+    results: name of the zip -> Checked.
+    """
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        undefined=jinja2.StrictUndefined,
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"number": number, "points": points}
+    template, folder = environment.get_template("feedback.html.j2"), Path(folder)
+    names = page_names(results)
+    hand_ins = [
+        {
+            "name": printable(Path(path).name),
+            "place": printable(str(path)),
+            "page": names[path],
+            "summary": summary(checked.graded),
+            "checked": checked,
+        }
+        for path, checked in results.items()
+    ]
+    for one in hand_ins:
+        write_text(folder / one["page"], template.render(one=one))
+    write_text(folder / "index.html", template.render(one=None, hand_ins=hand_ins))
+    return folder / "index.html"
+
+
+def write_text(path, text):
+    """Writes a page; what is no character, as a notebook may hold, becomes a question mark."""
+    with replacing(path) as temporary:
+        temporary.write_bytes(text.encode("utf-8", "replace"))
