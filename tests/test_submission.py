@@ -23,6 +23,7 @@ from toolkit.runtime import use_keras_2
 from toolkit.tflite import gzip_size, quiet
 from tools import hand_in, scoring
 from tools.check_submission import RANKED, main, ranking, zips_named
+from tools.grading import RUBRIC, read_rubric
 from tools.hand_in import BadZip, asked_for, notebook_problems, read_hand_in
 from tools.notebooks import build, write_notebook
 from tools.run import RunError
@@ -33,6 +34,13 @@ import tensorflow as tf
 
 ROOT = Path(__file__).parent.parent
 MODELS = ROOT / "models"
+
+
+@pytest.fixture(autouse=True)
+def pages(tmp_path, monkeypatch):
+    """Where `main` writes feedback."""
+    monkeypatch.setattr(checker, "PAGES", tmp_path / "check")
+    return tmp_path / "check"
 
 
 @pytest.fixture(scope="module")
@@ -181,9 +189,10 @@ def test_a_file_under_another_name_is_suggested():
 
 def test_an_unforeseen_error_stays_with_its_hand_in(monkeypatch, tmp_path):
     monkeypatch.setattr(checker, "read_hand_in", lambda path: 1 / 0)
-    rows, scores = checker.check(tmp_path / "a.zip", tmp_path, 1)
-    assert rows[0]["problem"] == "could not be checked (ZeroDivisionError)"
-    assert set(scores) == set(RANKED) and not any(scores.values())
+    checked = checker.check(tmp_path / "a.zip", tmp_path, 1, read_rubric(RUBRIC))
+    assert checked.rows[0]["problem"] == "could not be checked (ZeroDivisionError)"
+    assert set(checked.scores) == set(RANKED) and not any(checked.scores.values())
+    assert not any(one.points for one in checked.graded)
 
 
 def test_what_is_no_zip_is_refused_as_what_it_is(tmp_path):
@@ -418,7 +427,7 @@ def test_ranking_of_known_scores():
 
 
 def test_several_hand_ins_are_checked_ranked_and_one_bad_zip_stops_nothing(
-    sample_folder, tmp_path, monkeypatch, capsys
+    sample_folder, tmp_path, pages, monkeypatch, capsys
 ):
     monkeypatch.setenv("SIGN_MNIST_DIR", str(sample_folder))
     models = {name: (MODELS / name).read_bytes() for name in RANKED.values()}
@@ -434,6 +443,10 @@ def test_several_hand_ins_are_checked_ranked_and_one_bad_zip_stops_nothing(
     table = pd.read_csv(ranks, index_col="hand-in")
     assert list(table.index) == [str(good), str(tmp_path / "bad.zip")]
     assert table.loc[str(good), "Q2 bytes"] == gzip_size(models[RANKED["Q2 bytes"]])
+    book = pd.read_csv(pages / "gradebook.csv", index_col="hand-in")
+    assert list(book.index) == [str(tmp_path / "bad.zip"), str(good)]
+    assert list(book["total"] > 0) == [False, True]
+    assert {page.name for page in pages.glob("*.html")} == {"bad.html", "good.html", "index.html"}
 
 
 def test_what_is_ranked_is_looked_at(sample_folder, tmp_path, monkeypatch, capsys):
@@ -448,6 +461,40 @@ def test_what_is_ranked_is_looked_at(sample_folder, tmp_path, monkeypatch, capsy
     assert "the same file as sign_mnist_pruned.tflite" in lines["sign_mnist_clustered.tflite"]
     assert "the same file as sign_mnist_clustered.tflite" in lines["sign_mnist_pruned.tflite"]
     assert "stores 32 bits a weight, not 4" in lines["sign_mnist_qkeras_4bit.tflite"]
+
+
+def test_a_model_near_a_threshold_sees_all_images(monkeypatch, tmp_path):
+    np.save(tmp_path / "labels.npy", np.zeros(7172))
+    shares = {"sign_mnist.tflite": 0.93, "sign_mnist_quant_dyn.tflite": 0.99}
+    shares["sign_mnist_pruned.tflite"] = 0.9
+
+    def score_all(jobs, seconds):
+        for path, images, _ in jobs:
+            share = float(Path(path).read_text())
+            total = 100 if "sample" in images else 7172
+            yield scoring.Score(round(share * total), total)
+
+    monkeypatch.setattr(scoring, "score_all", score_all)
+    members = {n: hand_in.Member(n, str(share).encode()) for n, share in shares.items()}
+    rubric = read_rubric(RUBRIC)
+    scores = checker.score_models(members, tmp_path, 1, rubric, everything=False)
+    assert [scores[name].total for name in shares] == [7172, 100, 7172]
+    graded = checker.check_members(members, tmp_path, 1, rubric, everything=False).graded
+    assert graded[1].found == "6,670 of 7,172 images, 93.00%"
+
+
+def test_a_rubric_that_cannot_be_used_stops_before_anything_is_written(tmp_path, pages, capsys):
+    (tmp_path / "r.toml").write_text("[[line]]\ntitle = 'Size'\nkind = 'sise'\n")
+    assert main([str(tmp_path / "a.zip"), "--rubric", str(tmp_path / "r.toml")]) == 1
+    assert 'r.toml: line 1, "Size": `kind` must be one of' in capsys.readouterr().err
+    assert not pages.exists()
+
+
+def test_a_place_that_cannot_be_written_to_is_named(sample_folder, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("SIGN_MNIST_DIR", str(sample_folder))
+    (tmp_path / "file").touch()
+    assert main([str(tmp_path / "a.zip"), "--pages", str(tmp_path / "file" / "pages")]) == 1
+    assert "file: " in capsys.readouterr().err.replace("/pages", "")
 
 
 @pytest.fixture

@@ -42,14 +42,13 @@ def number(points):
 def in_words(graded):
     """The points of a hand-in in one line."""
     _, total, extra = summary(graded)
-    parts = [f"{number(total.given)} of {number(total.possible)} points"]
-    if total.open:
-        parts.append(f"up to {number(total.open)} more from a person who reads")
-    if extra.possible or extra.open:
-        parts.append(f"extra credit: {number(extra.given)} of {number(extra.possible)}")
-    if extra.open:
-        parts.append(f"up to {number(extra.open)} more from a person who reads")
-    return "; ".join(parts)
+
+    def told(sums):
+        still_open = f", {number(sums.open)} open for a person" if sums.open else ""
+        return f"{number(sums.given)} of {number(sums.possible)}{still_open}"
+
+    credit = f"; extra credit: {told(extra)}" if any(extra) else ""
+    return f"points: {told(total)}{credit}"
 
 
 def points(one):

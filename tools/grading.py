@@ -109,7 +109,7 @@ def read_rubric(path):
 
 def wrong_with(entry):
     """What is wrong with an entry of the rubric and how to mend it, or ""."""
-    if not isinstance(entry, dict) or entry.get("kind") not in KINDS:
+    if not isinstance(entry, dict) or entry.get("kind") not in list(KINDS):
         return f"`kind` must be one of {', '.join(KINDS)}"
     needed = {"question", "title", "points", "kind"} | KINDS[entry["kind"]]
     missing, unknown = needed - set(entry), set(entry) - needed - {"extra"}
@@ -117,14 +117,14 @@ def wrong_with(entry):
         what = [f"add `{key}`" for key in sorted(missing)]
         return ", ".join(what + [f"take out `{key}`, which is not known" for key in unknown])
     tests = {
-        "question": (lambda v: is_number(v) and v in range(1, 5), "a number from 1 to 4"),
+        "question": (lambda v: type(v) is int and 1 <= v <= 4, "a number from 1 to 4"),
         "title": (lambda v: isinstance(v, str) and bool(v.strip()), "a text"),
         "points": (lambda v: is_number(v) and v >= 0, "a number, 0 or more"),
         "extra": (lambda v: isinstance(v, bool), "true or false"),
         "file": (lambda v: v in MODELS, f"one of {', '.join(MODELS)}"),
-        "at_least": (lambda v: is_number(v) and 0 <= v <= 1, "a share such as 0.9 for 90 %"),
-        "at_most": (lambda v: is_number(v) and v >= 0, "a number of bytes"),
-        "bits": (lambda v: is_number(v) and v > 0, "a number of bits"),
+        "at_least": (lambda v: is_number(v) and 0 <= v <= 1, "a share such as 0.9 for 90%"),
+        "at_most": (lambda v: type(v) is int and v >= 0, "a whole number of bytes"),
+        "bits": (lambda v: type(v) is int and v > 0, "a whole number of bits"),
         "words": (are_patterns, "a list of texts that are regular expressions"),
     }
     for key, (fits, form) in tests.items():
@@ -175,7 +175,7 @@ def measured(line, file, least):
     """Whether a model meets a line, and what was found, in words. least: see `floor`."""
     if file.problem:
         return False, file.problem
-    reads = f"{file.correct:,} of {file.total:,} = {file.share:.2%}"
+    reads = f"{file.correct:,} of {file.total:,} images, {file.share:.2%}"
     if line.kind == "accuracy":
         return file.share >= least, reads
     if line.kind == "size":
@@ -191,7 +191,7 @@ def asked(line):
     """What a line asks, in words."""
     return {
         "notebook": f"q{line.question}.ipynb, with outputs, without errors",
-        "accuracy": f"{line.file} reads at least {100 * line.at_least:.4g} % of the test images",
+        "accuracy": f"{line.file} reads at least {100 * line.at_least:.4g}% of the test images",
         "size": f"{line.file} has at most {line.at_most:,} bytes after gzip",
         "bits": f"{line.file} stores at most {line.bits} bits a weight",
         "reading": "a person reads this",
@@ -200,6 +200,8 @@ def asked(line):
 
 def where(words, file):
     """The cells in whose text one of `words` stands, in words."""
+    if file.problem and not file.prose:
+        return file.problem
     found = [str(cell) for cell, text in file.prose if any(w.search(text) for w in words)]
     if len(found) == 1:
         return f"cell {found[0]}"
@@ -250,7 +252,7 @@ def unlike_claims(content, files):
     spoken = claims(content)
     cell, best = max(spoken, key=lambda claim: claim[1], default=(0, 0))
     low = [
-        f"{name} reads {100 * file.share:.1f} %"
+        f"{name} reads {file.share:.1%}"
         for name, file in files.items()
         if file.total
         and file.share <= best - MUCH_LESS
@@ -259,7 +261,7 @@ def unlike_claims(content, files):
     if not low:
         return []
     text = (
-        f"The outputs of cell {cell} speak of {100 * best:.1f} %, and {' and '.join(low)} of the "
+        f"The outputs of cell {cell} speak of {best:.1%}, and {' and '.join(low)} of the "
         "test images here. Look whether the file gets the same pixels as the network did: the "
         "label left among the pixels, another scaling, or another file."
     )

@@ -38,7 +38,7 @@ PIXELS = {
 if resource:
     PROCESSES = multiprocessing.get_context("forkserver")
     # each child imports what the command imports
-    PROCESSES.set_forkserver_preload(["pandas", "tabulate", "tqdm", "tools.scoring"])
+    PROCESSES.set_forkserver_preload(["pandas", "tabulate", "tqdm", "tools.feedback", "tools.scoring"])
 
 
 class Score(NamedTuple):
