@@ -15,6 +15,6 @@ __all__ = ["TEXTS", "Hint", "find_mistakes"]
 def find_mistakes(content: bytes) -> list[Hint]:
     """Hints at mistakes in the bytes of a notebook, in its order; [] for what is no notebook."""
     cells = read_cells(content)
-    finder = Finder("\n".join(cell.text for cell in cells))
+    finder = Finder("\n".join(text for _, text in cells))
     Follower(finder).follow(cells)
     return finder.found()

@@ -4,7 +4,6 @@ import ast
 import json
 import re
 import warnings
-from typing import NamedTuple
 
 MAX_CODE, MAX_REPAIRED, MAX_REPAIRS = 400_000, 30_000, 5
 
@@ -12,15 +11,11 @@ MAGIC = re.compile(r"^(\s*)(?:[\w, ]+=\s*(?:%[a-zA-Z]|!)|%{1,2}[a-zA-Z]|!|\?|[\w
 OTHER_CODE = re.compile(r"%%(?!time|timeit|capture|prun|python\b|python3)")
 
 
-class Cell(NamedTuple):
-    """A code cell: its place among all cells from 1, and its text."""
-
-    number: int
-    text: str
-
-
 def read_cells(content):
-    """The Cells of Python code in the bytes of a notebook, at most MAX_CODE characters in all."""
+    """[(number, text)] of the cells of Python code in the bytes of a notebook.
+
+    The numbers count all cells from 1. What is beyond MAX_CODE characters in all is left out.
+    """
     try:
         cells = json.loads(content)["cells"]
     except (ValueError, KeyError, TypeError, RecursionError):
@@ -32,7 +27,7 @@ def read_cells(content):
             lines = lines if isinstance(lines, list) else [lines]
             text = "".join(line for line in lines if isinstance(line, str))
             if len(text) <= left and not OTHER_CODE.match(text.lstrip()):
-                found.append(Cell(number, text))
+                found.append((number, text))
                 left -= len(text)
     return found
 

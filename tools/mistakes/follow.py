@@ -25,11 +25,11 @@ class Follower(Expressions):
         self.defined, self.active, self.called = [], [], set()
 
     def follow(self, cells):
-        """Follows Cells, and then the functions that nothing called."""
+        """Follows cells, (number, text), and then the functions that nothing called."""
         top: ChainMap = ChainMap({"return": [], "yield": []})
-        for cell in cells:
-            for statement in parse(cell.text):
-                self.start(cell.number, self.statement, statement, top)
+        for cell, text in cells:
+            for statement in parse(text):
+                self.start(cell, self.statement, statement, top)
         for cell, node, function in self.defined:
             if node not in self.called:
                 self.start(cell, function.call, [], {}, node)
@@ -72,6 +72,9 @@ class Follower(Expressions):
                 table, key = self.value(target.value, scope), self.value(target.slice, scope)
                 if key.const == "label":
                     take_label(table, self.finder.doubt)
+
+    def do_importfrom(self, node, scope):
+        scope.update({a.asname: Value("name", a.name) for a in node.names if a.asname})
 
     def do_return(self, node, scope):
         scope["return"].append(self.value(node.value, scope) if node.value else constant(None))

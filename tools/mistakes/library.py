@@ -9,17 +9,14 @@ from tools.mistakes.values import DATA, OTHER, UNSURE, Value, constant, join, li
 
 # what gives back what it takes, as far as matters here
 KEEPING = {
-    *("array", "asarray", "ascontiguousarray", "asfortranarray", "shuffle", "float32", "float64"),
-    *("int", "int32", "int64", "convert_to_tensor", "cast", "constant", "list", "tuple", "sorted"),
-    *("iter", "DataFrame", "Series", "reshape", "expand_dims", "squeeze", "ravel", "copy", "open"),
-    *("deepcopy", "tqdm", "resample", "to_numpy", "astype", "sample", "reset_index"),
-    *("head", "tail", "dropna", "fillna", "numpy", "sort_values", "query", "tolist", "flatten"),
-    *("batch", "take", "prefetch", "cache", "repeat", "skip", "unbatch", "replace", "clip"),
-    *("strip", "rstrip", "readlines", "splitlines", "read", "where", "searchsorted", "to_frame"),
-    *("as_numpy_iterator", "drop_duplicates", "Path", "str", "RepresentativeDataset", "round"),
-    *("item", "islice", "stop_gradient", "Variable", "DataLoader", "reversed", "to_list"),
-    *("get_concrete_function", "function", "resolve", "eval", "maximum", "minimum", "gather"),
-    *("divide", "multiply"),
+    *("array", "asarray", "float32", "float64", "int", "int32", "list", "tuple", "sorted", "iter"),
+    *("convert_to_tensor", "cast", "constant", "DataFrame", "Series", "to_numpy", "numpy", "copy"),
+    *("reshape", "expand_dims", "squeeze", "ravel", "flatten", "astype", "clip", "round", "where"),
+    *("shuffle", "sample", "resample", "head", "tail", "dropna", "fillna", "reset_index", "query"),
+    *("sort_values", "drop_duplicates", "to_frame", "tolist", "to_list", "batch", "take", "skip"),
+    *("prefetch", "cache", "repeat", "unbatch", "as_numpy_iterator", "item", "tqdm", "reversed"),
+    *("open", "Path", "str", "read", "readlines", "replace", "islice", "deepcopy", "DataLoader"),
+    *("RepresentativeDataset", "function", "get_concrete_function", "gather", "divide", "multiply"),
 }
 ONE_HOT = {"to_categorical", "one_hot", "get_dummies", "label_binarize"}
 ENCODERS = {"LabelBinarizer", "OneHotEncoder", "CategoryEncoding"}
