@@ -951,14 +951,14 @@ display(student_table.style.set_caption(data.banner))
 # %% [markdown]
 # What became of the three aims:
 #
-# - *small* reads 96.8 % of the validation photos and **95.9 %** of the test photos (94.6 to 97.1 %):
-#   one photo fewer than its aim, in 122 KB, a hundredth of the float32 file. With twice the noise
-#   it had 101 KB and 94.0 % of the validation photos.
+# - *small* reads 96.8 % of the validation photos and **95.9 %** of the test photos (94.6 to
+#   97.1 %): one photo fewer than its aim, in 122 KB, a hundredth of the float32 file. With twice
+#   the noise it had 101 KB and 94.0 % of the validation photos.
 # - *fits the SRAM* has an arena of 271 KB and takes 0.4 ms a photo on a PC. It keeps 95.5 % of the
 #   validation photos, as was asked for, and reads **92.4 %** of the test photos (90.7 to 94.0 %).
 # - *tiny* has 35 KB, 355 times less than float32. It reads 91.8 % of the validation photos, where
-#   91 % were asked for, and **89.3 %** of the test photos (87.4 to 91.2 %): its aim of 90 % is missed
-#   by less than the interval can tell.
+#   91 % were asked for, and **89.3 %** of the test photos (87.4 to 91.2 %): its aim of 90 % is
+#   missed by less than the interval can tell.
 #
 # All three read fewer of the test photos than of the validation photos, on which the noise was
 # chosen. An earlier recipe for *tiny*, with less noise and half as long a training of the biases,
