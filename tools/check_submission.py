@@ -265,7 +265,8 @@ def show(path, checked):
     print(f"\n{tabulate(rubric_rows(checked.graded), headers='keys', disable_numparse=True)}")
     print(in_words(checked.graded))
     for name, hint, _ in checked.hints:
-        print(f"{name}, cell {hint.cell}: {hint.text}")
+        line = f", line {hint.line}" if hint.line else ""
+        print(f"{name}, cell {hint.cell}{line}: {hint.text}")
 
 
 def check_all(chosen, rubric):
