@@ -48,6 +48,7 @@ WITH = {
     ],
     "test_for_validation": [
         "model.fit(x_train, y_train, validation_data=(x_test, y_test))",
+        "train(model, *some, epochs=3, validation={'test': (data.x_test, data.y_test)})",
         "val = (x_test, y_test)\nmodel.fit(x_train, y_train, epochs=2, validation_data=val)",
         "opts = dict(epochs=2, validation_data=(x_test, y_test))\nmodel.fit(x_train, **opts)",
         "x_val, y_val = x_test, y_test\nmodel.fit(x_train, validation_data=(x_val, y_val))",

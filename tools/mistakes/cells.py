@@ -8,13 +8,15 @@ import warnings
 MAX_CODE, MAX_REPAIRED, MAX_REPAIRS = 400_000, 30_000, 5
 
 MAGIC = re.compile(r"^(\s*)(?:[\w, ]+=\s*(?:%[a-zA-Z]|!)|%{1,2}[a-zA-Z]|!|\?|[\w.]+\?+\s*$).*")
+GIVEN = "#@title Helpers: "  # cells that starters come with
 OTHER_CODE = re.compile(r"%%(?!time|timeit|capture|prun|python\b|python3)")
 
 
 def read_cells(content):
     """[(number, text)] of the cells of Python code in the bytes of a notebook.
 
-    The numbers count all cells from 1. What is beyond MAX_CODE characters in all is left out.
+    The numbers count all cells from 1. Left out are helpers that were given, and what is beyond
+    MAX_CODE characters in all.
     """
     try:
         cells = json.loads(content)["cells"]
@@ -26,7 +28,8 @@ def read_cells(content):
             lines = cell.get("source")
             lines = lines if isinstance(lines, list) else [lines]
             text = "".join(line for line in lines if isinstance(line, str))
-            if len(text) <= left and not OTHER_CODE.match(text.lstrip()):
+            others = text.startswith(GIVEN) or OTHER_CODE.match(text.lstrip())
+            if len(text) <= left and not others:
                 found.append((number, text))
                 left -= len(text)
     return found

@@ -72,8 +72,8 @@ class Expressions:
             return function.call(args, options, node)
         if "representative_dataset" in options:
             self.check_examples(options["representative_dataset"], node)
-        if "validation_data" in options:
-            self.finder.test_data("test_for_validation", options["validation_data"], node)
+        for name in {"validation_data", "validation"} & set(options):  # the latter in starters
+            self.finder.test_data("test_for_validation", options[name], node)
         return library.called(function, args, options, node, self)
 
     def check_examples(self, examples, node):
