@@ -1,6 +1,7 @@
 """Hints at common mistakes in notebooks: given where they are due, and only there."""
 
 import json
+import re
 import time
 from pathlib import Path
 
@@ -278,3 +279,22 @@ def test_odd_and_hostile_notebooks_give_no_hints(content):
 def test_the_solutions_give_no_hints(path):
     shown = {"scalar_argmax"} if path.name == "q1.ipynb" else set()  # it measures that mistake
     assert {hint.mistake for hint in find_mistakes(path.read_bytes())} <= shown
+
+
+def written_by_students():
+    """[(mistake, whether a notebook has it, its bytes)] of tests/mistakes.txt."""
+    parts = re.split(r"^=== ", Path(__file__).with_name("mistakes.txt").read_text(), flags=re.M)
+    for part in parts[1:]:
+        heading, code = part.split("\n", 1)
+        mistake, kind, _ = heading.split()
+        yield mistake, kind == "with", notebook(*code.rstrip("\n").split("\n---\n"))
+
+
+def test_of_sixty_notebooks_by_another_hand_28_mistakes_are_found_and_none_falsely():
+    found, false, count = 0, [], 0
+    for mistake, has_it, content in written_by_students():
+        hints = {hint.mistake for hint in find_mistakes(content)}
+        count += 1
+        found += has_it and mistake in hints
+        false += hints - ({mistake} if has_it else set())
+    assert (count, found, false) == (60, 28, [])
