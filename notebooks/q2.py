@@ -992,7 +992,20 @@ convert(book, exercise, **INT8, **ONE_SCALE)
 share = np.mean(predict_tflite(exercise, data.x_train[sample]).argmax(1) == y_probe)
 print(f"{sizes(exercise)['bytes_gzip']:,} bytes after gzip, {share:.2%} of 1,500 training images")
 
-# %% [markdown]
+# %% [markdown] tags=["handout"]
+# ### Glossary
+#
+# - **Centroid**: one of the values that a layer's weights share; **codebook**: all of them.
+# - **Entropy**: the least bits a value that a code can take which treats values one by one.
+#
+# ### Sources
+#
+# - The assignment's pages, at tensorflow.org:
+#   [weight clustering](https://www.tensorflow.org/model_optimization/guide/clustering),
+#   [combining techniques](https://www.tensorflow.org/model_optimization/guide/combine/cqat_example).
+# - S. Han, H. Mao, W. Dally, "Deep Compression", ICLR 2016. Shared weights, pruning, codes.
+
+# %% [markdown] tags=["solution"]
 # ### Glossary
 #
 # - **Centroid**: one of the values that a layer's weights share; **codebook**: all of them.
