@@ -291,7 +291,8 @@ def written_by_students():
 
 
 def test_of_sixty_notebooks_by_another_hand_28_mistakes_are_found_and_none_falsely():
-    found, false, count = 0, [], 0
+    found, count = 0, 0
+    false: list = []
     for mistake, has_it, content in written_by_students():
         hints = {hint.mistake for hint in find_mistakes(content)}
         count += 1
