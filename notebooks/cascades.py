@@ -333,8 +333,7 @@ FORMATS = {"": {}, "DRQ": DYNAMIC, "FIQ": FULL_INTEGER, "F16Q": FLOAT16}
 
 # %%
 from toolkit.files import file_sha256, replacing
-from toolkit.results import measure
-from toolkit.studies import write_records
+from toolkit.results import measure, write_records
 from toolkit.tflite import count_correct, gzip_size, predict_tflite, save_tflite, sizes, sweeps
 
 

@@ -344,7 +344,7 @@ plt.show()
 from speech.scoring import accuracy_difference, clips_table, measure_file
 from toolkit.convert import to_tflite
 from toolkit.files import replacing
-from toolkit.studies import write_records
+from toolkit.results import write_records
 
 # %%
 Path("models").mkdir(exist_ok=True)

@@ -426,7 +426,7 @@ from photos.training import distillation
 from toolkit.convert import traced_to_tflite
 from toolkit.files import replacing
 from toolkit.levels import to_levels  # in sight
-from toolkit.studies import write_records
+from toolkit.results import write_records
 from toolkit.tflite import ModelError, gzip_size
 
 # %%

@@ -8,8 +8,7 @@ import pandas as pd
 
 from photos.data import resize
 from toolkit.files import file_sha256
-from toolkit.results import accuracy_three_ways
-from toolkit.studies import keep
+from toolkit.results import accuracy_three_ways, keep
 from toolkit.tflite import count_correct, latency, open_tflite, quantize_input, run_micro, sizes
 
 MICRO_PHOTOS = 5  # a photo can take TFLite Micro, whose kernels here are plain C, seconds

@@ -7,8 +7,7 @@ import numpy as np
 import pandas as pd
 
 from speech.features import features, waveforms
-from toolkit.results import MICRO_SAMPLE, measure
-from toolkit.studies import keep
+from toolkit.results import MICRO_SAMPLE, keep, measure
 from toolkit.tflite import open_tflite, quantize_input, run_micro
 
 

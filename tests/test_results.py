@@ -1,3 +1,5 @@
+import datetime
+import hashlib
 import json
 
 import numpy as np
@@ -7,10 +9,13 @@ from toolkit.results import (
     FIELDS,
     accuracy_interval,
     answer,
+    keep,
     load_records,
     results_table,
     save_record,
+    write_records,
 )
+from toolkit.runtime import STARTED, processor_name
 
 RECORD = {
     "id": "m",
@@ -46,6 +51,30 @@ def test_a_misspelt_field_is_refused(tmp_path):
         save_record(RECORD | {"acuracy": 1.0}, tmp_path / "results.json")
 
 
+def test_a_record_says_when_its_run_started_and_on_which_processor(tmp_path):
+    path = tmp_path / "results.json"
+    save_record(RECORD, path)
+    write_records([RECORD | {"id": "b", "notebook": "one"}], "one", path)
+    for record in load_records(path):
+        assert (record["started"], record["processor"]) == (STARTED, processor_name())
+    started = datetime.datetime.fromisoformat(STARTED)
+    assert started.utcoffset() == datetime.timedelta(0)
+    assert datetime.datetime.now(datetime.UTC) - started < datetime.timedelta(days=1)
+    assert processor_name() and "@" not in processor_name()
+
+
+def test_a_record_read_and_saved_again_keeps_its_run_and_an_old_one_has_none(tmp_path):
+    path = tmp_path / "results.json"
+    path.write_text(json.dumps([RECORD]))
+    (old,) = load_records(path)
+    assert list(old) == list(FIELDS) and old["started"] is old["sha256"] is None
+    ran = old | {"started": "2026-01-01T00:00:00+00:00", "processor": "another"}
+    save_record(ran, path)
+    assert load_records(path) == [ran]
+    save_record(old, path)
+    assert load_records(path) == [old]
+
+
 def test_no_file_means_no_records(tmp_path):
     assert load_records(tmp_path / "results.json") == []
 
@@ -77,3 +106,27 @@ def test_an_answer_compares_raw_and_gzip_bytes():
     assert all(line.startswith(">") for line in box.splitlines())
     row = next(line for line in box.splitlines() if line.startswith("> | half"))
     assert row.endswith("| 50.0%, 100.0% |") and "`m.tflite`" in row
+
+
+def test_a_study_replaces_its_own_records_only(tmp_path):
+    path = tmp_path / "studies" / "results.json"
+    write_records([{"id": "a", "notebook": "one"}, {"id": "b", "notebook": "one"}], "one", path)
+    write_records([{"id": "c", "notebook": "two", "sha256": "9f"}], "two", path)
+    write_records([{"id": "d", "notebook": "one"}], "one", path)
+    records = load_records(path)
+    assert [(r["id"], r["sha256"]) for r in records] == [("c", "9f"), ("d", None)]
+    assert all(list(record) == list(FIELDS) for record in records)
+    with pytest.raises(ValueError, match="acuracy"):
+        write_records([{"id": "d", "acuracy": 1.0}], "one", path)
+    assert load_records(path) == records
+
+
+def test_a_file_is_kept_up_to_four_million_bytes_and_identified_in_any_case(tmp_path):
+    for size, name in ((4_000_000, "small.tflite"), (4_000_001, "large.tflite")):
+        path = tmp_path / name
+        path.write_bytes(bytes(size))
+        fields = keep(path, tmp_path / "models")
+        assert fields["sha256"] == hashlib.sha256(bytes(size)).hexdigest()
+        assert fields["file"] == (name if size == 4_000_000 else None)
+    assert [path.name for path in (tmp_path / "models").iterdir()] == ["small.tflite"]
+    assert (tmp_path / "models" / "small.tflite").read_bytes() == bytes(4_000_000)

@@ -15,8 +15,8 @@ from speech.scoring import (
 )
 from toolkit.convert import to_tflite
 from toolkit.files import file_sha256
+from toolkit.results import FIELDS
 from toolkit.runtime import use_keras_2
-from toolkit.studies import STUDY_FIELDS
 from toolkit.tflite import count_correct, open_tflite
 
 use_keras_2()
@@ -129,9 +129,10 @@ def test_a_file_is_measured_on_the_test_clips_and_kept(
     assert fields["file"] == "lstm.tflite" and fields["sha256"] == file_sha256(path)
     assert (tmp_path / "models" / "lstm.tflite").read_bytes() == path.read_bytes()
     # what the notebooks add
-    assert set(STUDY_FIELDS) - set(fields) == {
+    assert set(FIELDS) - set(fields) == {
         *("id", "notebook", "technique", "params", "train_accuracy", "val_accuracy"),
         *("profile", "seed", "seconds", "pass_seconds"),
+        *("started", "processor"),  # and what saving adds
     }
 
 

@@ -1,6 +1,5 @@
 """The studies, from the sources to the records, and their committed files."""
 
-import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +13,6 @@ from photos.scoring import file_accuracy
 from speech.scoring import predict_clips
 from toolkit.files import file_sha256
 from toolkit.results import load_records
-from toolkit.studies import STUDY_FIELDS, keep, write_records
 from toolkit.tflite import count_correct, open_tflite, predict_tflite, sweeps
 from tools.notebooks import STUDIES
 
@@ -111,27 +109,3 @@ def test_sweeps_are_as_many_as_asked_for_and_take_time():
     path, _ = SIGN_MODELS[0].values
     micros = sweeps(path, np.zeros((5, 28, 28, 1), np.float32), count=3)
     assert micros.shape == (3,) and (micros > 0).all()
-
-
-def test_a_study_replaces_its_own_records_only(tmp_path):
-    path = tmp_path / "studies" / "results.json"
-    write_records([{"id": "a", "notebook": "one"}, {"id": "b", "notebook": "one"}], "one", path)
-    write_records([{"id": "c", "notebook": "two", "sha256": "9f"}], "two", path)
-    write_records([{"id": "d", "notebook": "one"}], "one", path)
-    records = load_records(path)
-    assert [(r["id"], r["sha256"]) for r in records] == [("c", "9f"), ("d", None)]
-    assert all(list(record) == list(STUDY_FIELDS) for record in records)
-    with pytest.raises(ValueError, match="acuracy"):
-        write_records([{"id": "d", "acuracy": 1.0}], "one", path)
-    assert load_records(path) == records
-
-
-def test_a_file_is_kept_up_to_four_million_bytes_and_identified_in_any_case(tmp_path):
-    for size, name in ((4_000_000, "small.tflite"), (4_000_001, "large.tflite")):
-        path = tmp_path / name
-        path.write_bytes(bytes(size))
-        fields = keep(path, tmp_path / "models")
-        assert fields["sha256"] == hashlib.sha256(bytes(size)).hexdigest()
-        assert fields["file"] == (name if size == 4_000_000 else None)
-    assert [path.name for path in (tmp_path / "models").iterdir()] == ["small.tflite"]
-    assert (tmp_path / "models" / "small.tflite").read_bytes() == bytes(4_000_000)

@@ -1,4 +1,4 @@
-"""models/results.json: one record for each model that a table shows."""
+"""results.json, of the assignment and of the studies: a record for each model in a table."""
 
 import json
 from pathlib import Path
@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from toolkit.files import replacing
+from toolkit.files import file_sha256, replacing
+from toolkit.runtime import STARTED, processor_name
 from toolkit.tflite import count_correct, latency, run_micro, sizes
 
 RESULTS = Path("models", "results.json")
@@ -15,8 +16,10 @@ FIELDS = (
     *("accuracy_no_twin", "accuracy_low", "accuracy_high", "train_accuracy", "val_accuracy"),
     *("bytes", "bytes_zip", "bytes_gzip", "latency_us_median", "latency_us_low"),
     *("latency_us_high", "latency_us_mean", "latency_us_std", "arena_bytes", "micro"),
-    *("data_sha256", "canonical", "profile", "seed", "seconds"),
+    *("data_sha256", "canonical", "profile", "seed", "seconds", "pass_seconds", "sha256"),
+    *("started", "processor"),
 )
+LARGEST_KEPT = 4_000_000  # bytes of a file that is committed
 MICRO_SAMPLE = 100
 
 
@@ -74,6 +77,7 @@ def measure(path, scores, data):
         verdict = f"{count_correct(micro.scores, letters)} of {len(letters)} letters as LiteRT"
     return {
         "file": Path(path).name,
+        "sha256": file_sha256(path),
         **accuracy_three_ways(scores, data),
         **sizes(path),
         "latency_us_median": median,
@@ -88,27 +92,59 @@ def measure(path, scores, data):
     }
 
 
-def load_records(path=RESULTS):
-    """The records as a list of dicts; empty where there is no file yet."""
+def keep(path, folder="models"):
+    """Copies a model file into `folder` unless it is too large to be committed.
+
+    Returns the fields `file`, None where it is too large, and `sha256` of its record.
+    """
     path = Path(path)
-    return json.loads(path.read_text()) if path.exists() else []
+    content = path.read_bytes()
+    if len(content) <= LARGEST_KEPT:
+        with replacing(Path(folder, path.name)) as temporary:
+            temporary.write_bytes(content)
+    name = path.name if len(content) <= LARGEST_KEPT else None
+    return {"file": name, "sha256": file_sha256(path)}
+
+
+def load_records(path=RESULTS):
+    """The records as a list of dicts, what they lack null; empty where there is no file yet."""
+    path = Path(path)
+    records = json.loads(path.read_text()) if path.exists() else []
+    return [dict.fromkeys(FIELDS) | record for record in records]
 
 
 def save_record(record, path=RESULTS):
-    """Adds a record, or replaces the one with its id; fields it lacks are null.
-
-    Raises ValueError for a field that FIELDS does not name.
-    """
-    unknown = set(record) - set(FIELDS)
-    if unknown:
-        raise ValueError(f"{record.get('id')}: unknown fields {sorted(unknown)}")
-    record = {field: record.get(field) for field in FIELDS}
+    """Adds a record, or replaces the one with its id; see `complete`."""
+    record = complete(record)
     records = load_records(path)
     ids = [other["id"] for other in records]
     if record["id"] in ids:
         records[ids.index(record["id"])] = record
     else:
         records.append(record)
+    write_json(records, path)
+
+
+def write_records(records, notebook, path):
+    """Puts the records of a notebook in place of those that it had; see `complete`."""
+    filled = [complete(record) for record in records]
+    others = [record for record in load_records(path) if record["notebook"] != notebook]
+    write_json(others + filled, path)
+
+
+def complete(record):
+    """A record with all FIELDS: `started` and `processor` of this run, null what it lacks.
+
+    Raises ValueError for a field that FIELDS does not name.
+    """
+    if unknown := set(record) - set(FIELDS):
+        raise ValueError(f"{record.get('id')}: unknown fields {sorted(unknown)}")
+    run = {"started": STARTED, "processor": processor_name()}
+    return dict.fromkeys(FIELDS) | run | record
+
+
+def write_json(records, path):
+    """Writes records, a list of dicts, whole or not at all."""
     with replacing(path) as temporary:
         temporary.write_text(json.dumps(records, indent=1) + "\n")
 

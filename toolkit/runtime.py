@@ -1,12 +1,26 @@
 """Prepares Python for the notebooks: missing packages, Keras 2, quiet logs."""
 
+import datetime
 import importlib.metadata
 import logging
 import os
+import platform
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 from packaging.requirements import Requirement
+
+STARTED = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")  # this run
+
+
+def processor_name():
+    """The name of this machine's processor, without trademarks and frequency."""
+    info = Path("/proc/cpuinfo")
+    found = re.search(r"^model name\s*:(.*)", info.read_text() if info.exists() else "", re.M)
+    name = found[1] if found else platform.processor() or platform.machine()
+    return " ".join(re.sub(r"\((R|TM)\)|\bCPU\b|@.*|\d+-Core Processor", "", name).split())
 
 
 def install_missing(*requirements):

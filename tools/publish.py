@@ -5,8 +5,7 @@ import sys
 from pathlib import Path
 
 from toolkit.files import replacing
-from toolkit.results import load_records
-from toolkit.studies import LARGEST_KEPT
+from toolkit.results import LARGEST_KEPT, load_records
 from tools.datasets import data_set_of, data_sets_of
 from tools.notebooks import ROOMS, build, notebook_path, read_notebook, same_text, sources
 from tools.report import refresh_readme
