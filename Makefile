@@ -51,7 +51,7 @@ submission: $(READY)
 	@$(RUN) -m tools.submission
 
 check: $(READY)
-	@$(RUN) -m tools.check_submission
+	@$(RUN) -m grader.check
 
 handout: $(READY)
 	@$(RUN) -m tools.handout

@@ -7,13 +7,13 @@ import time
 
 import pytest
 
-import tools.grading as grading
-from tools.check_submission import Checked, row
-from tools.claims import claims, prose
-from tools.feedback import page_names, plain, summary, write_gradebook, write_pages
-from tools.grading import RUBRIC, File, RubricError, grade, hints, is_doubtful, read_rubric
-from tools.hand_in import MODELS, NOTEBOOKS
-from tools.mistakes import Hint
+import grader.grading as grading
+from grader.check import Checked, row
+from grader.claims import claims, prose
+from grader.feedback import page_names, plain, summary, write_gradebook, write_pages
+from grader.grading import RUBRIC, File, RubricError, grade, hints, is_doubtful, read_rubric
+from grader.hand_in import MODELS, NOTEBOOKS
+from grader.mistakes import Hint
 
 SIZE = """
 [[line]]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tools.mistakes import TEXTS, Hint, find_mistakes
+from grader.mistakes import TEXTS, Hint, find_mistakes
 
 ROOT = Path(__file__).parent.parent
 

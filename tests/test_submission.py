@@ -15,19 +15,19 @@ import pandas as pd
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 
-import tools.check_submission as checker
+import grader.check as checker
 import tools.submission
+from grader import hand_in, scoring
+from grader.check import RANKED, main, ranking, zips_named
+from grader.grading import RUBRIC, read_rubric
+from grader.hand_in import BadZip, asked_for, notebook_problems, read_hand_in
+from grader.scoring import score_all
 from signmnist.data import LABELS
 from toolkit.results import load_records
 from toolkit.runtime import use_keras_2
 from toolkit.tflite import gzip_size, quiet
-from tools import hand_in, scoring
-from tools.check_submission import RANKED, main, ranking, zips_named
-from tools.grading import RUBRIC, read_rubric
-from tools.hand_in import BadZip, asked_for, notebook_problems, read_hand_in
 from tools.notebooks import build, write_notebook
 from tools.run import RunError
-from tools.scoring import score_all
 
 use_keras_2()
 import tensorflow as tf
@@ -364,7 +364,7 @@ def test_a_model_is_scored_where_the_system_refuses_limits_on_memory(images, tmp
     )
     (tmp_path / "sitecustomize.py").write_text(code)
     path = constant_model(24, 0, tmp_path / "a.tflite")
-    program = f"from tools.scoring import *; print(next(score_all([{(path, *images)!r}], 20)))"
+    program = f"from grader.scoring import *; print(next(score_all([{(path, *images)!r}], 20)))"
     done = subprocess.run(
         [sys.executable, "-c", program],
         cwd=ROOT, capture_output=True, text=True,
@@ -376,7 +376,7 @@ def test_a_model_is_scored_where_the_system_refuses_limits_on_memory(images, tmp
 def test_on_windows_the_checker_names_the_systems_it_works_on(tmp_path):
     (tmp_path / "sitecustomize.py").write_text("import sys; sys.modules['resource'] = None")
     done = subprocess.run(
-        [sys.executable, "-m", "tools.check_submission", "a.zip"],
+        [sys.executable, "-m", "grader.check", "a.zip"],
         cwd=ROOT, capture_output=True, text=True,
         env={**os.environ, "PYTHONPATH": str(tmp_path)},
     )  # fmt: skip

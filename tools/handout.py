@@ -3,7 +3,7 @@
     .venv/bin/python -m tools.handout
 
 Writes build/handout/q1.ipynb to q4.ipynb. The scripts in notebooks/ say by tags which cells are
-solutions, tasks and checks; the thresholds of the checks are those of tools/rubric.toml.
+solutions, tasks and checks; the thresholds of the checks are those of grader/rubric.toml.
 """
 
 import ast
@@ -14,7 +14,7 @@ from pathlib import Path
 
 from nbformat.v4 import new_code_cell
 
-from tools.grading import RUBRIC, RubricError, read_rubric
+from grader.grading import RUBRIC, RubricError, read_rubric
 from tools.notebooks import (
     HELPERS,
     QUESTIONS,

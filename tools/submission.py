@@ -5,8 +5,8 @@ import tempfile
 import zipfile
 from pathlib import Path
 
+from grader.hand_in import MODELS, notebook_problems
 from toolkit.files import replacing
-from tools.hand_in import MODELS, notebook_problems
 from tools.notebooks import QUESTIONS, build, notebook_path, read_notebook, same_text, sources
 from tools.pictures import PICTURES
 from tools.run import RunError, exit_status

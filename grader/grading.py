@@ -12,9 +12,9 @@ from operator import itemgetter
 from pathlib import Path
 from typing import NamedTuple
 
-from tools.claims import claims, code_line
-from tools.hand_in import MODELS, NOTEBOOKS
-from tools.mistakes import Hint, find_mistakes
+from grader.claims import claims, code_line
+from grader.hand_in import MODELS, NOTEBOOKS
+from grader.mistakes import Hint, find_mistakes
 
 RUBRIC = Path(__file__).with_name("rubric.toml")
 MODELS_OF = dict(zip(NOTEBOOKS, (MODELS[:4], *((name,) for name in MODELS[4:])), strict=True))

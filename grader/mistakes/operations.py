@@ -4,8 +4,8 @@ import ast
 import operator
 from dataclasses import replace
 
-from tools.mistakes import tables
-from tools.mistakes.values import DATA, UNKNOWN, Value, constant, join
+from grader.mistakes import tables
+from grader.mistakes.values import DATA, UNKNOWN, Value, constant, join
 
 ARITHMETIC = {ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul}
 

@@ -2,8 +2,8 @@
 
 import ast
 
-from tools.mistakes import library, operations, tables
-from tools.mistakes.values import OTHER, UNSURE, Value, constant, files_named, join, listed, stream
+from grader.mistakes import library, operations, tables
+from grader.mistakes.values import OTHER, UNSURE, Value, constant, files_named, join, listed, stream
 
 MAX_DEPTH, MAX_LENGTH, MAX_KEYS = 90, 200, 99
 

@@ -4,8 +4,8 @@ from copy import copy
 from dataclasses import dataclass, replace
 from typing import Any
 
-from tools.mistakes import models, tables
-from tools.mistakes.values import DATA, OTHER, UNSURE, Value, constant, join, listed, stream
+from grader.mistakes import models, tables
+from grader.mistakes.values import DATA, OTHER, UNSURE, Value, constant, join, listed, stream
 
 # what gives back what it takes, as far as matters here
 KEEPING = {

@@ -3,7 +3,7 @@
 import re
 from typing import NamedTuple
 
-from tools.mistakes.values import UNKNOWN
+from grader.mistakes.values import UNKNOWN
 
 TEXTS = {
     "label_kept": "Look whether the column `label` is still among the pixels here: it is the "

@@ -5,10 +5,10 @@ from collections import ChainMap
 from contextlib import suppress
 from functools import partial
 
-from tools.mistakes.cells import parse
-from tools.mistakes.expressions import Expressions
-from tools.mistakes.tables import take_label
-from tools.mistakes.values import UNSURE, Value, constant, join, listed, stream
+from grader.mistakes.cells import parse
+from grader.mistakes.expressions import Expressions
+from grader.mistakes.tables import take_label
+from grader.mistakes.values import UNSURE, Value, constant, join, listed, stream
 
 MAX_STEPS, MAX_STATEMENT, MAX_CALLS = 100_000, 15_000, 6
 

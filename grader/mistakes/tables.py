@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from tools.mistakes.values import OTHER, UNKNOWN, Value, constant, listed
+from grader.mistakes.values import OTHER, UNKNOWN, Value, constant, listed
 
 READ = {"read_csv", "read_table", "loadtxt", "genfromtxt", "reader"}
 CHOOSING = "set_index", "filter", "reindex"

@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 import jinja2
 
+from grader.grading import Totals, totals
+from grader.hand_in import printable
 from toolkit.files import replacing
-from tools.grading import Totals, totals
-from tools.hand_in import printable
 
 FORMULA = "=", "+", "-", "@", "\t", "\r"  # how a cell begins that a spreadsheet would compute
 MAX_NAME = 50  # characters of a page's name, of up to four bytes each

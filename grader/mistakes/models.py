@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from tools.mistakes.values import OTHER, UNSURE, Value, listed
+from grader.mistakes.values import OTHER, UNSURE, Value, listed
 
 WRAP = {"prune_low_magnitude": {"pruning"}, "cluster_weights": {"clustering"}}
 STRIP = {"strip_pruning": {"pruning"}, "strip_clustering": {"clustering"}}

@@ -39,7 +39,7 @@ PIXELS = {
 if resource:
     PROCESSES = multiprocessing.get_context("forkserver")
     # each child imports what the command imports
-    imported = ["pandas", "tabulate", "tqdm", "tools.feedback", "tools.scoring"]
+    imported = ["pandas", "tabulate", "tqdm", "grader.feedback", "grader.scoring"]
     PROCESSES.set_forkserver_preload(imported)
 
 

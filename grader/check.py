@@ -1,6 +1,6 @@
 """Checks hand-ins: notebooks with outputs, .tflite files that run, and the assignment's scores.
 
-    .venv/bin/python -m tools.check_submission FILE.zip [FILE2.zip ...] [--csv RANKING.csv]
+    .venv/bin/python -m grader.check FILE.zip [FILE2.zip ...] [--csv RANKING.csv]
         [--rubric FILE.toml] [--gradebook FILE.csv] [--pages FOLDER]
 
 For a student before handing in, and for an instructor with many. Nothing in a zip is executed
@@ -30,6 +30,19 @@ import pandas as pd
 from tabulate import tabulate
 from tqdm import tqdm
 
+from grader import scoring
+from grader.claims import prose
+from grader.feedback import in_words, plain, rubric_rows, write_gradebook, write_pages
+from grader.grading import RUBRIC, File, RubricError, grade, hints, is_doubtful, read_rubric
+from grader.hand_in import (
+    MODELS,
+    NOTEBOOKS,
+    BadZip,
+    missing,
+    notebook_problems,
+    printable,
+    read_hand_in,
+)
 from signmnist.data import (
     CANONICAL_SHA256,
     LABELS,
@@ -40,19 +53,6 @@ from signmnist.data import (
 )
 from toolkit.files import DataError
 from toolkit.tflite import gzip_size
-from tools import scoring
-from tools.claims import prose
-from tools.feedback import in_words, plain, rubric_rows, write_gradebook, write_pages
-from tools.grading import RUBRIC, File, RubricError, grade, hints, is_doubtful, read_rubric
-from tools.hand_in import (
-    MODELS,
-    NOTEBOOKS,
-    BadZip,
-    missing,
-    notebook_problems,
-    printable,
-    read_hand_in,
-)
 
 # what is ranked: by its bytes at 90 % and more, or by its accuracy
 RANKED = {

@@ -5,9 +5,9 @@ is known of an array, a table or a model. Functions of the notebook are followed
 called. What cannot be told gives no hint.
 """
 
-from tools.mistakes.cells import read_cells
-from tools.mistakes.finders import TEXTS, Finder, Hint
-from tools.mistakes.follow import Follower
+from grader.mistakes.cells import read_cells
+from grader.mistakes.finders import TEXTS, Finder, Hint
+from grader.mistakes.follow import Follower
 
 __all__ = ["TEXTS", "Hint", "find_mistakes"]
 
