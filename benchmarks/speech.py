@@ -21,6 +21,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+from toolkit.convert import to_tflite
 
 from speech.data import load_speech_commands
 from speech.features import alter, as_float, features, mfcc
@@ -37,7 +38,6 @@ from speech.networks import (
     distil,
 )
 from speech.scoring import predict_clips
-from toolkit.convert import to_tflite
 from toolkit.files import replacing
 from toolkit.grid import grid_network, plain_network
 from toolkit.int4 import to_int4

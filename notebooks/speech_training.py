@@ -341,8 +341,9 @@ ax.legend(frameon=False)
 plt.show()
 
 # %%
-from speech.scoring import accuracy_difference, clips_table, measure_file
 from toolkit.convert import to_tflite
+
+from speech.scoring import accuracy_difference, clips_table, measure_file
 from toolkit.files import replacing
 from toolkit.results import write_records
 

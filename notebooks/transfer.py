@@ -422,8 +422,9 @@ plt.show()
 # refuses the file. No test photo has a twin in training, so accuracy without twins is the same.
 
 # %%
-from photos.training import distillation
 from toolkit.convert import traced_to_tflite
+
+from photos.training import distillation
 from toolkit.files import replacing
 from toolkit.levels import to_levels  # in sight
 from toolkit.results import write_records

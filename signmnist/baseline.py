@@ -1,13 +1,12 @@
 """The two baseline networks and how they are trained."""
 
 import math
-from pathlib import Path
 
 import numpy as np
 
-from toolkit.files import replacing
+from toolkit.compression import fine_tune
 from toolkit.runtime import use_keras_2
-from toolkit.training import predict, train
+from toolkit.training import distillation_loss, predict
 
 use_keras_2()
 import tensorflow as tf
@@ -120,44 +119,15 @@ def augment_mildly(images, seed):
     return augment(images, seed, 0.015, 0.05, 0.06, 0.1, 0.05, blur=0, noise=0)
 
 
-def compile_cnn(model, images, epochs, learning_rate=6e-3, loss=None):
-    """Compiles for training with Adam, cosine decay to zero and cross-entropy.
-
-    images: how many the model will see in each of the `epochs`. loss: takes the place of
-    the cross-entropy with integer labels. Returns the model.
-    """
-    steps = max(1, images // BATCH_SIZE) * epochs
-    schedule = tf.keras.optimizers.schedules.CosineDecay(learning_rate, steps)
-    labels = tf.keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    metrics = [] if loss else ["accuracy"]
-    model.compile(tf.keras.optimizers.Adam(schedule), loss or labels, metrics=metrics)
-    return model
-
-
 def train_accurate(x, y, epochs, seed=0, name="accurate", validation=None):
     """Trains the accurate baseline under augmentation. Returns (model, history).
 
     x: float32 (n, 28, 28, 1). y: int (n,). validation: see `train`.
     """
     tf.keras.utils.set_random_seed(seed)
-    model = compile_cnn(build_cnn(**ACCURATE), len(x), epochs)
-    settings = {"seed": seed, "batch_size": BATCH_SIZE, "augment": augment}
-    return model, train(model, x, y, epochs=epochs, name=name, validation=validation, **settings)
-
-
-def distillation_loss(temperature):
-    """The loss of distillation (Hinton, Vinyals and Dean, 2015) as a Keras loss.
-
-    Cross-entropy between the scores of teacher and student, both softened by
-    `temperature`, times its square, which keeps the size of the gradients.
-    """
-
-    def loss(teacher_logits, logits):
-        targets = tf.nn.softmax(teacher_logits / temperature)
-        entropy = tf.nn.softmax_cross_entropy_with_logits(targets, logits / temperature)
-        return temperature**2 * entropy
-
-    return loss
+    model = build_cnn(**ACCURATE)
+    settings = {"epochs": epochs, "learning_rate": 6e-3, "seed": seed, "validation": validation}
+    return model, fine_tune(model, x, y, name=name, augment=augment, **settings)
 
 
 def distil(model, x, teacher, epochs, learning_rate, seed=0, name="student", callbacks=()):
@@ -167,9 +137,9 @@ def distil(model, x, teacher, epochs, learning_rate, seed=0, name="student", cal
     augmentations, which the teacher scores once, beforehand. callbacks: see `train`.
     """
     x = np.concatenate([augment_mildly(x, [seed, copy]) for copy in range(COPIES)])
-    compile_cnn(model, len(x), epochs, learning_rate, distillation_loss(2.0))
-    settings = {"seed": seed, "batch_size": BATCH_SIZE, "callbacks": callbacks}
-    return train(model, x, predict(teacher, x), epochs=epochs, name=name, **settings)
+    settings = {"epochs": epochs, "learning_rate": learning_rate, "seed": seed}
+    settings |= {"name": name, "callbacks": callbacks, "loss": distillation_loss(2.0)}
+    return fine_tune(model, x, predict(teacher, x), **settings)
 
 
 def train_compact(x, teacher, epochs, seed=0, name="compact"):
@@ -177,19 +147,3 @@ def train_compact(x, teacher, epochs, seed=0, name="compact"):
     tf.keras.utils.set_random_seed(seed)
     model = build_cnn(**COMPACT)
     return model, distil(model, x, teacher, epochs, 3e-2, seed, name)
-
-
-def load_or_train(path, train_it):
-    """The Keras model saved at `path` or, where there is none, what `train_it` returns, saved.
-
-    train_it: a function without arguments that returns (model, history).
-    """
-    if Path(path).exists():
-        print(f"{path}: as saved before")
-        return tf.keras.models.load_model(path, compile=False)
-    print(f"{path}: not here, so it is trained first")
-    model, _ = train_it()
-    Path(path).parent.mkdir(exist_ok=True)
-    with replacing(path) as temporary:
-        model.save(temporary)
-    return model

@@ -4,7 +4,7 @@ import numpy as np
 
 from speech.features import alter, as_float, level, mfcc
 from toolkit.runtime import use_keras_2
-from toolkit.training import train
+from toolkit.training import distillation_loss, train
 
 use_keras_2()
 import tensorflow as tf
@@ -161,16 +161,9 @@ def train_lstm(clips, epochs, seed=0, augment=altered_mfcc, validation=None):
     return model, train(model, clips.waves, clips.y, **settings)
 
 
-def distillation_loss(teacher_logits, logits, temperature=2.0):
-    """The loss of distillation (Hinton, Vinyals and Dean, 2015) as a Keras loss."""
-    targets = tf.nn.softmax(teacher_logits / temperature)
-    entropy = tf.nn.softmax_cross_entropy_with_logits(targets, logits / temperature)
-    return temperature**2 * entropy
-
-
 def distil(model, x, teacher_logits, epochs, name, seed=0):
     """Trains `model` to give `teacher_logits` (n, 9) for inputs x (n, ...). Returns the history."""
     compile_network(model, len(x), epochs, 1e-2)
-    model.compile(model.optimizer, distillation_loss)
+    model.compile(model.optimizer, distillation_loss(2.0))
     settings = {"epochs": epochs, "name": name, "batch_size": BATCH_SIZE, "seed": seed}
     return train(model, x, teacher_logits, **settings)

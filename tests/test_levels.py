@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from toolkit.convert import to_tflite
+from toolkit.compression import convert
 from toolkit.graph import OPERATORS, TYPES, as_array, read_model
 from toolkit.levels import to_levels
 from toolkit.runtime import use_keras_2
@@ -42,7 +42,7 @@ def content(tmp_path_factory):
         kernel, bias = layer.get_weights()
         levels = RNG.integers(-3, 4, kernel.shape)
         layer.set_weights([step * levels, 0.3 * RNG.normal(size=bias.shape)])
-    path = to_tflite(model, tmp_path_factory.mktemp("levels") / "m.tflite", **INTEGERS)
+    path = convert(model, tmp_path_factory.mktemp("levels") / "m.tflite", **INTEGERS)
     return path.read_bytes()
 
 
@@ -76,7 +76,7 @@ def test_each_layer_has_one_scale_and_seven_values_and_the_scores_stay(content, 
 
 def test_weights_on_no_grid_keep_their_values(tmp_path):
     model = tf.keras.Sequential([tf.keras.layers.Input((16, 16, 3)), tf.keras.layers.Conv2D(4, 3)])
-    plain = to_tflite(model, tmp_path / "m.tflite", **INTEGERS).read_bytes()
+    plain = convert(model, tmp_path / "m.tflite", **INTEGERS).read_bytes()
     before, after = (
         as_array(read_model(content).subgraphs[0].operators[0].sources[1])
         for content in (plain, to_levels(plain))
@@ -86,6 +86,6 @@ def test_weights_on_no_grid_keep_their_values(tmp_path):
 
 def test_float_weights_are_refused(tmp_path):
     model = tf.keras.Sequential([tf.keras.layers.Input((8, 8, 1)), tf.keras.layers.Conv2D(2, 3)])
-    path = to_tflite(model, tmp_path / "float.tflite")
+    path = convert(model, tmp_path / "float.tflite")
     with pytest.raises(ModelError, match="int8"):
         to_levels(path.read_bytes())

@@ -1,6 +1,6 @@
 """The activations of a small network, counted by hand."""
 
-from toolkit.convert import to_tflite
+from toolkit.compression import convert
 from toolkit.memory import live_bytes
 from toolkit.runtime import use_keras_2
 
@@ -15,7 +15,7 @@ def test_what_is_added_later_is_alive_in_between(tmp_path):
     more = layers.Conv2D(4, 3, padding="same", activation="relu")(wide)
     more = layers.Conv2D(4, 3, padding="same", activation="relu")(more)
     model = tf.keras.Model(inputs, layers.Add()([wide, more]))
-    path = to_tflite(model, tmp_path / "small.tflite")
+    path = convert(model, tmp_path / "small.tflite")
     table = live_bytes(path.read_bytes())
     pixels = 4 * 8 * 8  # bytes of a channel
     assert list(table["operator"]) == ["CONV_2D"] * 3 + ["ADD"]

@@ -12,7 +12,7 @@ from photos.scoring import (
     predict_photos,
 )
 from photos.training import predict_keras, with_classes
-from toolkit.convert import to_tflite
+from toolkit.compression import convert
 from toolkit.files import file_sha256
 
 
@@ -20,7 +20,7 @@ from toolkit.files import file_sha256
 def small(photos_sample, tmp_path_factory):
     """A small network and its float file."""
     model = with_classes(build_backbone(32, efficientnet_blocks()[:2]), photos_sample.training)
-    return model, to_tflite(model, tmp_path_factory.mktemp("photos") / "small.tflite")
+    return model, convert(model, tmp_path_factory.mktemp("photos") / "small.tflite")
 
 
 def test_pixels_become_numbers_around_zero():

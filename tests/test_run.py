@@ -84,6 +84,34 @@ def test_a_notebook_is_executed_into_build_once(project, capsys):
     assert runs(build) == 2
 
 
+def test_figures_in_the_prose_are_those_of_the_run_or_of_the_published_one(project):
+    root, build, folders = project
+    source = root / "notebooks" / "q1.py"
+    source.write_text(
+        SCRIPT + "\n# %% [markdown]\n# {{1 / 3:.1%}} and {{ 'two' }}.\n\n# %%\nlast = 1\n"
+    )
+    run(root, build, "smoke", folders)
+    notebook = read_notebook(build / "q1.ipynb")
+    assert notebook.cells[4].source == "33.3% and two."
+    assert notebook.metadata["signmnist"]["figures"] == {"1 / 3:.1%": "33.3%", "'two'": "two"}
+    assert notebook.cells[-1].source == "last = 1"
+
+    write_notebook(notebook, root / "q1.ipynb")
+    source.write_text(source.read_text().replace("{{ 'two' }}", "{{last}}"))
+    for profile in ("smoke", "quick"):
+        run(root, build, profile, folders)
+        text = read_notebook(build / "q1.ipynb").cells[4].source
+        assert text.startswith("published run: 33.3% and ")
+    assert text == "published run: 33.3% and 1."
+
+
+def test_a_figure_that_cannot_be_read_is_told(project):
+    root, build, folders = project
+    (root / "notebooks" / "q1.py").write_text(SCRIPT + "\n# %% [markdown]\n# {{absent:.1%}}\n")
+    with pytest.raises(RunError, match="name 'absent' is not defined"):
+        run(root, build, "smoke", folders)
+
+
 def test_checks_run_after_the_notebook_and_leave_their_complaints_only(project):
     root, build, folders = project
     source = root / "notebooks" / "q1.py"

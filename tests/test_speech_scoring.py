@@ -13,7 +13,7 @@ from speech.scoring import (
     model_input,
     predict_clips,
 )
-from toolkit.convert import to_tflite
+from toolkit.compression import convert
 from toolkit.files import file_sha256
 from toolkit.results import FIELDS
 from toolkit.runtime import use_keras_2
@@ -38,7 +38,7 @@ def model():
 @pytest.fixture(scope="module")
 def path(model, tmp_path_factory):
     """The fused LSTM as a .tflite file."""
-    return to_tflite(model, tmp_path_factory.mktemp("lstm") / "lstm.tflite")
+    return convert(model, tmp_path_factory.mktemp("lstm") / "lstm.tflite")
 
 
 @pytest.fixture(scope="module")
@@ -102,7 +102,7 @@ def test_errors_can_still_be_written_after_scoring_on_several_cores(path, view, 
 
 
 def test_integer_files_are_scored_in_their_own_type_and_reset_as_well(model, view, tmp_path):
-    path = to_tflite(
+    path = convert(
         model,
         tmp_path / "int8.tflite",
         optimizations=[tf.lite.Optimize.DEFAULT],

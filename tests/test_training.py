@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from signmnist.baseline import ACCURATE, COMPACT, augment, build_cnn, compile_cnn
+from signmnist.baseline import ACCURATE, COMPACT, augment, build_cnn
 from toolkit.runtime import use_keras_2
-from toolkit.training import batches, train
+from toolkit.training import batches, compile_model, train
 
 use_keras_2()
 import tensorflow as tf
@@ -14,7 +14,7 @@ Y = np.arange(64) % 24
 
 def tiny():
     tf.keras.utils.set_random_seed(0)
-    return compile_cnn(build_cnn(((2,),), stride=4), len(X), 3)
+    return compile_model(build_cnn(((2,),), stride=4), 3, 6e-3)
 
 
 def fit(model, name="tiny", **settings):

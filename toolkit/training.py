@@ -117,3 +117,30 @@ def predict(model, x):
 def accuracy(model, x, y):
     """Share of the images that a Keras model reads right; y: int (n,)."""
     return float(np.mean(predict(model, x).argmax(axis=1) == y))
+
+
+def compile_model(model, steps, learning_rate, loss=None):
+    """Compiles for training with Adam, cosine decay to zero in so many steps, and cross-entropy.
+
+    loss: takes the place of the cross-entropy with integer labels. Returns the model.
+    """
+    schedule = tf.keras.optimizers.schedules.CosineDecay(learning_rate, steps)
+    labels = tf.keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    metrics = [] if loss else ["accuracy"]
+    model.compile(tf.keras.optimizers.Adam(schedule), loss or labels, metrics=metrics)
+    return model
+
+
+def distillation_loss(temperature):
+    """The loss of distillation (Hinton, Vinyals and Dean, 2015) as a Keras loss.
+
+    Cross-entropy between the scores of teacher and student, both softened by
+    `temperature`, times its square, which keeps the size of the gradients.
+    """
+
+    def loss(teacher_logits, logits):
+        targets = tf.nn.softmax(teacher_logits / temperature)
+        entropy = tf.nn.softmax_cross_entropy_with_logits(targets, logits / temperature)
+        return temperature**2 * entropy
+
+    return loss

@@ -15,6 +15,7 @@ from pathlib import Path
 from nbformat.v4 import new_code_cell
 
 from grader.grading import RUBRIC, RubricError, read_rubric
+from tools.figures import PLACEHOLDER
 from tools.notebooks import (
     HELPERS,
     QUESTIONS,
@@ -35,13 +36,14 @@ FOLDER = Path("build", "handout")
 def starter(source, thresholds=()):
     """The notebook that students get of a script: no solutions, a stub below each task.
 
-    Students name things as they like, so helpers are guarded against losing their names.
+    Prose with figures of the published run is left out. Students name things as they like, so
+    helpers are guarded against losing their names.
 
     thresholds: dict from the name of a .tflite file to the share that it must read.
     """
     cells = []
     for cell in read_cells(source):
-        if SOLUTION not in tags(cell):
+        if SOLUTION not in tags(cell) and not PLACEHOLDER.search(cell.source):
             cell.source = with_thresholds(cell.source, dict(thresholds))
             cells += [cell, stub(cell)] if TASK in tags(cell) else [cell]
     made = assemble([new_code_cell("from toolkit.guard import guard"), *cells], source)

@@ -8,6 +8,7 @@ which executes it.
 """
 
 import ast
+import copy
 import hashlib
 import json
 import re
@@ -21,6 +22,7 @@ from nbformat.v4 import new_code_cell
 from packaging.requirements import Requirement
 
 from toolkit.files import replacing
+from tools.figures import fill, placeholders, recorded_figures
 from tools.unfold import SourceError, names_in_sight, package_imports, parse, reach
 
 # A script is taken as it stands: a comment that looks like a magic command stays one.
@@ -207,21 +209,22 @@ def same_code(one, other):
     return code(one) == code(other)
 
 
-def same_text(one, other):
-    """Whether two notebooks have the same cells, code and prose, outputs aside."""
-    cells = [[(cell.cell_type, cell.source) for cell in nb.cells] for nb in (one, other)]
+def same_text(built, executed):
+    """Whether a notebook has the cells of one that was built, code and prose, outputs aside."""
+    filled = fill(copy.deepcopy(built), recorded_figures(executed))
+    cells = [[(cell.cell_type, cell.source) for cell in nb.cells] for nb in (filled, executed)]
     return cells[0] == cells[1]
 
 
 def with_outputs(built, executed):
-    """`built` with the outputs and metadata of `executed`, which has the same code cells."""
+    """`built` with outputs, metadata and figures of `executed`, which has the same code cells."""
     results = iter([cell for cell in executed.cells if cell.cell_type == "code"])
     for cell in built.cells:
         if cell.cell_type == "code":
             result = next(results)
             cell.outputs, cell.execution_count = result.outputs, result.execution_count
     built.metadata = {**executed.metadata, **built.metadata}
-    return built
+    return fill(built, recorded_figures(executed))
 
 
 def read_notebook(path):
@@ -248,6 +251,9 @@ def main(root=Path()):
             status = 1
         elif not same_code(built, committed):
             print(f"{path.name} has other code than {source}: run `make publish`")
+            status = 1
+        elif unknown := set(placeholders(built)) - set(recorded_figures(committed)):
+            print(f"{path.name} has no figure for {unknown.pop()}: run `make publish`")
             status = 1
         elif same_text(built, committed):
             print(f"{path.name} is up to date")

@@ -7,7 +7,17 @@ from pathlib import Path
 from toolkit.files import replacing
 from toolkit.results import LARGEST_KEPT, load_records
 from tools.datasets import data_set_of, data_sets_of
-from tools.notebooks import ROOMS, build, notebook_path, read_notebook, same_text, sources
+from tools.notebooks import (
+    ROOMS,
+    build,
+    notebook_path,
+    read_notebook,
+    same_code,
+    same_text,
+    sources,
+    with_outputs,
+    write_notebook,
+)
 from tools.report import refresh_readme
 from tools.run import BUILD, RunError, exit_status, read_profile, run
 
@@ -98,6 +108,11 @@ def publish(root, target, folders):
         require_canonical(data_set, folders[data_set.package])
     for room in ROOMS:
         run(root, target, "full", folders, room)
+    for source in sources(root):  # with the figures of this run, not of the one published before
+        path = notebook_path(source, target)
+        built, executed = build(source), read_notebook(path)
+        if same_code(built, executed):
+            write_notebook(with_outputs(built, executed), path)
     found = problems(root, target)
     if found:
         raise RunError("\n".join(found))

@@ -20,6 +20,7 @@ from signmnist.checks import NO
 from toolkit.files import DataError, replacing
 from toolkit.results import load_records
 from tools.datasets import data_set_of, data_sets_of, find_data
+from tools.figures import fill, placeholders, read_figures, reading_cell, recorded_figures
 from tools.notebooks import (
     METADATA,
     QUESTIONS,
@@ -29,7 +30,6 @@ from tools.notebooks import (
     code_sha256,
     notebook_path,
     read_notebook,
-    same_text,
     sources,
     with_outputs,
     write_notebook,
@@ -86,11 +86,13 @@ def run(root, target, profile, folders, room=QUESTIONS, names=()):
         circumstances = {"profile": profile, "data_sha256": sha256[package]}
         notebook = build(source)
         path = notebook_path(source, target)
+        committed = notebook_path(source, root)
+        published = recorded_figures(read_notebook(committed)) if committed.exists() else {}
         stamp = {**circumstances, "code_sha256": code_sha256(notebook)}
         if is_up_to_date(path, package, stamp):
             executed = read_notebook(path)
-            if not same_text(notebook, executed):
-                write_notebook(with_outputs(notebook, executed), path)
+            fill(notebook, recorded_figures(executed), published)
+            write_notebook(with_outputs(notebook, executed), path)
             print(f"{source.stem}  up to date (delete {target.name}/ to run it again)")
             continue
         forget_results(target / room.results, source.stem, circumstances)
@@ -100,10 +102,13 @@ def run(root, target, profile, folders, room=QUESTIONS, names=()):
             data_set.variable: str(folders[package]),
             "MPLBACKEND": "module://matplotlib_inline.backend_inline",
         }
-        seconds, unmet = execute(notebook, source.stem, path.parent, env, build_checks(source))
+        seconds, figures, unmet = execute(
+            notebook, source.stem, path.parent, env, build_checks(source)
+        )
         canonical = sha256[package] == data_set.canonical_sha256
         stamp |= {"canonical": canonical, "seconds": round(seconds), "unmet": unmet}
-        notebook.metadata = {**METADATA, package: stamp}
+        notebook.metadata = {**METADATA, package: stamp | {"figures": figures}}
+        fill(notebook, figures, published)
         write_notebook(notebook, path)
         print(f"{source.stem}  done in {minutes(seconds)}")
     if room == QUESTIONS:
@@ -162,11 +167,13 @@ def execute(notebook, name, folder, env, checks=()):
     """Executes a notebook in place, in a kernel of its own that runs in `folder`.
 
     checks: cells that are executed after it and do not become part of it. Returns the seconds that
-    the notebook took and the lines in which checks say that something is not as it was asked for.
-    Raises RunError for a cell that fails, after saving what there is as <name>.failed.ipynb.
+    the notebook took, the figures of its prose, expression -> text, and the lines in which checks
+    say that something is not as it was asked for. Raises RunError for a cell that fails, after
+    saving what there is as <name>.failed.ipynb.
     """
-    own, seconds = len(notebook.cells), 0.0
-    notebook.cells += checks
+    own, index, seconds = len(notebook.cells), 0, 0.0
+    reading = reading_cell(placeholders(notebook))
+    notebook.cells += [reading, *checks]
     failed = folder / f"{name}.failed.ipynb"
     failed.unlink(missing_ok=True)
     client = NotebookClient(
@@ -187,15 +194,17 @@ def execute(notebook, name, folder, env, checks=()):
                     client.execute_cell(cell, index, client.code_cells_executed + 1)
                     seconds = seconds if index >= own else progress.seconds
         except (CellExecutionError, DeadKernelError) as error:
+            del notebook.cells[max(own, index + 1) :]
             write_notebook(notebook, failed)
             message = getattr(error, "traceback", "") or f"{error} (out of memory?)"
             lines = re.sub(r"\x1b\[[0-9;]*m", "", message).strip().splitlines()
             raise RunError(
                 "\n".join([f"{name} failed in: {progress.section}", *lines[-15:], f"See {failed}"])
             ) from error
-    told = [output.get("text", "") for cell in notebook.cells[own:] for output in cell.outputs]
+    told = [output.get("text", "") for cell in checks for output in cell.outputs]
     del notebook.cells[own:]
-    return seconds, [line for line in "".join(told).splitlines() if line.startswith(NO)]
+    unmet = [line for line in "".join(told).splitlines() if line.startswith(NO)]
+    return seconds, read_figures(reading), unmet
 
 
 def exit_status(work):

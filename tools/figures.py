@@ -1,0 +1,51 @@
+"""Figures in the prose of the notebooks: no source types them, each run fills them in.
+
+In a Markdown cell `{{expression:format}}` stands for f"{expression:format}" in the notebook's own
+kernel, after its last cell.
+"""
+
+import json
+import re
+
+from nbformat.v4 import new_code_cell
+
+PLACEHOLDER = re.compile(r"\{\{(.+?)\}\}")
+PUBLISHED = "published run: {}"  # how a figure reads that is not of this run
+
+
+def placeholders(notebook):
+    """The expressions, with their formats, that the prose of a notebook holds; each once."""
+    prose = [cell.source for cell in notebook.cells if cell.cell_type == "markdown"]
+    return list(dict.fromkeys(found.strip() for found in PLACEHOLDER.findall("\n".join(prose))))
+
+
+def reading_cell(expressions):
+    """A code cell that prints, as JSON, what the expressions are as text in its kernel."""
+    pairs = ", ".join(f"{text!r}: f'''{{{text}}}'''" for text in expressions)
+    return new_code_cell(f"import json\nprint(json.dumps({{{pairs}}}))")
+
+
+def read_figures(cell):
+    """Expression -> text, from a `reading_cell` that was executed."""
+    return json.loads("".join(output.get("text", "") for output in cell.outputs))
+
+
+def recorded_figures(notebook):
+    """Expression -> text, of the run that executed a notebook; from its stamp."""
+    stamps = (value for value in notebook.metadata.values() if isinstance(value, dict))
+    return next((dict(stamp["figures"]) for stamp in stamps if "figures" in stamp), {})
+
+
+def fill(notebook, own, published=()):
+    """Replaces the placeholders of a notebook, in place, by figures that it has. Returns it.
+
+    own: expression -> text, of the run that executed it. published: the same of the committed
+    notebook, which go before them and say so. What neither has stays as it is.
+    """
+    shown = dict(own) | {text: PUBLISHED.format(shown) for text, shown in dict(published).items()}
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            cell.source = PLACEHOLDER.sub(
+                lambda found: shown.get(found[1].strip(), found[0]), cell.source
+            )
+    return notebook
