@@ -664,6 +664,7 @@ print(
 
 # %%
 from toolkit.convert import to_tflite
+
 from toolkit.results import write_records
 from toolkit.tflite import count_correct, open_tflite
 
