@@ -6,15 +6,19 @@ CANDIDATES = $(or $(PYTHON),python3.13 python3.12 python3.11 python3 python)
 VENV = .venv
 RUN = $(VENV)/bin/python
 READY = $(VENV)/.ready
+# Of the command line alone: on WSL the environment has a NAME, that of the machine.
+STUDY =
+NAME = $(STUDY)
 
 .PHONY: help run test studies publish notebooks html report submission check handout colab clean
 
 help:
 	@echo 'make run        execute the notebooks into build/ and show the results'
-	@echo '                (PROFILE=quick or PROFILE=smoke trains less)'
+	@echo '                (NAME=q1: one of them; PROFILE=quick or PROFILE=smoke: trains less)'
 	@echo 'make test       run the tests'
 	@echo 'make studies    execute the studies into build/ (STUDY=cascades: one of them)'
-	@echo 'make publish    execute on the real data, then replace the notebooks, models and report'
+	@echo 'make publish    execute on the real data, then replace notebooks, models and report'
+	@echo '                (NAME=q1: one of them)'
 	@echo 'make notebooks  bring the prose of the notebooks up to date with notebooks/'
 	@echo 'make html       each notebook as a page in build/html/, without the helpers'
 	@echo 'make report     rewrite report.md and the README table from models/results.json'
@@ -25,7 +29,7 @@ help:
 	@echo 'make clean      delete build/'
 
 run: $(READY)
-	@$(RUN) -m tools.run
+	@$(RUN) -m tools.run $(NAME)
 
 test: $(READY)
 	@$(RUN) -m ruff check --quiet . && $(RUN) -m ruff format --check --quiet .
@@ -33,10 +37,10 @@ test: $(READY)
 	@$(RUN) -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder
 
 studies: $(READY)
-	@$(RUN) -m tools.run studies $(STUDY)
+	@$(RUN) -m tools.run studies $(NAME)
 
 publish: $(READY)
-	@$(RUN) -m tools.publish
+	@$(RUN) -m tools.publish $(NAME)
 
 notebooks: $(READY)
 	@$(RUN) -m tools.notebooks
@@ -57,7 +61,7 @@ handout: $(READY)
 	@$(RUN) -m tools.handout
 
 colab: $(READY)
-	@$(RUN) -m tools.colab
+	@$(RUN) -m tools.colab $(NAME)
 
 clean:
 	rm -rf build

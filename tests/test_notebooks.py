@@ -16,6 +16,7 @@ from tools.notebooks import (
     QUESTIONS,
     STUDIES,
     build,
+    code_sha256,
     main,
     notebook_path,
     read_notebook,
@@ -24,6 +25,7 @@ from tools.notebooks import (
     sources,
     write_notebook,
 )
+from tools.stamps import executed_whole, stamp_of
 from tools.unfold import SourceError, bound_names, global_names
 
 ROOT = Path(__file__).parent.parent
@@ -335,6 +337,22 @@ def test_the_committed_notebook_equals_its_source(source):
     committed, built = read_notebook(path), build(source)
     assert same_code(built, committed), f"{path.name} has other code: run `make publish`"
     assert same_text(built, committed), f"{path.name} has other prose: run `make notebooks`"
+
+
+@pytest.mark.parametrize("source", sources(ROOT), ids=lambda source: source.stem)
+def test_the_committed_notebook_is_what_was_executed_whole(source):
+    committed = read_notebook(notebook_path(source, ROOT))
+    assert executed_whole(committed), f"make publish NAME={source.stem}"
+    assert stamp_of(notebook_path(source, ROOT))["code_sha256"] == code_sha256(committed)
+
+
+def test_a_notebook_with_a_cell_that_did_not_run_was_not_executed_whole(project):
+    notebook = build(project / "notebooks" / "q1.py")
+    cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    for counts, whole in (((1, 2, 3, 4), True), ((1, None, 3, 4), False), ((1, 3, 2, 4), False)):
+        for cell, count in zip(cells, counts, strict=True):
+            cell.execution_count = count
+        assert executed_whole(notebook) is whole
 
 
 def test_a_page_shows_the_essay_and_its_outputs_without_the_helpers(project):

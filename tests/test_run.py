@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -14,12 +15,13 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 import speech.data
 import tools.run
-from signmnist.data import COLUMNS, TEST_CSV, TRAIN_CSV
+from signmnist.data import CANONICAL_SHA256, COLUMNS, TEST_CSV, TRAIN_CSV
 from toolkit.files import DataError, file_sha256
-from tools.notebooks import STUDIES, read_notebook, write_notebook
+from tools.notebooks import QUESTIONS, STUDIES, read_notebook, write_notebook
 from tools.progress import Progress, minutes
-from tools.run import RunError, exit_status, forget_results, read_profile, remove_temporary, run
+from tools.run import RunError, exit_status, read_profile, remove_temporary, run
 from tools.speech_sample import write_speech_sample
+from tools.stamps import SHARES, expected_seconds, forecast, forget_results, processor
 
 SCRIPT = """\
 # %% [markdown]
@@ -38,12 +40,12 @@ print(Path.cwd().name, os.environ["PROFILE"], os.environ["SIGN_MNIST_DIR"])
 with open("models/runs.txt", "a") as file:
     file.write("run\\n")
 """
+QUESTION_SECTIONS = {"A question", "The end"}
 
 
 @pytest.fixture
-def project(tmp_path, monkeypatch):
+def project(tmp_path):
     """A project of one notebook; its root, its build folder and the folders of its data."""
-    monkeypatch.setattr(tools.run, "write_report", lambda target: "the table")
     root, data = tmp_path / "project", tmp_path / "data"
     (root / "notebooks").mkdir(parents=True)
     (root / "notebooks" / "q1.py").write_text(SCRIPT)
@@ -64,12 +66,14 @@ def test_a_notebook_is_executed_into_build_once(project, capsys):
     assert notebook.cells[1].outputs[0].text == f"build smoke {folders['signmnist']}\n"
     stamp = notebook.metadata["signmnist"]
     assert stamp["profile"] == "smoke" and stamp["canonical"] is False
+    assert datetime.fromisoformat(stamp["started"]).utcoffset() == timedelta(0)
+    assert stamp["processor"] == processor() and stamp["sections"].keys() == QUESTION_SECTIONS
     csvs = folders["signmnist"].iterdir()
     assert stamp["data_sha256"] == {path.name: file_sha256(path) for path in csvs}
     assert set(notebook.metadata.language_info) == {"name"}
     assert {path.name for path in root.iterdir()} == {"notebooks", "build"}
     told = capsys.readouterr().out
-    assert "A question" in told and "The end" in told and "the table" in told
+    assert "A question" in told and "The end" in told
 
     source = root / "notebooks" / "q1.py"
     source.write_text(SCRIPT.replace("The end", "Fin"))
@@ -178,6 +182,48 @@ def test_each_notebook_is_given_its_own_data_and_keeps_its_own_results(project, 
     assert [record["id"] for record in kept] == ["cascades"]
 
 
+HEIR = """\
+# %%
+from pathlib import Path
+
+base = Path("models/base.keras")
+print(base.read_text() if base.exists() else "trained first")
+base.write_text("of this run")
+"""
+
+
+def heir(build):
+    return read_notebook(build / "q2.ipynb").cells[0].outputs[0].text
+
+
+def test_a_notebook_starts_from_published_models_from_those_made_here_or_trains_them(
+    project, monkeypatch, capsys
+):
+    root, build, folders = project
+    (root / "notebooks" / "q1.py").write_text(HEIR.replace("of this run", "of q1"))
+    (root / "notebooks" / "q2.py").write_text(HEIR)
+    (root / "models").mkdir()
+    (root / "models" / "base.keras").write_text("published")
+
+    run(root, build, "full", folders, names=["q2"])
+    assert heir(build) == "trained first\n", "published models are of other data"
+    assert "q2 starts from the models of q1 (trained first)" in capsys.readouterr().out
+
+    for path in folders["signmnist"].iterdir():
+        monkeypatch.setitem(CANONICAL_SHA256, path.name, file_sha256(path))
+    run(root, build, "smoke", folders, names=["q2"])
+    assert heir(build) == "trained first\n", "published models are of the full profile"
+    run(root, build, "full", folders, names=["q2"])
+    assert heir(build) == "published\n"
+    assert "q2 starts from the models of q1 (as published)" in capsys.readouterr().out
+
+    (root / "notebooks" / "q2.py").write_text(HEIR + "again = 1\n")
+    run(root, build, "full", folders)
+    assert heir(build) == "of q1\n"
+    assert "q2 starts from the models of q1 (as made here)" in capsys.readouterr().out
+    assert (root / "models" / "base.keras").read_text() == "published"
+
+
 def test_damaged_data_stop_the_run_before_it_starts(project):
     root, build, folders = project
     path = folders["signmnist"] / TEST_CSV
@@ -271,6 +317,63 @@ def test_profiles_are_full_quick_and_smoke(monkeypatch):
         read_profile()
 
 
+def test_without_data_the_sample_runs_at_the_smoke_profile(project, monkeypatch, capsys):
+    root, _, folders = project
+    monkeypatch.chdir(root)
+    calls = []
+    monkeypatch.setattr(tools.run, "run", lambda *arguments: calls.append(arguments))
+    drawn = {"signmnist": (root / "build" / "sample" / "signmnist").absolute()}
+    for found, wanted, profile in (
+        (drawn, "", "smoke"),
+        (drawn, "full", "full"),
+        (folders, "", "full"),
+        (folders, "quick", "quick"),
+    ):
+        monkeypatch.setenv("PROFILE", wanted)
+        monkeypatch.setattr(tools.run, "find_data", lambda *_, found=found: found)
+        tools.run.main(["q1"])
+        assert calls[-1][2:] == (profile, found, QUESTIONS, ["q1"])
+    assert capsys.readouterr().out.count("The sample runs with the smoke profile") == 1
+
+
+def test_a_name_may_be_that_of_a_question_or_of_a_study(project, monkeypatch):
+    root, _, folders = project
+    monkeypatch.chdir(root)
+    monkeypatch.delenv("PROFILE", raising=False)
+    (root / "notebooks" / "cascades.py").write_text(SCRIPT)
+    monkeypatch.setattr(tools.run, "find_data", lambda scripts, _: folders)
+    calls = []
+    monkeypatch.setattr(tools.run, "run", lambda *arguments: calls.append(arguments[4:]))
+    for arguments in ([], ["studies"], ["q1"], ["cascades"], ["studies", "cascades"]):
+        tools.run.main(arguments)
+    study = STUDIES, ["cascades"]
+    assert calls == [(QUESTIONS, []), (STUDIES, []), (QUESTIONS, ["q1"]), study, study]
+    with pytest.raises(RunError, match="no transfer, only q1, cascades"):
+        tools.run.main(["transfer"])
+
+
+@pytest.mark.parametrize(
+    "words, called",
+    [
+        ("run", "tools.run"),
+        ("run NAME=q1", "tools.run q1"),
+        ("studies STUDY=cascades", "tools.run studies cascades"),
+        ("studies NAME=cascades", "tools.run studies cascades"),
+        ("publish NAME=q1", "tools.publish q1"),
+    ],
+)
+def test_make_takes_the_name_of_a_notebook_but_not_that_of_the_machine(words, called):
+    root = Path(__file__).parent.parent
+    done = subprocess.run(
+        ["make", "-n", "-o", ".venv/.ready", *words.split()],
+        cwd=root,
+        env={**os.environ, "NAME": "machine", "MAKEFLAGS": ""},
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout.strip().endswith(f"-m {called}"), done.stderr
+
+
 def test_an_error_is_told_without_a_traceback(capsys):
     def fail():
         raise RunError("q1 failed")
@@ -303,11 +406,42 @@ class Terminal:
 def test_on_a_terminal_progress_is_one_line_that_vanishes():
     heading = new_markdown_cell("## Train\n\n```\n# not a heading\n```")
     terminal = Terminal()
-    with Progress("q1", new_notebook(cells=[heading, new_code_cell("1")]), terminal) as progress:
+    notebook = new_notebook(cells=[heading, new_code_cell("1")])
+    with Progress("q1", notebook, stream=terminal) as progress:
         progress.at(1)
         assert re.fullmatch(r"q1  cell 1/1  00:0\d  Train", progress.line())
     assert "\n" not in terminal.text
     assert terminal.text.endswith("\r\x1b[K")
+
+
+def test_progress_says_what_is_left_at_the_pace_of_the_sections_before(monkeypatch):
+    clock = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    cells = [cell for t in "ABC" for cell in (new_markdown_cell(f"# {t}"), new_code_cell("1"))]
+    expected = {"A": 20, "B": 30, "C": 40}
+    progress = Progress("q1", new_notebook(cells=cells), expected, Terminal())
+    progress.at(1)
+    assert progress.left() == 90
+    clock[0] = 40  # section A took twice what it was thought to take
+    progress.at(3)
+    assert progress.left() == 2 * (30 + 40)
+    clock[0] = 50
+    assert progress.left() == 130 and "  about 02:10 left  B" in progress.line()
+    clock[0] = 120  # section B takes even longer
+    assert progress.left() == 80
+    assert progress.sections() == {"A": 40, "B": 80}
+
+
+def test_the_time_of_a_run_is_forecast_from_the_published_notebooks(tmp_path):
+    notebook = new_notebook(cells=[])
+    stamp = {"seconds": 600, "processor": "EPYC, 2 cores", "sections": {"Train": 500}}
+    notebook.metadata["signmnist"] = stamp
+    write_notebook(notebook, tmp_path / "q1.ipynb")
+    paths = [tmp_path / "q1.ipynb", tmp_path / "q2.ipynb"]
+    assert forecast(paths, "full") == "about 10:00 (measured on EPYC, 2 cores)"
+    assert forecast(paths[1:], "full") == ""
+    assert expected_seconds(paths[0], "quick") == {"Train": 500 * SHARES["quick"]}
+    assert expected_seconds(paths[1], "quick") == {}
 
 
 def test_durations_are_in_minutes_and_seconds():

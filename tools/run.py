@@ -1,11 +1,10 @@
 """Executes the notebooks into build/ and reports their results; the root stays as it is.
 
-    .venv/bin/python -m tools.run [studies [NAME ...]]
+    .venv/bin/python -m tools.run [studies] [NAME ...]
 
-The questions by default; the studies, or those with the given names.
+The questions by default, the studies, or the notebooks of one room with the given names.
 """
 
-import json
 import os
 import re
 import signal
@@ -17,10 +16,11 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, DeadKernelError
 
 from signmnist.checks import NO
-from toolkit.files import DataError, replacing
+from toolkit.files import DataError
 from toolkit.results import load_records
 from tools.datasets import data_set_of, data_sets_of, find_data
 from tools.figures import fill, placeholders, read_figures, reading_cell, recorded_figures
+from tools.models import bring_models
 from tools.notebooks import (
     METADATA,
     QUESTIONS,
@@ -30,6 +30,7 @@ from tools.notebooks import (
     code_sha256,
     notebook_path,
     read_notebook,
+    room_of,
     sources,
     with_outputs,
     write_notebook,
@@ -37,6 +38,14 @@ from tools.notebooks import (
 from tools.pictures import write_pictures
 from tools.progress import Progress, minutes
 from tools.report import results_text, write_report
+from tools.stamps import (
+    expected_seconds,
+    forecast,
+    forget_results,
+    is_up_to_date,
+    now,
+    processor,
+)
 from tools.unfold import SourceError
 
 PROFILES = ("full", "quick", "smoke")
@@ -47,9 +56,9 @@ class RunError(Exception):
     """A run that cannot go on; the message is all that its user needs to see."""
 
 
-def read_profile():
-    """The profile that the environment variable PROFILE asks for, "full" by default."""
-    profile = os.environ.get("PROFILE") or "full"
+def read_profile(default="full"):
+    """The profile that the environment variable PROFILE asks for. Raises RunError."""
+    profile = os.environ.get("PROFILE") or default
     if profile not in PROFILES:
         raise RunError(f"PROFILE={profile}: there is no such profile, only {', '.join(PROFILES)}")
     return profile
@@ -80,44 +89,59 @@ def run(root, target, profile, folders, room=QUESTIONS, names=()):
     sha256 = {d.package: d.identify(folders[d.package]) for d in data_sets_of(scripts)}
     (target / room.folder / "models").mkdir(parents=True, exist_ok=True)
     remove_temporary(target)
+    given = {package: {"profile": profile, "data_sha256": sha256[package]} for package in sha256}
+    waiting = [
+        source
+        for source in scripts
+        if not is_up_to_date(source, target, given[data_set_of(source).package])
+    ]
+    if told := forecast([notebook_path(source, root) for source in waiting], profile):
+        print(f"the {profile} profile takes {told}; this machine: {processor()}")
     for source in scripts:
         data_set = data_set_of(source)
         package = data_set.package
-        circumstances = {"profile": profile, "data_sha256": sha256[package]}
+        circumstances = given[package]
         notebook = build(source)
         path = notebook_path(source, target)
         committed = notebook_path(source, root)
         published = recorded_figures(read_notebook(committed)) if committed.exists() else {}
-        stamp = {**circumstances, "code_sha256": code_sha256(notebook)}
-        if is_up_to_date(path, package, stamp):
+        if source not in waiting:
             executed = read_notebook(path)
             fill(notebook, recorded_figures(executed), published)
             write_notebook(with_outputs(notebook, executed), path)
             print(f"{source.stem}  up to date (delete {target.name}/ to run it again)")
             continue
         forget_results(target / room.results, source.stem, circumstances)
+        canonical = sha256[package] == data_set.canonical_sha256
+        real = canonical and profile == "full"
+        if models := bring_models(root, target, source, room, circumstances, real):
+            print(f"{source.stem} starts from the models of {' and '.join(models)}")
         env = {
             **os.environ,
             "PROFILE": profile,
             data_set.variable: str(folders[package]),
             "MPLBACKEND": "module://matplotlib_inline.backend_inline",
         }
-        seconds, figures, unmet = execute(
-            notebook, source.stem, path.parent, env, build_checks(source)
+        stamp = {**circumstances, "code_sha256": code_sha256(notebook), "canonical": canonical}
+        stamp |= {"started": now(), "processor": processor()}
+        expected = expected_seconds(committed, profile)
+        sections, figures, unmet = execute(
+            notebook, source.stem, path.parent, env, build_checks(source), expected
         )
-        canonical = sha256[package] == data_set.canonical_sha256
-        stamp |= {"canonical": canonical, "seconds": round(seconds), "unmet": unmet}
+        seconds = sum(sections.values())
+        shares = {heading: round(spent) for heading, spent in sections.items()}
+        stamp |= {"seconds": round(seconds), "sections": shares, "unmet": unmet}
         notebook.metadata = {**METADATA, package: stamp | {"figures": figures}}
         fill(notebook, figures, published)
         write_notebook(notebook, path)
         print(f"{source.stem}  done in {minutes(seconds)}")
-    if room == QUESTIONS:
+    records = load_records(target / room.results)
+    print(f"\n{results_text(records)}\n")
+    seen = {record["notebook"] for record in records}
+    if room == QUESTIONS and all(source.stem in seen for source in sources(root, room)):
         write_pictures(target)
-        print(f"\n{write_report(target)}\n")
-    else:
-        print(f"\n{results_text(load_records(target / room.results))}\n")
-    made = "notebooks, models and report.md" if room == QUESTIONS else "notebooks and models"
-    print(f"{minutes(time.monotonic() - start)} in all; {made}: {target / room.folder}")
+        write_report(target)
+    print(f"{minutes(time.monotonic() - start)} in all; what was made: {target / room.folder}")
 
 
 def half_written(folder):
@@ -132,46 +156,15 @@ def remove_temporary(folder):
         path.unlink()
 
 
-def is_up_to_date(path, package, stamp):
-    """Whether the notebook at `path` was executed with this code, profile and data.
-
-    package: of its data set, under whose name its metadata keep the stamp.
-    """
-    if not path.exists():
-        return False
-    made = read_notebook(path).metadata.get(package, {})
-    return all(made.get(key) == value for key, value in stamp.items())
-
-
-def forget_results(path, notebook, circumstances):
-    """Drops the records that the run of `notebook` will replace, or that don't go with it.
-
-    The former are its own, the latter those of another profile or of other contents of the
-    same files.
-    """
-    records = load_records(path)
-    data = circumstances["data_sha256"]
-    kept = [
-        record
-        for record in records
-        if record["notebook"] != notebook
-        and record["profile"] == circumstances["profile"]
-        and all(data.get(name, digest) == digest for name, digest in record["data_sha256"].items())
-    ]
-    if kept != records:
-        with replacing(path) as temporary:
-            temporary.write_text(json.dumps(kept, indent=1) + "\n")
-
-
-def execute(notebook, name, folder, env, checks=()):
+def execute(notebook, name, folder, env, checks=(), expected=None):
     """Executes a notebook in place, in a kernel of its own that runs in `folder`.
 
-    checks: cells that are executed after it and do not become part of it. Returns the seconds that
-    the notebook took, the figures of its prose, expression -> text, and the lines in which checks
-    say that something is not as it was asked for. Raises RunError for a cell that fails, after
-    saving what there is as <name>.failed.ipynb.
+    checks: cells that are executed after it and do not become part of it. expected: see Progress.
+    Returns the seconds that sections of the notebook took, heading -> seconds, the figures of its
+    prose, expression -> text, and the lines in which checks say that something is not as it was
+    asked for. Raises RunError for a cell that fails, after saving what there is as <name>.failed.ipynb.
     """
-    own, index, seconds = len(notebook.cells), 0, 0.0
+    own, index, sections = len(notebook.cells), 0, {}
     reading = reading_cell(placeholders(notebook))
     notebook.cells += [reading, *checks]
     failed = folder / f"{name}.failed.ipynb"
@@ -186,13 +179,14 @@ def execute(notebook, name, folder, env, checks=()):
         extra_arguments=["--IPKernelApp.log_level=ERROR"],
         resources={"metadata": {"path": str(folder)}},
     )
-    with Progress(name, notebook) as progress:
+    with Progress(name, notebook, expected) as progress:
         try:
             with client.setup_kernel(env=env):
                 for index, cell in enumerate(notebook.cells):
                     progress.at(index)
                     client.execute_cell(cell, index, client.code_cells_executed + 1)
-                    seconds = seconds if index >= own else progress.seconds
+                    if index < own:
+                        sections = progress.sections()
         except (CellExecutionError, DeadKernelError) as error:
             del notebook.cells[max(own, index + 1) :]
             write_notebook(notebook, failed)
@@ -204,7 +198,7 @@ def execute(notebook, name, folder, env, checks=()):
     told = [output.get("text", "") for cell in checks for output in cell.outputs]
     del notebook.cells[own:]
     unmet = [line for line in "".join(told).splitlines() if line.startswith(NO)]
-    return seconds, read_figures(reading), unmet
+    return sections, read_figures(reading), unmet
 
 
 def exit_status(work):
@@ -223,11 +217,23 @@ def exit_status(work):
 
 
 def main(arguments):
-    """Runs the questions, or the studies, of the project in the working directory."""
-    profile = read_profile()
-    room = STUDIES if arguments[:1] == ["studies"] else QUESTIONS
-    names = arguments[1:] if room == STUDIES else arguments
-    folders = find_data(named_sources(Path(), names, room), BUILD / "sample")
+    """Runs the questions, the studies or named notebooks of the project in the working directory.
+
+    The profile is "full" unless PROFILE names another or a sample had to be drawn.
+    """
+    read_profile()
+    names = [argument for argument in arguments if argument != "studies"]
+    room = STUDIES if "studies" in arguments else QUESTIONS
+    scripts = named_sources(Path(), names, *(() if names else (room,)))
+    room = room_of(scripts[0])
+    sample = BUILD / "sample"
+    folders = find_data(scripts, sample)
+    drawn = any(Path(folder).is_relative_to(sample.absolute()) for folder in folders.values())
+    profile = read_profile("smoke" if drawn else "full")
+    if drawn and not os.environ.get("PROFILE"):
+        print(
+            "The sample runs with the smoke profile; PROFILE=full or PROFILE=quick trains longer."
+        )
     run(Path(), BUILD, profile, folders, room, names)
 
 
