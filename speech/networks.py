@@ -140,25 +140,58 @@ def compile_network(model, clips, epochs, learning_rate):
     return model
 
 
-def train_wave_cnn(clips, epochs, seed=0, augment=altered_waveform, validation=None):
-    """Trains `build_wave_cnn` on Clips. Returns (model, history).
+def train_thesis_lstm(x, y, epochs, learning_rate, seed=0, name="thesis LSTM"):
+    """Trains `build_thesis_lstm` as the thesis did, with RMSprop. Returns (model, history).
 
-    augment: see `toolkit.training.batches`. validation: see `train`.
+    x: MFCC (n, 81, 12). y: (n,) words.
     """
     tf.keras.utils.set_random_seed(seed)
-    model = compile_network(build_wave_cnn(), len(clips.y), epochs, 3e-3)
-    settings = {"seed": seed, "batch_size": BATCH_SIZE, "augment": augment}
+    model = build_thesis_lstm()
+    loss = tf.keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(tf.keras.optimizers.RMSprop(learning_rate), loss, metrics=["accuracy"])
+    settings = {"epochs": epochs, "name": name, "seed": seed, "batch_size": BATCH_SIZE}
+    return model, train(model, x, y, **settings)
+
+
+def train_thesis_cnn(x, y, epochs, learning_rate, seed=0, validation=None):
+    """Trains `build_thesis_cnn` with Adam; as `train_thesis_lstm`, x the waves (n, 8000, 1).
+
+    validation: see `toolkit.training.train`.
+    """
+    tf.keras.utils.set_random_seed(seed)
+    model = build_thesis_cnn()
+    loss = tf.keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(tf.keras.optimizers.Adam(learning_rate), loss, metrics=["accuracy"])
+    settings = {"epochs": epochs, "name": "thesis CNN", "seed": seed, "batch_size": BATCH_SIZE}
+    return model, train(model, x, y, validation=validation, **settings)
+
+
+def train_wave_cnn(clips, epochs, learning_rate, seed=0, validation=None):
+    """Trains `build_wave_cnn` on Clips, altered anew in each epoch. Returns (model, history).
+
+    validation: see `toolkit.training.train`.
+    """
+    tf.keras.utils.set_random_seed(seed)
+    model = compile_network(build_wave_cnn(), len(clips.y), epochs, learning_rate)
+    settings = {"seed": seed, "batch_size": BATCH_SIZE, "augment": altered_waveform}
     settings |= {"epochs": epochs, "name": "wave CNN", "validation": validation}
     return model, train(model, clips.waves, clips.y, **settings)
 
 
-def train_lstm(clips, epochs, seed=0, augment=altered_mfcc, validation=None):
+def train_lstm(clips, epochs, learning_rate, seed=0, validation=None):
     """Trains `build_lstm` on Clips; as `train_wave_cnn`."""
     tf.keras.utils.set_random_seed(seed)
-    model = compile_network(build_lstm(), len(clips.y), epochs, 3e-3)
-    settings = {"seed": seed, "batch_size": BATCH_SIZE, "augment": augment}
+    model = compile_network(build_lstm(), len(clips.y), epochs, learning_rate)
+    settings = {"seed": seed, "batch_size": BATCH_SIZE, "augment": altered_mfcc}
     settings |= {"epochs": epochs, "name": "LSTM", "validation": validation}
     return model, train(model, clips.waves, clips.y, **settings)
+
+
+def for_litert(model, unroll=False):
+    """A trained `build_lstm` for the converter: a fixed batch of one clip, fused or unrolled."""
+    fixed = build_lstm(batch=1, unroll=unroll)
+    fixed.set_weights(model.get_weights())
+    return fixed
 
 
 def distil(model, x, teacher_logits, epochs, name, seed=0):

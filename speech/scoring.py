@@ -2,6 +2,7 @@
 
 import os
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -9,6 +10,7 @@ import pandas as pd
 from speech.features import features, waveforms
 from toolkit.results import MICRO_SAMPLE, keep, measure
 from toolkit.tflite import open_tflite, quantize_input, run_micro
+from toolkit.training import accuracy
 
 
 def model_input(waves, shape):
@@ -61,19 +63,29 @@ def accuracy_difference(right, others, groups, resamples=10_000):
     return float(low), float(high)
 
 
-def measure_file(path, view):
-    """Fields of a .tflite file's record, measured on the test clips; `keep`s it in models/.
+def evaluate(path, model, view, x_val, **fields):
+    """The record of a .tflite file, scored on the test clips; `keep`s the file in models/.
 
-    view: a SpeechCommands with the features that the file takes (`with_features`).
+    model: the Keras network that it was made of, whose are the parameters and the accuracies in
+    training and validation. view: a SpeechCommands with the features that the file takes
+    (`with_features`), x_val: those of the validation clips. fields: the record's others.
     """
     scores = predict_clips(path, view.x_test)
-    fields = {**measure(path, scores, view), **keep(path)}
-    if fields["arena_bytes"] is not None:
+    record = {
+        "id": Path(path).stem,
+        "params": model.count_params(),
+        "train_accuracy": accuracy(model, view.x_train, view.training.y),
+        "val_accuracy": accuracy(model, x_val, view.validation.y),
+        **measure(path, scores, view),
+        **keep(path),
+        **fields,
+    }
+    if record["arena_bytes"] is not None:
         words = scores[:MICRO_SAMPLE].argmax(axis=1)
         heard = [run_micro(path, clip[None]) for clip in view.x_test[:MICRO_SAMPLE]]  # no state
         agreed = sum(run.scores[0].argmax() == word for run, word in zip(heard, words, strict=True))
-        fields["micro"] = f"{agreed} of {len(words)} words as LiteRT"
-    return fields
+        record["micro"] = f"{agreed} of {len(words)} words as LiteRT"
+    return record
 
 
 def clips_table(records, banner=""):

@@ -1,6 +1,8 @@
 import numpy as np
 import pytest
 
+from speech import recipes
+from speech.features import as_float, features
 from speech.networks import (
     BATCH_SIZE,
     WARM_UP,
@@ -13,9 +15,13 @@ from speech.networks import (
     build_thesis_lstm,
     build_wave_cnn,
     compile_network,
+    for_litert,
     train_lstm,
+    train_thesis_cnn,
+    train_thesis_lstm,
     train_wave_cnn,
 )
+from speech.recipes import CHOSEN, LSTM, RACE, at_profile
 from toolkit.runtime import use_keras_2
 
 use_keras_2()
@@ -54,10 +60,10 @@ def test_a_fixed_batch_and_a_written_out_recurrence_are_the_same_function():
     x = np.random.default_rng(0).normal(size=(4, 81, 12)).astype(np.float32)
     tf.keras.utils.set_random_seed(0)
     model = build_lstm()
-    unrolled, single = build_lstm(unroll=True), build_lstm(batch=1)
+    unrolled, single = build_lstm(unroll=True), for_litert(model)
+    unrolled.set_weights(model.get_weights())
     assert single.input_shape == (1, 81, 12)
-    for other in (unrolled, single):
-        other.set_weights(model.get_weights())
+    assert for_litert(model, unroll=True).input_shape == (1, 81, 12)
     np.testing.assert_allclose(unrolled(x), model(x), atol=1e-5)
     np.testing.assert_allclose(single(x[2:3]), model(x)[2:3], atol=1e-5)
 
@@ -85,14 +91,39 @@ def test_the_learning_rate_rises_from_0_and_falls_to_0_when_the_training_ends(cl
 @pytest.mark.parametrize("train", [train_wave_cnn, train_lstm])
 def test_a_short_training_lowers_the_loss(train, speech_sample, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    model, history = train(speech_sample.training, epochs=6)
+    model, history = train(speech_sample.training, epochs=6, learning_rate=0.003)
     assert len(history["loss"]) == 6
     assert history["loss"][-1] < history["loss"][0] - 0.2
     assert model.output_shape == (None, 9)
 
 
+def test_the_thesis_s_networks_learn_as_well(speech_sample, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    clips, waves = speech_sample.training, as_float(speech_sample.training.waves).numpy()
+    judged = {"val": (waves[:9, :, None], clips.y[:9])}
+    _, history = train_thesis_cnn(waves[..., None], clips.y, 2, 0.001, validation=judged)
+    assert len(history["loss"]) == len(history["val_accuracy"]) == 2
+    model, history = train_thesis_lstm(features(clips.waves), clips.y, 8, 0.01)
+    assert isinstance(model.optimizer, tf.keras.optimizers.RMSprop)
+    assert history["loss"][-1] < history["loss"][0]
+
+
 def test_a_seed_trains_the_same_network_again(speech_sample, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    clips = speech_sample.training
-    first, again, other = (train_lstm(clips, 1, seed)[1]["loss"] for seed in (5, 5, 6))
+    recipe = at_profile(LSTM, "smoke")
+    seeds = (5, 5, 6)
+    first, again, other = (
+        train_lstm(speech_sample.training, **recipe, seed=seed)[1]["loss"] for seed in seeds
+    )
     assert first == again != other
+
+
+def test_profiles_take_all_of_a_recipe_a_quarter_or_one_of_each():
+    assert at_profile(LSTM, "full") == LSTM == {"epochs": 40, "learning_rate": 0.003}
+    assert at_profile(LSTM, "quick") == LSTM | {"epochs": 10}
+    smoke = at_profile(RACE, "smoke")
+    assert smoke == RACE | {"copies": 1, "epochs": 1, "grid_epochs": 1}
+
+
+def test_what_the_notebooks_call_chosen_is_a_recipe():
+    assert set(CHOSEN) <= vars(recipes).keys()

@@ -1,0 +1,60 @@
+"""How the networks of the speech studies are trained: a dict each, for notebooks and trials.
+
+A dict holds the keyword arguments of what trains by it, for the full profile. A training has
+BATCH_SIZE clips an update; see `speech.networks`.
+"""
+
+# The thesis's networks: its LSTM as it trained it, for fewer epochs; its CNN, which had 100 epochs
+# at 0.01, for the first few.
+THESIS_LSTM = {"epochs": 30, "learning_rate": 0.01}
+THESIS_CNN = {"epochs": 8, "learning_rate": 0.001}
+
+WAVE_CNN = {"epochs": 40, "learning_rate": 0.003}
+LSTM = {"epochs": 40, "learning_rate": 0.003}
+PLAIN_LSTM = {"epochs": 20, "learning_rate": 0.003}  # on clips that are not altered
+
+# For the comparison of precisions, by stochastic gradient descent on `copies` of each clip.
+FRAMES_CNN = {
+    "network": {"widths": (32, 32, 40, 40), "strides": (2, 2, 1, 1), "kernel": 5},
+    "copies": 8,
+    "epochs": 2,
+    "learning_rate": 0.2,
+}
+# dtype None is float32; scale is the loss's factor, None where it is found while training.
+PRECISIONS: dict = {
+    "float32": {"dtype": None, "master": True, "scale": 1.0},
+    "all float16": {"dtype": "float16", "master": False, "scale": 1.0},
+    "+ loss scaling": {"dtype": "float16", "master": False, "scale": 1024.0},
+    "+ master weights": {"dtype": "float16", "master": True, "scale": 1024.0},
+    "mixed_float16": {"dtype": "float16", "master": True, "scale": None},
+    "bfloat16, master weights": {"dtype": "bfloat16", "master": True, "scale": 1.0},
+}
+TRANSFER: dict = {
+    "given": ("conv1", "norm1", "conv2", "norm2", "conv3", "norm3", "conv4", "norm4"),
+    "learning_rate": {"given": 0.3, "from scratch": 0.2},
+    "updates": 150,
+    "precision": "mixed_float16",
+}
+
+ROUNDED_LSTM = {"epochs": 6, "learning_rate": 0.001}  # trained on with rounded kernels
+RACE = {
+    "widths": (24, 24, 24, 24, 24),
+    "penalty": 5e-4,
+    "copies": 12,
+    "epochs": 4,
+    "grid_epochs": 8,
+}
+
+# The recipes of which benchmarks/trials.json holds a trial on the validation speakers from before
+# the notebook was first published. The notebooks call all others set, not chosen.
+CHOSEN = ("RACE",)
+
+
+def at_profile(recipe, profile):
+    """A recipe with as many epochs, copies and updates as a profile takes.
+
+    All of them for "full", about a quarter for "quick", one of each for "smoke".
+    """
+    part = {"full": 1, "quick": 4, "smoke": 1000}[profile]
+    counted = [name for name in ("copies", "epochs", "grid_epochs", "updates") if name in recipe]
+    return recipe | {name: max(1, recipe[name] // part) for name in counted}
