@@ -1,25 +1,21 @@
 """Sign Language MNIST: finds the two CSVs, checks them and loads them as arrays."""
 
-import csv
 import dataclasses
 import hashlib
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
 import zipfile
-import zlib
-from collections import Counter
 from functools import cached_property
+from itertools import zip_longest
 from pathlib import Path
 
 import numpy as np
-import pyarrow
 import pyarrow.csv
 
 from signmnist.splits import photo_groups, photo_links
-from toolkit.files import DataError, replacing
+from toolkit.files import DataError, inventory, naming, replacing
 
 LETTERS = "ABCDEFGHIKLMNOPQRSTUVWXY"
 LABELS = np.array([label for label in range(25) if label != 9], np.uint8)
@@ -31,12 +27,7 @@ CANONICAL_SHA256 = {
 }
 KAGGLE_DATASET = "datamunge/sign-language-mnist"
 MAX_CSV_BYTES = 500_000_000
-# how files begin that often lie where a CSV or an archive should
-LOOKALIKES = {
-    b"\x1f\x8b": "a gzip file, not the data. Unpack it with gunzip.",
-    b"version https://git-lfs": "a Git LFS pointer, not the data. `git lfs pull` fetches them.",
-    b"<": "a web page, not the data.",
-}
+FORMAT = "below label,pixel1,...,pixel784 stand a label, 0-24 without 9, and 784 values to 255"
 REMEDY = (
     f"Download the data set from https://www.kaggle.com/datasets/{KAGGLE_DATASET} and put "
     f"{TRAIN_CSV} and {TEST_CSV} (or the archive) into the folder data/, or name their "
@@ -96,82 +87,61 @@ def find_csvs():
     instead of them is unpacked in its place. Raises DataError when there is nothing to be had.
     """
     named = os.environ.get("SIGN_MNIST_DIR")
-    folder = Path(named or "data")
-    paths = csvs_below(folder)
-    if None in paths:
-        archives = sorted(folder.glob("*.zip"))
-        for archive in archives:
+    folder, reason = Path(os.path.expanduser(named or "data")), ""
+    if None in csvs_below(folder):
+        for archive in sorted(folder.glob("*.zip")):
             unpack(archive, folder)
-        if not archives and not named:
+    if None in csvs_below(folder) and not named:
+        try:
             download(folder)
-        paths = csvs_below(folder)
+        except (DataError, OSError, subprocess.TimeoutExpired) as error:
+            reason = f"Kaggle did not answer ({error}). "
+    paths = csvs_below(folder)
     missing = [name for name, path in zip(CANONICAL_SHA256, paths, strict=True) if not path]
     if missing:
         where = f"SIGN_MNIST_DIR={named}" if named else "data/"
-        raise DataError(f"{where}: {' and '.join(missing)} not found. {REMEDY}")
+        what = f"{' and '.join(missing)} not found: {inventory(folder, missing)}"
+        raise DataError(f"{where}: {what}. {reason}{REMEDY}")
     return paths
 
 
 def csvs_below(folder):
-    """Paths (train, test) of the CSVs in a folder or up to two folders deeper, the nearest ones.
-
-    None for one that is not there.
-    """
+    """Paths (train, test) of the nearest CSVs up to two folders deeper, or None."""
     found = []
     for name in CANONICAL_SHA256:
-        places = (sorted(folder.glob(f"{depth}{name}")) for depth in ("", "*/", "*/*/"))
-        found.append(next((path for some in places for path in some if path.is_file()), None))
+        places = (sorted(folder.glob(depth + name)) for depth in ("", "*/", "*/*/"))
+        found.append(next((path for some in places for path in some if os.path.isfile(path)), None))
     return tuple(found)
 
 
 def download(folder):
-    """Fetches the archive from Kaggle (no account needed) and unpacks it into `folder`."""
+    """Fetches Kaggle's archive (no account needed) and unpacks it into `folder`, or raises."""
     print(f"downloading {KAGGLE_DATASET} from Kaggle")
     with tempfile.TemporaryDirectory() as temporary:
         program = Path(sys.executable).with_name("kaggle")
         command = [program if program.exists() else "kaggle", "datasets", "download"]
-        try:
-            done = subprocess.run(
-                [*command, KAGGLE_DATASET, "--path", temporary, "--quiet"],
-                capture_output=True,
-                text=True,
-                stdin=subprocess.DEVNULL,
-                timeout=600,
-            )
-            reason = (done.stderr or done.stdout).strip()[-300:]
-        except (OSError, subprocess.TimeoutExpired) as error:
-            reason = str(error)
+        command += [KAGGLE_DATASET, "--path", temporary, "--quiet"]
+        done = subprocess.run(
+            command, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=600
+        )
         archives = list(Path(temporary).glob("*.zip"))
         if not archives:
-            raise DataError(f"no data in data/, and Kaggle did not answer ({reason}). {REMEDY}")
+            raise DataError((done.stderr or done.stdout).strip()[-300:])
         unpack(archives[0], folder)
 
 
 def unpack(archive, folder):
-    """Takes the two CSVs out of a Kaggle ZIP, wherever they are in it, and nothing else.
-
-    Raises DataError for a damaged archive and for a member larger than MAX_CSV_BYTES.
-    """
-    try:
-        with zipfile.ZipFile(archive) as file:
-            for member in file.infolist():
-                name = Path(member.filename).name
-                target = Path(folder) / name
-                if name not in CANONICAL_SHA256 or target.exists():
-                    continue
-                if member.file_size > MAX_CSV_BYTES:
-                    raise DataError(f"{archive}: {name} would unpack to over 500 MB. {REMEDY}")
-                with (
-                    file.open(member) as source,
-                    replacing(target) as temporary,
-                    open(temporary, "wb") as copy,
-                ):
-                    shutil.copyfileobj(source, copy)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
-        what = lookalike(archive) or f"damaged archive ({error})."
-        raise DataError(f"{archive}: {what} {REMEDY}") from error
-    except PermissionError as error:
-        raise DataError(f"{archive}: cannot unpack into {folder} ({error}).") from error
+    """Takes the two CSVs, wherever they are, and nothing else out of a ZIP. Raises DataError."""
+    with naming(archive, REMEDY), zipfile.ZipFile(archive) as file:
+        for member in file.infolist():
+            name = Path(member.filename).name
+            target = Path(folder, name)
+            if name not in CANONICAL_SHA256 or target.exists():
+                continue
+            if member.file_size > MAX_CSV_BYTES:
+                raise ValueError(f"{name} would unpack to over 500 MB")
+            with replacing(target) as temporary:
+                temporary.write_bytes(file.read(member))
 
 
 def read_csv(path):
@@ -179,90 +149,62 @@ def read_csv(path):
 
     Raises DataError naming the file, the line and the value at fault.
     """
-    with open(path, encoding="utf-8-sig", errors="replace") as file:
-        header = file.readline(100_000).strip().replace('"', "").split(",")
-    if header[0].startswith("PK\x03\x04"):
-        raise DataError(f"{path}: a ZIP archive, not a CSV. Rename it to {Path(path).name}.zip.")
-    if header != COLUMNS:
-        raise DataError(f"{path}: {lookalike(path) or header_fault(header)} {REMEDY}")
-    types = pyarrow.csv.ConvertOptions(column_types={name: pyarrow.uint8() for name in COLUMNS})
-    try:
-        table = pyarrow.csv.read_csv(path, convert_options=types)
-    except pyarrow.ArrowInvalid as error:
-        raise DataError(f"{path}: {find_fault(path) or error} {REMEDY}") from error
-    labels = table["label"].to_numpy()
-    if any(column.null_count for column in table.columns) or not np.isin(labels, LABELS).all():
-        raise DataError(f"{path}: {find_fault(path)} {REMEDY}")
-    if not len(labels):
-        raise DataError(f"{path}: no rows below the header. {REMEDY}")
-    pixels = np.stack([table[name].to_numpy() for name in COLUMNS[1:]], axis=1)
-    return pixels, labels
-
-
-def lookalike(path):
-    """What a file is that lies where a CSV or an archive should, or None."""
-    with open(path, "rb") as file:
-        start = file.read(100).removeprefix(b"\xef\xbb\xbf").lstrip()
-    return next((what for sign, what in LOOKALIKES.items() if start.startswith(sign)), None)
-
-
-def header_fault(header):
-    """What is wrong with the names in the first line of a CSV, as a sentence."""
-    if header == [""]:
-        return "empty file."
-    absent = [name for name in COLUMNS if name not in header]
-    extra = list(Counter(header) - Counter(COLUMNS))
-    if all(name.strip().isdecimal() for name in header):
-        fault = "the header line is missing"
-    elif len(header) == 1:
-        fault = f"no commas in the first line, which begins {header[0][:20]!r}"
-    elif absent:
-        fault = f"column {absent[0]} is missing"
-    elif extra:
-        fault = f"column {extra[0]!r} is one too many"
-    else:
-        fault = "the columns are out of order"
-    return f"{fault}; the header must be label,pixel1,...,pixel784."
+    types = dict.fromkeys(COLUMNS, pyarrow.uint8())
+    options = pyarrow.csv.ConvertOptions(column_types=types, null_values=[])
+    with naming(path, REMEDY):
+        try:
+            table = pyarrow.csv.read_csv(path, convert_options=options)
+        except pyarrow.ArrowInvalid as error:
+            raise ValueError(find_fault(path)) from error
+        columns = [column.to_numpy() for column in table.columns]
+        if table.column_names != COLUMNS or not np.isin(columns[0], LABELS).all() or not len(table):
+            raise ValueError(find_fault(path))
+    return np.stack(columns[1:], axis=1), columns[0]
 
 
 def find_fault(path):
-    """Says which line of a CSV is wrong and why, or None; slow, for error messages."""
-    with open(path, newline="", encoding="utf-8-sig", errors="replace") as file:
-        rows = csv.reader(file)
-        next(rows)
-        for row in rows:
-            where = f"line {rows.line_num}:"
-            if len(row) != len(COLUMNS):
-                return f"{where} {len(row)} values instead of 785 (a truncated file?)."
-            for name, value in zip(COLUMNS, row, strict=True):
-                if not value.strip().isdecimal() or int(value) > 255:
-                    return f"{where} {name} is {value!r}, not an integer from 0 to 255."
-            if int(row[0]) not in LABELS:
-                return f"{where} label {row[0]} is not a letter of the set (0-24 without 9)."
+    """Where a CSV is wrong first, and how it should be; slow, for error messages."""
+    right = {"label": {str(label) for label in LABELS}, "nothing": ()}
+    values = {str(value) for value in range(256)}
+    with open(path, encoding="utf-8-sig", errors="replace") as file:
+        for line, text in enumerate(file, 1):
+            row = text.strip().replace('"', "").split(",")
+            for name, value in zip_longest(COLUMNS, row, fillvalue="nothing"):
+                if value not in ([name] if line == 1 else right.get(name, values)):
+                    return f"line {line}: {value[:30]!r} where {name} should be; {FORMAT}"
+    return f"no rows below the header; {FORMAT}"
 
 
 def content_sha256(pixels, labels):
     """Hex sha256 of the CSV that Kaggle would serve for `read_csv`'s pixels and labels.
 
-    That of Kaggle's own file for the same images in the same order, whatever the line ends,
-    the quotes or the byte order mark of the file that they were read from.
+    Line ends, quotes and byte order mark of the file that they were read from don't count.
     """
-    digest = hashlib.sha256(",".join(COLUMNS).encode() + b"\n")
-    numbers = np.array([f"{value},".encode() for value in range(256)], "S4")
-    for start in range(0, len(labels), 4096):
-        rows = slice(start, start + 4096)
-        text = numbers[np.column_stack([labels[rows], pixels[rows]])]
-        text[:, -1] = np.char.replace(text[:, -1], b",", b"\n")
-        characters = text.view(np.uint8)
-        digest.update(characters[characters != 0])
-    return digest.hexdigest()
+    table = pyarrow.table([labels, *pixels.T], COLUMNS)
+    rows = pyarrow.BufferOutputStream()
+    pyarrow.csv.write_csv(table, rows, pyarrow.csv.WriteOptions(include_header=False))
+    return hashlib.sha256(",".join(COLUMNS).encode() + b"\n" + rows.getvalue()).hexdigest()
+
+
+def read_csvs(paths):
+    """The contents of both CSVs, as of `read_csv`, and name -> `content_sha256`.
+
+    Raises DataError, also where the real files have each other's name.
+    """
+    contents = [read_csv(path) for path in paths]
+    sha256 = {path.name: content_sha256(*c) for path, c in zip(paths, contents, strict=True)}
+    names = {digest: name for name, digest in CANONICAL_SHA256.items()}
+    for path in paths:
+        if (name := names.get(sha256[path.name], path.name)) != path.name:
+            raise DataError(f"{path}: it holds what belongs into {name}, rename it. {REMEDY}")
+    return contents, sha256
 
 
 def load_sign_mnist():
     """Finds, checks and loads the data, and prints what they are. Returns a SignMnist."""
     paths = find_csvs()
-    (train, train_labels), (test, test_labels) = contents = [read_csv(path) for path in paths]
-    sha256 = dict(zip(CANONICAL_SHA256, [content_sha256(*c) for c in contents], strict=True))
+    contents, sha256 = read_csvs(paths)
+    (train, train_labels), (test, test_labels) = contents
     data = SignMnist(
         *(to_images(train), np.searchsorted(LABELS, train_labels)),
         *(to_images(test), np.searchsorted(LABELS, test_labels)),
