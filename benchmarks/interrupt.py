@@ -19,9 +19,9 @@ import tempfile
 import time
 from pathlib import Path
 
+from signmnist.sample import write_sample
 from toolkit.files import file_sha256
 from tools.run import half_written
-from tools.sample import write_sample
 
 ROOT = Path(__file__).parent.parent
 OWN = ".venv", "build", "checkpoints", ".git", "__pycache__", ".ruff_cache", ".mypy_cache"

@@ -76,7 +76,7 @@ class CatsAndDogs:
         return np.isin(self.testing.groups, seen)
 
 
-def find_photos():
+def find():
     """The folder with the ZIP or the photos: CATS_AND_DOGS_DIR, else data/, else a download.
 
     Raises DataError when there is nothing to be had.
@@ -215,7 +215,7 @@ def resize(pixels, side):
 
 
 def read_photos(folder):
-    """All that a folder of `find_photos` holds: (files, pixels, sha256). Raises DataError.
+    """All that a folder of `find` holds: (files, pixels, sha256). Raises DataError.
 
     files: list of str, sorted. pixels: uint8 (n, 224, 224, 3). sha256: as of CatsAndDogs.
     """
@@ -241,6 +241,16 @@ def read_photos(folder):
     return files, pixels, {SET: content_sha256(digests)}
 
 
+def placed():
+    """Whether somebody put photos into data/."""
+    return photos_in(FOLDER) is not None
+
+
+def identify(folder):
+    """Name -> sha256 of the photos in a folder. Raises DataError."""
+    return read_photos(folder)[2]
+
+
 def class_of(name):
     """The class of a path such as "train/cats/cat.0.jpg", an index into CLASSES."""
     return CLASSES.index(name.split("/")[1][:-1])
@@ -259,7 +269,7 @@ def load_cats_and_dogs():
 
     Raises DataError, naming the file and the remedy, for what is missing or damaged.
     """
-    folder = find_photos()
+    folder = find()
     names, pixels, sha256 = read_photos(folder)
     files, y = np.array(names), np.array([class_of(name) for name in names])
     groups = duplicate_groups(pixels)

@@ -222,3 +222,21 @@ def load_sign_mnist():
 def to_images(pixels):
     """Pixels uint8 (n, 784) as float32 (n, 28, 28, 1) in [0, 1]."""
     return pixels.reshape(-1, 28, 28, 1).astype(np.float32) / np.float32(255)
+
+
+def find():
+    """The folder that holds both CSVs, maybe in folders of their own. Raises DataError."""
+    return Path(os.path.commonpath([path.absolute().parent for path in find_csvs()]))
+
+
+def placed():
+    """Whether somebody put a CSV or an archive into data/."""
+    return any([*Path("data").glob("*.csv"), *Path("data").glob("*.zip")])
+
+
+def identify(folder):
+    """Name -> `content_sha256` of the CSVs in a folder. Raises DataError."""
+    paths = csvs_below(Path(folder))
+    if None in paths:
+        raise DataError(f"{folder}: a CSV is missing. {REMEDY}")
+    return read_csvs(paths)[1]

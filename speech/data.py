@@ -80,7 +80,7 @@ class SpeechCommands:
         return np.isin(self.testing.speakers, self.training.speakers)
 
 
-def find_clips():
+def find():
     """The folder of the set: SPEECH_COMMANDS_DIR, else data/, else made of the archives.
 
     Archives that are in data/ are used, those that are missing are downloaded. Raises DataError
@@ -169,12 +169,22 @@ def read_clips(folder):
     return rows, waves, {name: digest for name in CANONICAL_SHA256}
 
 
+def placed():
+    """Whether data/ holds a whole archive; where it holds the set, `find` takes it."""
+    return any(Path(FOLDER.parent, name).exists() for name in ARCHIVES.values())
+
+
+def identify(folder):
+    """Name -> sha256 of the set in a folder. Raises DataError."""
+    return read_clips(folder)[2]
+
+
 def load_speech_commands():
     """Finds, checks and loads the set, and prints what it is. Returns a SpeechCommands.
 
     Raises DataError, naming the file and the remedy, for what is missing or damaged.
     """
-    folder = find_clips()
+    folder = find()
     rows, waves, sha256 = read_clips(folder)
     table = {name: np.array([row[name] for row in rows]) for name in COLUMNS[:3]}
     y = np.searchsorted(WORDS, table["word"])

@@ -4,12 +4,12 @@ import pytest
 from surroundings import Server
 
 from photos.data import load_cats_and_dogs
+from photos.sample import write_sample as write_photos_sample
 from signmnist.data import load_sign_mnist
+from signmnist.sample import write_sample
 from speech.data import load_speech_commands
+from speech.sample import write_sample as write_speech_sample
 from toolkit.files import DataError
-from tools.photos_sample import write_photos_sample
-from tools.sample import write_sample
-from tools.speech_sample import write_speech_sample
 
 
 @pytest.fixture(scope="session")

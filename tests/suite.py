@@ -5,13 +5,13 @@ from pathlib import Path
 import pytest
 
 import tools.run
+from photos.sample import write_sample as write_photos_sample
+from signmnist.sample import write_sample
+from speech.sample import write_sample as write_speech_sample
 from toolkit.results import load_records
 from toolkit.tflite import open_tflite
 from tools.datasets import data_set_of, data_sets_of
 from tools.notebooks import Room, notebook_path, read_notebook, sources
-from tools.photos_sample import write_photos_sample
-from tools.sample import write_sample
-from tools.speech_sample import write_speech_sample
 
 ROOT = Path(__file__).parent.parent
 SMALL_SAMPLES = {

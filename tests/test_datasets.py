@@ -50,7 +50,7 @@ def test_without_data_and_network_the_sample_is_drawn_and_announced(data_set, sc
     told = capsys.readouterr().out
     assert "the server did not answer" in told
     assert f"DRAWN SAMPLE: its figures say nothing about {data_set.title}" in told
-    digests = data_set.identify(folders[data_set.package])
+    digests = data_set.data.identify(folders[data_set.package])
     assert digests.keys() == data_set.canonical_sha256.keys()
     assert digests != data_set.canonical_sha256
 
@@ -64,7 +64,7 @@ def test_a_folder_that_was_named_is_never_replaced_by_the_sample(data_set, scrip
 
 @pytest.mark.parametrize("data_set", DATA_SETS, ids=lambda data_set: data_set.package)
 def test_the_data_of_a_named_folder_are_taken(data_set, scripts, monkeypatch, tmp_path):
-    data_set.write_sample(tmp_path / "mine")
+    data_set.sample.write_sample(tmp_path / "mine")
     monkeypatch.setenv(data_set.variable, "mine")
     assert find_data([scripts[data_set]], "sample") == {data_set.package: tmp_path / "mine"}
 
@@ -92,34 +92,34 @@ def test_photos_in_data_are_never_replaced_by_the_sample(scripts, tmp_path):
     folders = find_data([scripts[PHOTOS]], "sample")
     assert folders == {"photos": tmp_path / "data"}
     with pytest.raises(DataError, match=f"data/{SET} cannot be read .*train/cats"):
-        PHOTOS.identify(folders["photos"])
+        PHOTOS.data.identify(folders["photos"])
 
 
 def test_csvs_in_folders_of_their_own_are_one_set(scripts, tmp_path):
-    SIGNS.write_sample(tmp_path)
+    SIGNS.sample.write_sample(tmp_path)
     for name in (TRAIN_CSV, TEST_CSV):
         (tmp_path / "data" / name).mkdir(parents=True)
         (tmp_path / name).rename(tmp_path / "data" / name / name)
     folders = find_data([scripts[SIGNS]], "sample")
     assert folders == {"signmnist": tmp_path / "data"}
-    assert SIGNS.identify(tmp_path / "data").keys() == SIGNS.canonical_sha256.keys()
+    assert SIGNS.data.identify(tmp_path / "data").keys() == SIGNS.canonical_sha256.keys()
 
 
 @pytest.mark.parametrize(
     "data_set, name", [(SIGNS, TEST_CSV), (SPEECH, CLIPS_CSV), (PHOTOS, f"{SET}.zip")]
 )
 def test_damaged_data_are_told(data_set, name, tmp_path):
-    data_set.write_sample(tmp_path)
+    data_set.sample.write_sample(tmp_path)
     path = tmp_path / name
     if data_set == PHOTOS:
         shutil.make_archive(tmp_path / SET, "zip", tmp_path, SET)
         shutil.rmtree(tmp_path / SET)
     path.write_bytes(path.read_bytes()[:-1000])
     with pytest.raises(DataError, match=name):
-        data_set.identify(tmp_path)
+        data_set.data.identify(tmp_path)
     path.unlink()
     with pytest.raises(DataError, match=str(tmp_path)):
-        data_set.identify(tmp_path)
+        data_set.data.identify(tmp_path)
 
 
 def test_the_questions_use_sign_language_mnist_alone():

@@ -9,6 +9,7 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
 from signmnist.checks import NO, YES
+from signmnist.sample import write_sample
 from tools.handout import starter, with_thresholds
 from tools.notebooks import (
     CHECK,
@@ -22,7 +23,6 @@ from tools.notebooks import (
     tags,
     write_notebook,
 )
-from tools.sample import write_sample
 
 ROOT = Path(__file__).parent.parent
 SCRIPTS = sources(ROOT, QUESTIONS)

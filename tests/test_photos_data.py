@@ -20,15 +20,15 @@ from photos.data import (
     class_of,
     content_sha256,
     decode,
-    find_photos,
+    find,
     held_out,
     load_cats_and_dogs,
     read_photos,
     read_zip,
     resize,
 )
+from photos.sample import write_sample as write_photos_sample
 from toolkit.files import DataError
-from tools.photos_sample import write_photos_sample
 
 CAT = "train/cats/cat.1.jpg"
 
@@ -395,14 +395,14 @@ def test_a_named_folder_without_photos_is_an_error_not_a_download(copy, folder, 
 
 def test_the_variable_comes_before_data_and_data_before_a_download(copy, folder, monkeypatch):
     shutil.copytree(copy, folder / "data" / SET)
-    assert find_photos().name == "copy"
+    assert find().name == "copy"
     monkeypatch.setenv("CATS_AND_DOGS_DIR", str(copy))
-    assert find_photos() == copy
+    assert find() == copy
     monkeypatch.setenv("CATS_AND_DOGS_DIR", "")
-    assert find_photos() == data.FOLDER
+    assert find() == data.FOLDER
     pack(folder / "data" / f"{SET}.zip", copy)
     shutil.rmtree(folder / "data" / SET)
-    assert find_photos() == data.FOLDER
+    assert find() == data.FOLDER
 
 
 def test_folders_of_others_in_data_do_not_keep_from_the_download(folder):
@@ -421,7 +421,7 @@ def test_a_zip_is_downloaded_into_data_and_used_from_there(server, tiny, tmp_pat
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("CATS_AND_DOGS_DIR", raising=False)
     monkeypatch.setattr(data, "URL", f"{server.url}/plain/{SET}.zip")
-    assert find_photos() == data.FOLDER
+    assert find() == data.FOLDER
     path = data.FOLDER / f"{SET}.zip"
     assert path.read_bytes() == CONTENT and names_below(data.FOLDER) == [path.name]
     assert "is damaged or no ZIP file" in refusal(path)

@@ -9,8 +9,8 @@ from PIL import Image
 from surroundings import names_below, room_for
 
 from photos.data import SET, load_cats_and_dogs
+from photos.sample import write_sample as write_photos_sample
 from toolkit.files import DataError
-from tools.photos_sample import write_photos_sample
 
 
 def contents(folder):

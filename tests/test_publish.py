@@ -9,6 +9,7 @@ import speech.data
 import tools.publish
 from signmnist.data import CANONICAL_SHA256, COLUMNS, TEST_CSV, TRAIN_CSV
 from speech.data import read_clips
+from speech.sample import write_sample as write_speech_sample
 from toolkit.files import file_sha256
 from toolkit.results import load_records
 from tools.notebooks import (
@@ -22,7 +23,6 @@ from tools.notebooks import (
 )
 from tools.publish import main, problems, publish
 from tools.run import RunError
-from tools.speech_sample import write_speech_sample
 
 RECORD = {
     "id": "int8",

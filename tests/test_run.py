@@ -16,11 +16,11 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 import speech.data
 import tools.run
 from signmnist.data import CANONICAL_SHA256, COLUMNS, TEST_CSV, TRAIN_CSV
+from speech.sample import write_sample as write_speech_sample
 from toolkit.files import DataError, file_sha256
 from tools.notebooks import QUESTIONS, STUDIES, read_notebook, write_notebook
 from tools.progress import Progress, minutes
 from tools.run import RunError, exit_status, read_profile, remove_temporary, run
-from tools.speech_sample import write_speech_sample
 from tools.stamps import SHARES, expected_seconds, forecast, forget_results, processor
 
 SCRIPT = """\

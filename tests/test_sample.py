@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from signmnist.data import LABELS, read_csv
-from tools.sample import VARIANTS, write_sample
+from signmnist.sample import VARIANTS, write_sample
 
 
 @pytest.fixture(scope="module")

@@ -259,7 +259,7 @@ def test_the_committed_keys_are_13261_in_order():
 
 
 def test_the_committed_keys_are_those_of_the_real_clips(real_speech):
-    rows = data.read_list(data.find_clips() / "clips.csv")
+    rows = data.read_list(data.find() / "clips.csv")
     keys = {clip_key(row["word"], row["file"], row["sha1_of_wav"]) for row in rows}
     assert keys == selected_keys()
     for row in rows:

@@ -7,9 +7,9 @@ import soundfile
 
 from speech import data
 from speech.archives import ARCHIVES, RATE, WORDS, speaker_split
-from speech.data import find_clips, load_speech_commands, read_clips
+from speech.data import find, load_speech_commands, read_clips
+from speech.sample import write_sample as write_speech_sample
 from toolkit.files import DataError
-from tools.speech_sample import write_speech_sample
 
 
 @pytest.fixture(scope="module")
@@ -190,11 +190,11 @@ def test_the_variable_comes_before_data_and_data_before_the_archives(copy, monke
     shutil.copytree(copy, data.FOLDER)
     for name in ARCHIVES.values():
         (data.FOLDER.parent / name).write_text("not to be opened\n")
-    assert find_clips().name == "copy"
+    assert find().name == "copy"
     monkeypatch.setenv("SPEECH_COMMANDS_DIR", "")
-    assert find_clips() == data.FOLDER
+    assert find() == data.FOLDER
     shutil.rmtree(data.FOLDER)
-    assert find_clips() == data.FOLDER.parent
+    assert find() == data.FOLDER.parent
 
 
 def test_without_a_set_it_is_made_of_what_the_download_brings(folder, monkeypatch):
@@ -202,7 +202,7 @@ def test_without_a_set_it_is_made_of_what_the_download_brings(folder, monkeypatc
     archives = [data.FOLDER.parent / name for name in ARCHIVES.values()]
     monkeypatch.setattr(data, "download", lambda folder: archives)
     monkeypatch.setattr(data, "build_set", lambda *arguments: made.append(arguments))
-    assert find_clips() == data.FOLDER
+    assert find() == data.FOLDER
     assert made == [(archives, data.FOLDER)]
 
 

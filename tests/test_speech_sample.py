@@ -7,7 +7,7 @@ import soundfile
 
 from speech.archives import COLUMNS, RATE, WORDS, speaker_split
 from speech.features import features
-from tools.speech_sample import write_speech_sample
+from speech.sample import write_sample as write_speech_sample
 
 
 def contents(folder):

@@ -15,18 +15,18 @@ import time
 from pathlib import Path
 
 from tools.datasets import data_set_of, find_data
-from tools.notebooks import notebook_path, pinned_versions
+from tools.notebooks import notebook_path
 from tools.progress import minutes
 from tools.run import RunError, exit_status, named_sources
 
 FOLDER = Path("build", "colab")
 PYTHON = os.environ.get("COLAB_PYTHON", "python3.13")
-# What the notebooks use of Colab's own packages, and what executes them
+# The versions that Colab had in November 2026, of what the notebooks use and what executes them
 COLAB = (
-    *(pinned_versions(Path())[name] for name in ("tensorflow", "tf_keras", "numpy")),
-    *("pandas", "matplotlib", "scikit-learn", "scipy", "pyarrow"),
-    *("soundfile", "pillow", "tqdm"),
-    *("ipykernel", "nbconvert", "setuptools"),
+    *("tensorflow==2.20.0", "tf_keras==2.20.1", "numpy==2.1.3", "pandas==2.2.3"),
+    *("matplotlib==3.10.0", "scikit-learn==1.6.1", "scipy==1.16.3", "pyarrow==18.1.0"),
+    *("protobuf==5.29.6", "ipython==7.34.0", "ipykernel==6.17.1", "kaggle==2.0.2"),
+    *("setuptools==75.2.0", "soundfile", "pillow", "tqdm", "nbconvert"),
 )
 
 

@@ -1,97 +1,54 @@
 """The data sets of the notebooks: which script uses which, and where each is to be had."""
 
 import os
-from collections.abc import Callable
-from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 from typing import NamedTuple
 
 import photos.data
+import photos.sample
 import signmnist.data
+import signmnist.sample
 import speech.data
-from speech.archives import ARCHIVES
+import speech.sample
 from toolkit.files import DataError
-from tools.photos_sample import write_photos_sample
-from tools.sample import write_sample
-from tools.speech_sample import write_speech_sample
 from tools.unfold import SourceError, imported_packages
 
 
 class DataSet(NamedTuple):
-    """A data set and its package, from which the scripts that use it import.
+    """A data set, from whose package the scripts that use it import.
 
-    title: for people. variable: the environment variable that names its folder. find(): that
-    folder, absolute; raises DataError. placed(): whether somebody put data into data/, which the
-    sample must not hide. identify(folder): name -> sha256 of the contents; raises DataError for
-    damaged data. write_sample(folder): draws the sample.
+    title: for people. variable: the environment variable that names its folder. data: a module
+    with CANONICAL_SHA256, what identify() returns of the real data, and find(), the folder;
+    placed(), whether somebody put data into data/, which the sample must not hide; and
+    identify(folder), name -> sha256 of the contents. find and identify raise DataError for what is
+    missing or damaged. sample: a module with write_sample(folder), which draws one.
     """
 
-    package: str
     title: str
     variable: str
-    find: Callable
-    placed: Callable
-    identify: Callable
-    write_sample: Callable
+    data: ModuleType
+    sample: ModuleType
+
+    @property
+    def package(self):
+        """The name of its package."""
+        return self.data.__name__.partition(".")[0]
 
     @property
     def canonical_sha256(self):
         """What identify() returns of the real data."""
-        return import_module(f"{self.package}.data").CANONICAL_SHA256
+        return self.data.CANONICAL_SHA256
 
-
-def find_sign_mnist():
-    """The folder that holds both CSVs, maybe in folders of their own. Raises DataError."""
-    return Path(os.path.commonpath([path.absolute().parent for path in signmnist.data.find_csvs()]))
-
-
-def sign_mnist_placed():
-    """Whether data/ holds a CSV or an archive."""
-    return any([*Path("data").glob("*.csv"), *Path("data").glob("*.zip")])
-
-
-def identify_sign_mnist(folder):
-    """Name -> `content_sha256` of the CSVs in a folder. Raises DataError."""
-    paths = signmnist.data.csvs_below(Path(folder))
-    if None in paths:
-        raise DataError(f"{folder}: a CSV is missing. {signmnist.data.REMEDY}")
-    contents = {path.name: signmnist.data.read_csv(path) for path in paths}
-    return {name: signmnist.data.content_sha256(*content) for name, content in contents.items()}
-
-
-def speech_placed():
-    """Whether data/ holds a whole archive; where it holds the set, that is found."""
-    return any(Path("data", name).exists() for name in ARCHIVES.values())
+    def find(self):
+        """Its folder, absolute. Raises DataError."""
+        return Path(self.data.find()).absolute()
 
 
 DATA_SETS = (
-    DataSet(
-        package="signmnist",
-        title="Sign Language MNIST",
-        variable="SIGN_MNIST_DIR",
-        find=find_sign_mnist,
-        placed=sign_mnist_placed,
-        identify=identify_sign_mnist,
-        write_sample=write_sample,
-    ),
-    DataSet(
-        package="speech",
-        title="Speech Commands",
-        variable="SPEECH_COMMANDS_DIR",
-        find=lambda: speech.data.find_clips().absolute(),
-        placed=speech_placed,
-        identify=lambda folder: speech.data.read_clips(folder)[2],
-        write_sample=write_speech_sample,
-    ),
-    DataSet(
-        package="photos",
-        title=photos.data.SET,
-        variable="CATS_AND_DOGS_DIR",
-        find=lambda: photos.data.find_photos().absolute(),
-        placed=lambda: photos.data.photos_in("data") is not None,
-        identify=lambda folder: photos.data.read_photos(folder)[2],
-        write_sample=write_photos_sample,
-    ),
+    DataSet("Sign Language MNIST", "SIGN_MNIST_DIR", signmnist.data, signmnist.sample),
+    DataSet("Speech Commands", "SPEECH_COMMANDS_DIR", speech.data, speech.sample),
+    DataSet(photos.data.SET, "CATS_AND_DOGS_DIR", photos.data, photos.sample),
 )
 
 
@@ -126,7 +83,7 @@ def find_data(scripts, folder):
 
 def find_or_draw(data_set, folder):
     """The folder of a data set, or else `folder` with its sample; raises DataError."""
-    wanted = os.environ.get(data_set.variable) or data_set.placed()
+    wanted = os.environ.get(data_set.variable) or data_set.data.placed()
     try:
         return data_set.find()
     except DataError as error:
@@ -134,5 +91,5 @@ def find_or_draw(data_set, folder):
             raise
         print(error)
     print(f"\n*** DRAWN SAMPLE: its figures say nothing about {data_set.title} ***\n")
-    data_set.write_sample(folder)
+    data_set.sample.write_sample(folder)
     return folder

@@ -34,7 +34,7 @@ MAX_BYTES = 2_000_000
 
 def require_canonical(data_set, folder):
     """Raises RunError, naming what differs, unless a folder holds the real data of a DataSet."""
-    for name, digest in data_set.identify(folder).items():
+    for name, digest in data_set.data.identify(folder).items():
         if digest != data_set.canonical_sha256[name]:
             raise RunError(
                 f"{name} in {folder} is not that of {data_set.title}, its sha256 is {digest}: "

@@ -86,7 +86,7 @@ def run(root, target, profile, folders, room=QUESTIONS, names=()):
     start = time.monotonic()
     target = Path(target).resolve()
     scripts = named_sources(root, names, room)
-    sha256 = {d.package: d.identify(folders[d.package]) for d in data_sets_of(scripts)}
+    sha256 = {d.package: d.data.identify(folders[d.package]) for d in data_sets_of(scripts)}
     (target / room.folder / "models").mkdir(parents=True, exist_ok=True)
     remove_temporary(target)
     given = {package: {"profile": profile, "data_sha256": sha256[package]} for package in sha256}
@@ -162,7 +162,7 @@ def execute(notebook, name, folder, env, checks=(), expected=None):
     checks: cells that are executed after it and do not become part of it. expected: see Progress.
     Returns the seconds that sections of the notebook took, heading -> seconds, the figures of its
     prose, expression -> text, and the lines in which checks say that something is not as it was
-    asked for. Raises RunError for a cell that fails, after saving what there is as <name>.failed.ipynb.
+    asked for. Raises RunError for a cell that fails, after saving <name>.failed.ipynb.
     """
     own, index, sections = len(notebook.cells), 0, {}
     reading = reading_cell(placeholders(notebook))

@@ -22,7 +22,7 @@ FURS = (
 FIRST_TEST = 2000  # the number of the first photo in validation/, as in the original
 
 
-def write_photos_sample(folder, seed=0, photos=(24, 12)):
+def write_sample(folder, seed=0, photos=(24, 12)):
     """Draws the sample into `folder` and returns it, a Path.
 
     photos: of each class in train/ and in validation/. The numbers of those in train/ are such

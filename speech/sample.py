@@ -48,7 +48,7 @@ SPOKEN = {
 }
 
 
-def write_speech_sample(folder, seed=0, clips=(24, 8, 8)):
+def write_sample(folder, seed=0, clips=(24, 8, 8)):
     """Speaks the sample into `folder` and returns it, a Path.
 
     clips: of each word for training, validation and testing. Every speaker says every word once
