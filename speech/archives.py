@@ -5,10 +5,10 @@ import csv
 import gzip
 import hashlib
 import io
+import lzma
 import re
 import tarfile
 import tempfile
-import zlib
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -17,7 +17,7 @@ from scipy.signal import resample_poly
 
 from speech.selection import SELECTED
 from toolkit.download import fetch
-from toolkit.files import DataError
+from toolkit.files import DataError, naming
 
 WORDS = "down", "left", "no", "off", "on", "right", "stop", "up", "yes"
 RATE = 8000  # samples a second, and in a clip
@@ -56,34 +56,30 @@ def speaker_split(file):
     return "validation" if percentage < 10 else "testing" if percentage < 20 else "training"
 
 
-def clip_key(word, file, sha1):
-    """Four bytes that stand for a clip in SELECTED."""
-    return hashlib.sha1(f"{word}/{file} {sha1}".encode()).digest()[:4]
-
-
-def selected_keys(text=SELECTED):
-    """The keys in a text like SELECTED, a set of bytes."""
-    packed = base64.b64decode(text)
-    return {packed[i : i + 4] for i in range(0, len(packed), 4)}
+def selected_clips():
+    """The clips of the set as (word, file), such as ("yes", "004ae714_nohash_0.wav")."""
+    planes = np.frombuffer(lzma.decompress(base64.b64decode(SELECTED)), np.uint8).reshape(4, -1)
+    table = np.ascontiguousarray(planes.T).view("<u4").reshape(1 + len(WORDS), -1)
+    speakers = [f"{number:08x}" for number in table[0].cumsum(dtype=np.uint32)]
+    return {
+        (word, f"{speaker}_nohash_{n}.wav")
+        for word, taken in zip(WORDS, table[1:].tolist(), strict=True)
+        for speaker, bits in zip(speakers, taken, strict=True)
+        for n in range(32)
+        if bits >> n & 1
+    }
 
 
 def read_wav(content, name):
     """The samples of a clip at 16 kHz from the bytes of its WAV: int16 (n,), n up to 16,000.
 
-    Raises DataError, naming it, for what is no WAV, has another rate, more than one channel or
-    more than a second.
+    Raises ValueError, naming it, for another rate, more than one channel or more than a second.
     """
-    try:
-        samples, rate = soundfile.read(io.BytesIO(content), dtype="int16", always_2d=True)
-    except soundfile.LibsndfileError as error:
-        raise DataError(
-            f"{name} is not a WAV file ({error.error_string}) Download its archive again."
-        ) from error
+    samples, rate = soundfile.read(io.BytesIO(content), dtype="int16", always_2d=True)
     if rate != SOURCE_RATE or samples.shape[1] != 1 or not 0 < len(samples) <= SOURCE_RATE:
-        raise DataError(
+        raise ValueError(
             f"{name}: {len(samples):,} samples in {samples.shape[1]} channels at {rate:,} Hz; a "
-            f"clip of Speech Commands has 1 to {SOURCE_RATE:,} in one at {SOURCE_RATE:,} Hz. "
-            "Download its archive again."
+            f"clip of Speech Commands has 1 to {SOURCE_RATE:,} in one at {SOURCE_RATE:,} Hz"
         )
     return samples[:, 0]
 
@@ -106,35 +102,31 @@ def release_of(word, split):
     return "v0.02" if word in FROM_V2 else "v0.01"
 
 
-def chosen_clips(archive, release, keys):
-    """Yields (row of the list, clip) for the clips of an archive that have their key in `keys`.
+def chosen_clips(archive, release, chosen):
+    """Yields (row of the list, clip) for the clips of an archive that are `chosen`.
 
     archive: path of a .tar.gz. release: its key in ARCHIVES; `release_of` says which clips to look
-    for in it. keys: as of `clip_key`. The row is a dict of COLUMNS, the clip int16 (8000,). Raises
-    DataError for an archive that is damaged or truncated.
+    for in it. chosen: as of `selected_clips`. The row is a dict of COLUMNS, the clip int16 (8000,).
+    Raises DataError for an archive that is damaged or truncated.
     """
-    try:
-        with gzip.open(archive) as stream, tarfile.open(fileobj=stream, mode="r|") as file:
-            for member in file:
-                path = PurePosixPath(member.name)
-                word, name = path.parent.name, path.name
-                if word not in WORDS or not member.isfile():
-                    continue
-                split = "testing" if "test set" in release else speaker_split(name)
-                if release != release_of(word, split):
-                    continue
-                content = file.extractfile(member).read()  # type: ignore[union-attr]
-                sha1 = hashlib.sha1(content).hexdigest()
-                if clip_key(word, name, sha1) in keys:
-                    samples = read_wav(content, f"{archive}: {word}/{name}")
-                    values = word, name, split, release, len(samples), sha1
-                    yield dict(zip(COLUMNS, values, strict=True)), halve_rate(samples)
-            while stream.read(1 << 20):  # to the checksum at the end: damage can end a tar early
-                pass
-    except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
-        raise DataError(
-            f"{archive} is damaged or truncated ({error}). Delete it and run again."
-        ) from error
+    with (
+        naming(archive, "Delete it and run again."),
+        gzip.open(archive) as stream,
+        tarfile.open(fileobj=stream, mode="r|") as file,
+    ):
+        for member in file:
+            path = PurePosixPath(member.name)
+            word, name = path.parent.name, path.name
+            split = "testing" if "test set" in release else speaker_split(name)
+            if (word, name) not in chosen or release != release_of(word, split):
+                continue
+            content = file.extractfile(member).read()  # type: ignore[union-attr]
+            samples = read_wav(content, f"{word}/{name}")
+            sha1 = hashlib.sha1(content).hexdigest()
+            values = word, name, split, release, len(samples), sha1
+            yield dict(zip(COLUMNS, values, strict=True)), halve_rate(samples)
+        while stream.read(1 << 20):  # to the checksum at the end: damage can end a tar early
+            pass
 
 
 def write_set(clips, folder):
@@ -169,20 +161,19 @@ def write_set(clips, folder):
         ) from error
 
 
-def build_set(archives, folder, keys=None):
+def build_set(archives, folder):
     """Makes the set in `folder` from the three archives, all of it or nothing.
 
-    archives: paths in the order of ARCHIVES; those beside `folder` are deleted afterwards.
-    keys: of the clips, by default SELECTED. Raises DataError, also if the disk is full.
+    archives: paths in the order of ARCHIVES; those beside `folder` are deleted afterwards. Raises
+    DataError, also if the disk is full.
     """
-    keys = keys or selected_keys()
-    clips = []
+    chosen, clips = selected_clips(), []
     for archive, release in zip(archives, ARCHIVES, strict=True):
         print(f"taking the clips out of {archive}")
-        clips += chosen_clips(archive, release, keys)
-    if len(clips) != len(keys):
+        clips += chosen_clips(archive, release, chosen)
+    if len(clips) != len(chosen):
         raise DataError(
-            f"{', '.join(map(str, archives))} hold {len(clips):,} of the {len(keys):,} clips of "
+            f"{', '.join(map(str, archives))} hold {len(clips):,} of the {len(chosen):,} clips of "
             "the set: one of them is not the official one. Delete them and run again."
         )
     write_set(clips, folder)

@@ -12,7 +12,7 @@ import numpy as np
 import soundfile
 
 from speech.archives import ARCHIVES, CLIPS_CSV, COLUMNS, RATE, WORDS, build_set, download
-from toolkit.files import DataError
+from toolkit.files import DataError, inventory, naming
 
 CANONICAL_SHA256 = {
     "speech-commands-8khz": "4f7acdc7569a8536356512438e70e5a74de5c7eae573b5fe788bfd61125b9dae"
@@ -87,9 +87,11 @@ def find():
     when there is nothing to be had.
     """
     if named := os.environ.get("SPEECH_COMMANDS_DIR"):
-        if not Path(named, CLIPS_CSV).exists():
-            raise DataError(f"SPEECH_COMMANDS_DIR={named}: there is no {CLIPS_CSV}. {REMEDY}")
-        return Path(named)
+        folder = Path(os.path.expanduser(named))
+        if not os.path.exists(folder / CLIPS_CSV):
+            what = f"{CLIPS_CSV} not found: {inventory(folder, [CLIPS_CSV])}"
+            raise DataError(f"SPEECH_COMMANDS_DIR={named}: {what}. {REMEDY}")
+        return folder
     if any(FOLDER.glob("*")):  # what somebody began to put there is not built anew
         return FOLDER
     if Path(FOLDER.parent, CLIPS_CSV).exists():
@@ -103,56 +105,40 @@ def find():
 
 def read_list(path):
     """The rows of a clips.csv as a list of dicts. Raises DataError, with the line, if damaged."""
-    try:
-        with open(path, newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file)
-            columns = reader.fieldnames or []
-            rows = [(reader.line_num, row) for row in reader]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{path}: cannot be read ({error}). {REMEDY}") from error
-    if missing := {"word", "file", "split"} - set(columns):
-        raise DataError(f"{path}: the column {sorted(missing)[0]} is missing. {REMEDY}")
-    before = "", ""
-    for line, row in rows:
-        word, name, split = row["word"], row["file"], row["split"]
-        if word not in WORDS:
-            raise DataError(f"{path}, line {line}: {word!r} is not among the words. {REMEDY}")
-        if split not in SPLITS:
-            raise DataError(f"{path}, line {line}: {split!r} is not a split. {REMEDY}")
-        if "_" not in (name or ""):
-            raise DataError(f"{path}, line {line}: {name!r} does not name a speaker. {REMEDY}")
-        if (word, name) <= before:
-            raise DataError(
-                f"{path}, line {line}: {word}/{name} comes twice, or the clips are not sorted by "
-                f"word and file. {REMEDY}"
-            )
-        before = word, name
-    return [row for _, row in rows]
+    with naming(path, REMEDY), open(path, newline="", encoding="utf-8-sig") as file:
+        reader = csv.DictReader(file)
+        if missing := {"word", "file", "split"} - set(reader.fieldnames or []):
+            raise ValueError(f"the column {min(missing)} is missing")
+        rows: list[dict] = []
+        before = "", ""
+        for row in reader:
+            word, name, split = row["word"], row["file"], row["split"]
+            where = f"line {reader.line_num}:"
+            if word not in WORDS:
+                raise ValueError(f"{where} {word!r} is not among the words")
+            if split not in SPLITS:
+                raise ValueError(f"{where} {split!r} is not a split")
+            if "_" not in (name or ""):
+                raise ValueError(f"{where} {name!r} does not name a speaker")
+            if (word, name) <= before:
+                raise ValueError(f"{where} {word}/{name} comes twice or is not in sorted order")
+            before = word, name
+            rows.append(row)
+    return rows
 
 
 def read_word(path, count):
     """The `count` clips of a word's FLAC: int16 (count, 8000). Raises DataError."""
-    try:
-        with soundfile.SoundFile(path) as file:
-            if (file.samplerate, file.channels) != (RATE, 1):
-                raise DataError(
-                    f"{path}: {file.samplerate} Hz and {file.channels} channels; it must be "
-                    f"{RATE} Hz and mono. {REMEDY}"
-                )
-            if file.frames != count * RATE:
-                raise DataError(
-                    f"{path}: {file.frames:,} samples, but {CLIPS_CSV} names {count:,} clips of "
-                    f"{RATE:,}: the list belongs to another set. {REMEDY}"
-                )
-            samples = file.read(dtype="int16")
-    except (soundfile.LibsndfileError, OSError) as error:
-        what = "is missing" if not Path(path).exists() else f"is damaged or no FLAC ({error})"
-        raise DataError(f"{path} {what}. {REMEDY}") from error
-    if len(samples) < count * RATE:
-        raise DataError(
-            f"{path} is damaged or truncated: {len(samples):,} of {count * RATE:,} samples can be "
-            f"read. {REMEDY}"
-        )
+    with naming(path, REMEDY), soundfile.SoundFile(path) as file:
+        if (file.samplerate, file.channels) != (RATE, 1):
+            form = f"{file.samplerate} Hz and {file.channels} channels"
+            raise ValueError(f"{form}; it must be {RATE} Hz and mono")
+        if file.frames != count * RATE:
+            told = f"{file.frames:,} samples, but {CLIPS_CSV} names {count:,} clips of {RATE:,}"
+            raise ValueError(f"{told}: the list belongs to another set")
+        samples = file.read(dtype="int16")
+        if len(samples) < count * RATE:
+            raise ValueError(f"truncated: {len(samples):,} of {count * RATE:,} samples can be read")
     return samples.reshape(count, RATE)
 
 

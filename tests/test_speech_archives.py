@@ -1,7 +1,5 @@
-import base64
 import csv
 import gzip
-import hashlib
 import io
 import tarfile
 
@@ -17,14 +15,12 @@ from speech.archives import (
     WORDS,
     build_set,
     chosen_clips,
-    clip_key,
     download,
     halve_rate,
     read_wav,
-    selected_keys,
+    selected_clips,
     speaker_split,
 )
-from speech.selection import SELECTED
 from toolkit.files import DataError
 
 # speakers whom the data set's rule gives to training, validation and testing
@@ -52,42 +48,37 @@ def pack(path, members):
     return path
 
 
-def key_of(name, content):
-    """The key of a member such as "yes/x.wav"."""
-    word, file = name.split("/")
-    return clip_key(word, file, hashlib.sha1(content).hexdigest())
-
-
 @pytest.fixture
-def official(tmp_path):
-    """Three small archives in tmp_path/data, and the keys of the set's clips in them: one clip
+def official(tmp_path, monkeypatch):
+    """Three small archives in tmp_path/data, and the clips of the set in them: one clip
     of each word for each split. The archives hold more than that, as the official ones do."""
     (tmp_path / "data").mkdir()
     members: dict[str, dict[str, bytes]] = {release: {} for release in ARCHIVES}
-    keys = set()
+    chosen = set()
     for seed, word in enumerate(WORDS):
         release = "v0.02" if word in ("yes", "no", "up", "down") else "v0.01"
         for number, split in enumerate(("training", "validation")):
             name = f"{word}/{SPEAKERS[split]}_nohash_0.wav"
             content = wav(10 * seed + number)
             members[release][name] = content
-            keys.add(key_of(name, content))
+            chosen.add(tuple(name.split("/")))
         name = f"{word}/{SPEAKERS['testing']}_nohash_0.wav"
         content = wav(10 * seed + 2, samples=12000)
         members["v0.02 test set"][name] = members["v0.01"][name] = content
-        keys.add(key_of(name, content))
+        chosen.add(tuple(name.split("/")))
         members[release][f"{word}/{SPEAKERS['training']}_nohash_1.wav"] = wav(10 * seed + 3)
     members["v0.01"]["yes/004ae714_nohash_0.wav"] = members["v0.02"]["yes/004ae714_nohash_0.wav"]
     for other in members.values():
         other["go/004ae714_nohash_0.wav"] = wav(99)
         other["_background_noise_/README.md"] = b"noise"
     paths = [pack(tmp_path / "data" / name, members[release]) for release, name in ARCHIVES.items()]
-    return paths, keys
+    monkeypatch.setattr(archives, "selected_clips", lambda: chosen)
+    return paths, chosen
 
 
 def test_the_set_is_taken_out_of_the_archives_and_can_be_loaded(official, tmp_path, monkeypatch):
-    paths, keys = official
-    build_set(paths, tmp_path / "data" / "set", keys)
+    paths, chosen = official
+    build_set(paths, tmp_path / "data" / "set")
     assert names_below(tmp_path / "data") == sorted(
         ["set", "set/clips.csv", *(f"set/{word}.flac" for word in WORDS)]
     )
@@ -101,8 +92,8 @@ def test_the_set_is_taken_out_of_the_archives_and_can_be_loaded(official, tmp_pa
         rows = list(csv.DictReader(file))
     assert {row["release"] for row in rows if row["split"] == "testing"} == {"v0.02 test set"}
     assert {row["samples_16khz"] for row in rows if row["split"] == "testing"} == {"12000"}
-    found = {clip_key(row["word"], row["file"], row["sha1_of_wav"]) for row in rows}
-    assert found == keys
+    found = {(row["word"], row["file"]) for row in rows}
+    assert found == chosen
     assert (loaded.testing.waves[:, 6000:] == 0).all()
     content = wav(10 * WORDS.index("yes"))
     expected = halve_rate(read_wav(content, "yes"))
@@ -110,26 +101,26 @@ def test_the_set_is_taken_out_of_the_archives_and_can_be_loaded(official, tmp_pa
 
 
 def test_archives_elsewhere_are_kept(official, tmp_path):
-    paths, keys = official
-    build_set(paths, tmp_path / "other" / "set", keys)
+    paths, chosen = official
+    build_set(paths, tmp_path / "other" / "set")
     assert all(path.exists() for path in paths)
     assert names_below(tmp_path / "other")[0] == "set"
 
 
 def test_a_clip_in_both_releases_is_taken_once(official):
-    (old, new, _), keys = official
-    assert not [row for row, _ in chosen_clips(old, "v0.01", keys) if row["word"] == "yes"]
-    rows = [row for row, _ in chosen_clips(new, "v0.02", keys) if row["word"] == "yes"]
+    (old, new, _), chosen = official
+    assert not [row for row, _ in chosen_clips(old, "v0.01", chosen) if row["word"] == "yes"]
+    rows = [row for row, _ in chosen_clips(new, "v0.02", chosen) if row["word"] == "yes"]
     assert [row["file"] for row in rows] == ["004ae714_nohash_0.wav", "099d52ad_nohash_0.wav"]
 
 
 def test_a_set_made_anew_takes_the_place_of_the_old_and_of_nothing_else(official, tmp_path):
-    paths, keys = official
+    paths, chosen = official
     target = tmp_path / "set"
     target.mkdir()
     (target / "clips.csv").write_text("old\n")
     (target / "notes.txt").write_text("mine\n")
-    build_set(paths, target, keys)
+    build_set(paths, target)
     assert (target / "clips.csv").read_text().startswith("word,file,split,release")
     assert (target / "notes.txt").read_text() == "mine\n"
 
@@ -155,30 +146,30 @@ def damaged(path, how):
 )
 @pytest.mark.parametrize("which", [0, 2])
 def test_a_damaged_archive_is_named_and_leaves_all_as_it_was(official, tmp_path, how, which):
-    paths, keys = official
+    paths, chosen = official
     paths[which].write_bytes(damaged(paths[which], how))
     before = names_below(tmp_path)
-    with pytest.raises(
-        DataError, match="is damaged or truncated.*Delete it and run again"
-    ) as error:
-        build_set(paths, tmp_path / "data" / "set", keys)
+    what = {"a web page": "a web page", "empty": "an empty file"}.get(how, "cannot be used")
+    with pytest.raises(DataError, match=f"{what}.*Delete it and run again") as error:
+        build_set(paths, tmp_path / "data" / "set")
     assert str(error.value).startswith(str(paths[which]))
     assert names_below(tmp_path) == before
 
 
 def test_archives_that_lack_a_clip_are_refused(official, tmp_path):
-    paths, keys = official
+    paths, chosen = official
+    chosen.add(("yes", "none"))
     before = names_below(tmp_path)
     with pytest.raises(DataError, match="hold 27 of the 28 clips.*Delete them and run again"):
-        build_set(paths, tmp_path / "data" / "set", keys | {b"none"})
+        build_set(paths, tmp_path / "data" / "set")
     assert names_below(tmp_path) == before
 
 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", "is not a WAV file"),
-        (b"version https://git-lfs.github.com/spec/v1\n", "is not a WAV file"),
+        (b"", "Format not recognised"),
+        (b"version https://git-lfs.github.com/spec/v1\n", "Format not recognised"),
         (wav(samples=8000, rate=8000), "8,000 samples in 1 channels at 8,000 Hz"),
         (wav(channels=2), "16,000 samples in 2 channels"),
         (wav(samples=16001), "16,001 samples"),
@@ -189,19 +180,19 @@ def test_a_clip_of_another_form_is_named(tmp_path, content, message):
     name = "yes/004ae714_nohash_0.wav"
     path = pack(tmp_path / "new.tar.gz", {name: content})
     with pytest.raises(DataError, match=message) as error:
-        list(chosen_clips(path, "v0.02", {key_of(name, content)}))
-    assert f"new.tar.gz: {name}" in str(error.value)
-    assert "Download its archive again" in str(error.value)
+        list(chosen_clips(path, "v0.02", {tuple(name.split("/"))}))
+    assert str(error.value).startswith(str(path))
+    assert "Delete it and run again" in str(error.value)
 
 
 @pytest.mark.usefixtures("capsys")  # what is printed goes to no file
 @pytest.mark.parametrize("size", [0, 10_000])
 def test_a_full_disk_leaves_the_archives_and_no_set(official, tmp_path, size):
-    paths, keys = official
+    paths, chosen = official
     before = names_below(tmp_path)
     message = "data/set cannot be written .*Make room and run again"
     with room_for(size), pytest.raises(DataError, match=message):
-        build_set(paths, tmp_path / "data" / "set", keys)
+        build_set(paths, tmp_path / "data" / "set")
     assert names_below(tmp_path) == before
 
 
@@ -245,23 +236,15 @@ def test_about_a_tenth_of_all_speakers_each_is_for_validation_and_testing():
     assert 160 < splits.count("validation") < 240 and 160 < splits.count("testing") < 240
 
 
-def test_the_key_of_a_clip_is_of_its_word_its_name_and_its_content():
-    key = clip_key("yes", "004ae714_nohash_0.wav", "76efbb")
-    assert key == hashlib.sha1(b"yes/004ae714_nohash_0.wav 76efbb").digest()[:4]
-    assert selected_keys("YWJjZGVmZ2g=") == {b"abcd", b"efgh"}
+def test_the_selected_clips_are_13261_of_1818_speakers():
+    clips = selected_clips()
+    assert len(clips) == 13261 and len({file[:8] for _, file in clips}) == 1818
+    assert ("down", "00176480_nohash_0.wav") in clips
 
 
-def test_the_committed_keys_are_13261_in_order():
-    packed = base64.b64decode(SELECTED)
-    keys = [packed[i : i + 4] for i in range(0, len(packed), 4)]
-    assert len(keys) == 13261 == len(set(keys))
-    assert keys == sorted(keys) and len(packed) % 4 == 0
-
-
-def test_the_committed_keys_are_those_of_the_real_clips(real_speech):
+def test_the_selected_clips_are_those_of_the_real_set(real_speech):
     rows = data.read_list(data.find() / "clips.csv")
-    keys = {clip_key(row["word"], row["file"], row["sha1_of_wav"]) for row in rows}
-    assert keys == selected_keys()
+    assert {(row["word"], row["file"]) for row in rows} == selected_clips()
     for row in rows:
         assert row["release"] == archives.release_of(row["word"], row["split"])
 

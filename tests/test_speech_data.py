@@ -116,22 +116,22 @@ def test_a_list_in_windows_style_is_read(copy):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda lines: [], "clips.csv: the column file is missing"),
+        (lambda lines: [], "clips.csv: an empty file"),
         (lambda lines: lines[:1], "clips.csv: no clip of 'down'"),
-        (lambda lines: lines[1:], "clips.csv: the column file is missing"),
+        (lambda lines: lines[1:], "clips.csv: .*the column file is missing"),
         (lambda lines: ["word,file" + lines[0][15:], *lines[1:]], "the column split is missing"),
         (
             lambda lines: [*lines, "yes,ffffffff_nohash_9.wav,training,,,"],
             "clips.csv names 4 clips",
         ),
-        (lambda lines: lines[:-1], "yes.flac: 24,000 samples, but clips.csv names 2 clips"),
+        (lambda lines: lines[:-1], "yes.flac: .*24,000 samples, but clips.csv names 2 clips"),
         (lambda lines: [x for x in lines if x[:3] != "up,"], "clips.csv: no clip of 'up'"),
         (lambda lines: [x.replace("up,", "go,") for x in lines], "line 23: 'go' is not among"),
         (lambda lines: [*lines[:5], "left"], "line 6: None is not a split"),
         (lambda lines: [*lines[:5], "left,x,testing"], "line 6: 'x' does not name a speaker"),
         (lambda lines: [*lines[:5], lines[5].replace("ing,", "ed,")], "line 6: .* is not a split"),
         (lambda lines: [*lines[:5], "", lines[4]], "line 7: left/.* comes twice"),
-        (lambda lines: [lines[0], *lines[:0:-1]], "line 3: yes/.* not sorted by word and file"),
+        (lambda lines: [lines[0], *lines[:0:-1]], "line 3: yes/.* is not in sorted order"),
         (lambda lines: [x.replace("testing", "training") for x in lines], "no clip is for testing"),
     ],
 )
@@ -142,30 +142,53 @@ def test_a_damaged_list_is_named_with_the_fault_and_the_remedy(copy, change, mes
 
 def test_a_list_that_is_a_folder_or_no_text_is_named(copy):
     (copy / "clips.csv").write_bytes(b"word,file,split\n\xff\xfe\x00\n")
-    assert "cannot be read" in refusal("copy/clips.csv")
+    assert "cannot be used" in refusal("copy/clips.csv")
     (copy / "clips.csv").unlink()
     (copy / "clips.csv").mkdir()
-    assert "Is a directory" in refusal("copy/clips.csv")
+    assert "clips.csv: a folder" in refusal("copy/clips.csv")
 
 
 def test_the_flac_of_each_word_must_be_there(copy):
     (copy / "off.flac").unlink()
-    assert "is missing" in refusal("copy/off.flac")
+    assert "off.flac: No such file or directory" in refusal("copy/off.flac")
     (copy / "off.flac").mkdir()
-    assert "is damaged or no FLAC" in refusal("copy/off.flac")
+    assert "off.flac: a folder" in refusal("copy/off.flac")
 
 
 @pytest.mark.parametrize("share", [0, 0.0005, 0.5, 0.999])
 def test_a_truncated_flac_is_named(copy, share):
     content = (copy / "no.flac").read_bytes()
     (copy / "no.flac").write_bytes(content[: int(len(content) * share)])
-    assert "is damaged" in refusal("copy/no.flac")
+    assert ("cannot be used" if share else "an empty file") in refusal("copy/no.flac")
 
 
-@pytest.mark.parametrize("text", ["<!DOCTYPE html>", "version https://git-lfs.github.com/spec/v1"])
-def test_a_text_named_flac_is_named(copy, text):
-    (copy / "no.flac").write_text(text + "\n")
-    assert "is damaged or no FLAC" in refusal("copy/no.flac")
+@pytest.mark.parametrize("name", ["clips.csv", "no.flac"])
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        (b"<!DOCTYPE html>", "a web page"),
+        (b"version https://git-lfs.github.com/spec/v1", "a Git LFS pointer"),
+        (b"PK\x03\x04", "an archive, unpack it"),
+        (b"[1, 2]", "JSON"),
+        ("word,file,split".encode("utf-16"), "UTF-16 text"),
+    ],
+)
+def test_a_file_of_another_format_is_named_as_what_it_is(copy, name, content, what):
+    (copy / name).write_bytes(content)
+    assert f"{name}: {what}" in refusal(f"copy/{name}")
+
+
+def test_a_list_under_another_name_is_to_be_renamed(copy):
+    (copy / "clips.csv").rename(copy / "clips (1).csv")
+    told = refusal("SPEECH_COMMANDS_DIR=copy: clips.csv not found")
+    assert "clips (1).csv (rename it to clips.csv)" in told
+
+
+def test_the_home_folder_may_be_written_as_a_tilde(copy, monkeypatch):
+    monkeypatch.setenv("HOME", str(copy.parent))
+    monkeypatch.setenv("USERPROFILE", str(copy.parent))
+    monkeypatch.setenv("SPEECH_COMMANDS_DIR", "~/copy")
+    assert find_clips() == copy
 
 
 def test_another_rate_or_more_channels_are_named(copy):
@@ -181,7 +204,8 @@ def test_a_named_folder_without_a_set_is_an_error_not_a_download(copy, monkeypat
     (copy.parent / "file").write_text("not a folder\n")
     shutil.copytree(copy, data.FOLDER)
     monkeypatch.setenv("SPEECH_COMMANDS_DIR", place)
-    assert "there is no clips.csv" in refusal(f"SPEECH_COMMANDS_DIR={place}")
+    what = "No such file" if place == "nowhere" else "Not a directory"
+    assert what in refusal(f"SPEECH_COMMANDS_DIR={place}: clips.csv not found")
 
 
 def test_the_variable_comes_before_data_and_data_before_the_archives(copy, monkeypatch):
@@ -210,7 +234,7 @@ def test_a_set_that_lacks_its_list_is_named_and_not_built_anew(copy, monkeypatch
     monkeypatch.delenv("SPEECH_COMMANDS_DIR")
     shutil.copytree(copy, data.FOLDER)
     (data.FOLDER / "clips.csv").unlink()
-    assert "cannot be read" in refusal(f"{data.FOLDER}/clips.csv")
+    assert "No such file" in refusal(f"{data.FOLDER}/clips.csv")
     assert len(list(data.FOLDER.iterdir())) == len(WORDS)
 
 

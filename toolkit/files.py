@@ -36,7 +36,8 @@ def what_is(path):
     if path.suffix in (".part", ".crdownload", ".download"):
         return "an unfinished download"
     found = (what for sign, what in SIGNATURES.items() if re.match(sign, start, re.DOTALL))
-    return "" if path.suffix == ".zip" and start.startswith(b"PK") else next(found, "")
+    named = path.name.endswith((".zip", ".tar.gz")) and start[:2] in (b"PK", b"\x1f\x8b")
+    return "" if named else next(found, "")
 
 
 def inventory(folder, missing=()):
