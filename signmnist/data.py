@@ -230,8 +230,9 @@ def find():
 
 
 def placed():
-    """Whether somebody put a CSV or an archive into data/."""
-    return any([*Path("data").glob("*.csv"), *Path("data").glob("*.zip")])
+    """Whether somebody put a CSV, an archive or what was meant as one into data/."""
+    there = Path("data").glob("*")
+    return any(p.suffix in (".csv", ".zip") or "sign_mnist" in p.name.lower() for p in there)
 
 
 def identify(folder):

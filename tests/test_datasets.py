@@ -1,5 +1,6 @@
 """Each script has its data set: found, or where it cannot be had drawn and announced."""
 
+import re
 import shutil
 from pathlib import Path
 
@@ -69,10 +70,11 @@ def test_the_data_of_a_named_folder_are_taken(data_set, scripts, monkeypatch, tm
     assert find_data([scripts[data_set]], "sample") == {data_set.package: tmp_path / "mine"}
 
 
-def test_a_damaged_archive_in_data_is_never_replaced_by_the_sample(scripts, tmp_path):
+@pytest.mark.parametrize("name", ["archive.zip", "Sign_MNIST_train.csv.part", "test (1).csv"])
+def test_what_was_meant_as_data_is_never_replaced_by_the_sample(scripts, tmp_path, name):
     (tmp_path / "data").mkdir()
-    (tmp_path / "data" / "archive.zip").write_text("half a download")
-    with pytest.raises(DataError, match="archive.zip"):
+    (tmp_path / "data" / name).write_text("half a download")
+    with pytest.raises(DataError, match=re.escape(name)):
         find_data([scripts[SIGNS]], "sample")
 
 

@@ -188,7 +188,7 @@ def test_the_home_folder_may_be_written_as_a_tilde(copy, monkeypatch):
     monkeypatch.setenv("HOME", str(copy.parent))
     monkeypatch.setenv("USERPROFILE", str(copy.parent))
     monkeypatch.setenv("SPEECH_COMMANDS_DIR", "~/copy")
-    assert find_clips() == copy
+    assert find() == copy
 
 
 def test_another_rate_or_more_channels_are_named(copy):
