@@ -88,5 +88,7 @@ $(READY): requirements.txt
 	    "$$found" -m venv --clear $(VENV) || exit 1; \
 	fi
 	@echo 'Installing requirements.txt into $(VENV): about 3 GB, it takes some minutes'
-	@$(RUN) -m pip install --quiet --disable-pip-version-check -r requirements.txt
-	@touch $(READY)
+	@rm -f $(READY); { $(RUN) -m pip install --disable-pip-version-check -r requirements.txt \
+	    && touch $(READY); } | awk '/MB\)$$/ {split($$(NF-2), part, "-"); print "  " part[1], part[2], \
+	        $$(NF-1), $$NF; fflush()} /^Installing/ {print "  Unpacking all of them"; fflush()}'
+	@test -e $(READY)
