@@ -1,8 +1,92 @@
-"""The recipes by which the networks are trained: the notebooks and the trials use the same."""
+"""How the networks of the assignment are trained: one dict a recipe, each value written once.
+
+A recipe holds `epochs`, `learning_rate` and the strengths of its `augmentation` (`augment`); some
+more as their names say. All are plain values, so that a recipe can be stored as JSON.
+"""
 
 # Recipes of which benchmarks/trials.json holds a trial from before they were first published; all
 # others were set.
-CHOSEN = "CASCADES_M", "CASCADES_END"
+CHOSEN = "CLUSTERED", "CLUSTERED_GRID", "PRUNED", "CASCADES_M", "CASCADES_END"
+
+STRONG = {
+    "rotation": 0.07,
+    "shift": 0.1,
+    "zoom": 0.12,
+    "contrast": 0.2,
+    "brightness": 0.1,
+    "blur": 1.0,
+    "noise": 0.08,
+}
+MILD = {
+    "rotation": 0.015,
+    "shift": 0.05,
+    "zoom": 0.06,
+    "contrast": 0.1,
+    "brightness": 0.05,
+    "blur": 0.0,
+    "noise": 0.0,
+}
+
+# Question 1
+ACCURATE: dict = {
+    "network": {"blocks": [[16], [24, 24], [48, 48]]},
+    "epochs": 20,
+    "learning_rate": 6e-3,
+    "augmentation": STRONG,
+}
+COMPACT: dict = {
+    "network": {"blocks": [[6, 8], [8], [10]], "kernel": 5, "stride": 2},
+    "epochs": 6,
+    "learning_rate": 3e-2,
+    "augmentation": MILD,
+    "copies": 8,
+    "temperature": 2.0,
+}
+QAT: dict = {"epochs": 2, "learning_rate": 2e-4, "augmentation": STRONG}
+
+# Question 2
+ALL_CLUSTERED: dict = {"clusters": 16, "epochs": 1, "learning_rate": 3e-4, "augmentation": STRONG}
+CLUSTERED: dict = {
+    "clusters": {"conv1": 16, "conv2": 4, "conv3": 4, "conv4": 3, "conv5": 3, "letters": 4},
+    "epochs": 8,
+    "learning_rate": 6e-3,
+    "augmentation": STRONG,
+}
+CQAT: dict = {"epochs": 1, "learning_rate": 1e-4, "augmentation": STRONG}
+CLUSTERED_GRID: dict = {"penalty": 8e-5, "epochs": 8, "learning_rate": 2e-2, "augmentation": MILD}
+SIZE_RACE: dict = {
+    "penalty": 1e-3,
+    "epochs": 12,
+    "learning_rate": 6e-3,
+    "augmentation": MILD,
+    "copies": 8,
+    "temperature": 2.0,
+}
+
+# Question 3; `larger_than`: only layers with more weights than that are pruned
+ALL_PRUNED: dict = {"sparsity": 0.8, "epochs": 2, "learning_rate": 1e-3, "augmentation": STRONG}
+PRUNED: dict = {
+    "sparsity": 0.9,
+    "larger_than": 3000,
+    "epochs": 8,
+    "learning_rate": 4e-3,
+    "augmentation": STRONG,
+}
+PQAT: dict = {"epochs": 2, "learning_rate": 1e-4, "augmentation": STRONG}
+SPARSE_CLUSTERED: dict = {
+    "clusters": 16,
+    "epochs": 1,
+    "learning_rate": 3e-4,
+    "augmentation": STRONG,
+}
+PCQAT: dict = {"epochs": 1, "learning_rate": 1e-4, "augmentation": STRONG}
+PRUNED_GRID: dict = CLUSTERED_GRID | {"sparsity": 0.75, "larger_than": 3000}
+PRUNED_RACE: dict = SIZE_RACE | {"sparsity": 0.5, "larger_than": 300}
+
+# Question 4
+QUANTIZER_TRIAL: dict = {"epochs": 1, "learning_rate": 1e-3, "augmentation": STRONG}
+FOUR_BITS: dict = {"epochs": 8, "learning_rate": 1e-3, "augmentation": STRONG}
+TERNARY: dict = {"epochs": 14, "learning_rate": 4e-3, "augmentation": STRONG}
 
 # The study of cascades: its network M, and M at the end of the line
 CASCADES_M = {"epochs": 8, "learning_rate": 2e-3, "dropout": 0.5}
@@ -18,3 +102,9 @@ CASCADES_END: dict = {
     "clustering_epochs": 1,
     "clustering_rate": 1e-3,
 }
+
+
+def in_profile(recipe, profile):
+    """A recipe as a profile trains it: `full` as it is, `quick` a sixth, `smoke` one epoch."""
+    epochs = {"full": recipe["epochs"], "quick": max(1, recipe["epochs"] // 6), "smoke": 1}
+    return recipe | {"epochs": epochs[profile]}

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from signmnist.baseline import ACCURATE, COMPACT, augment, build_cnn
+from signmnist.baseline import augment, build_cnn
+from signmnist.recipes import ACCURATE, COMPACT
 from toolkit.runtime import use_keras_2
 from toolkit.training import batches, compile_model, train
 
@@ -106,13 +107,13 @@ def test_a_training_with_other_settings_does_not_resume(tmp_path, monkeypatch, c
 
 
 def test_the_accurate_baseline_has_at_most_100_000_parameters_and_the_compact_2_500():
-    assert build_cnn(**ACCURATE).count_params() <= 100_000
-    assert build_cnn(**COMPACT).count_params() <= 2_500
+    assert build_cnn(**ACCURATE["network"]).count_params() <= 100_000
+    assert build_cnn(**COMPACT["network"]).count_params() <= 2_500
 
 
-@pytest.mark.parametrize("architecture", [ACCURATE, COMPACT])
-def test_batch_normalization_stands_only_directly_before_an_activation(architecture):
-    layers = build_cnn(**architecture).layers
+@pytest.mark.parametrize("recipe", [ACCURATE, COMPACT])
+def test_batch_normalization_stands_only_directly_before_an_activation(recipe):
+    layers = build_cnn(**recipe["network"]).layers
     for layer, following in zip(layers, layers[1:], strict=False):
         if isinstance(layer, tf.keras.layers.BatchNormalization):
             assert isinstance(following, tf.keras.layers.ReLU)
