@@ -62,45 +62,63 @@ import tensorflow_model_optimization as tfmot
 from IPython.display import Markdown, display
 
 # %% [markdown]
-# `PROFILE` sets how long to train: `full` is the recipe behind the published figures, `quick` a
-# tour on a quarter of the training photos, `smoke` only proves that every cell runs.
+# `PROFILE` sets how long to train: `full` follows the recipes behind the published figures, `quick`
+# takes a quarter of the training photos and fewer passes, `smoke` only proves that every cell runs.
 
 # %%
 PROFILE = os.environ.get("PROFILE", "full")
 SEED = 0
 
-HEAD_SEEDS = {"full": range(5), "quick": range(2), "smoke": range(1)}[PROFILE]
-TOP_EPOCHS = {"full": 6, "quick": 3, "smoke": 1}[PROFILE]  # with the last blocks unfrozen
-BASE_COPIES = {"full": 2, "quick": 1, "smoke": 1}[PROFILE]  # of each photo, for the large network
-SPARSITIES = {"full": (50, 70, 80, 90), "quick": (50, 80), "smoke": (50,)}[PROFILE]
-COPIES = {"full": 4, "quick": 2, "smoke": 1}[PROFILE]  # of each photo for a student
-PASSES = {"full": (5, 6, 9), "quick": (2, 2, 2), "smoke": (1, 1, 1)}[PROFILE]  # over all copies
-BASE_SIDE = {"full": 224, "quick": 224, "smoke": 64}[PROFILE]  # pixels
-STUDENT_SIDE, TINY_SIDE, SRAM_SIDE = {
-    "full": (192, 160, 128), "quick": (128, 128, 128), "smoke": (64, 64, 64)
-}[PROFILE]  # fmt: skip
-SIDES = {"full": (224, 160, 128, 96), "quick": (224, 96), "smoke": (64, 32)}[PROFILE]
-ROUNDED = {"full": 2, "quick": 2, "smoke": 1}[PROFILE]  # networks with few levels
-TRIED = {"full": 4, "quick": 2, "smoke": 1}[PROFILE]  # ways to round a student
-FITTED_TO = {"full": 134, "quick": 64, "smoke": 4}[PROFILE]  # photos of a layer's fit
-
-QAT_RATE, PRUNED_RATE, BIAS_RATE = 1e-5, 1e-4, 1e-3
-LARGE_LAYER = 15_000  # weights from which on a layer is pruned
-BASE_NOISE = {True: 1.0, False: 1.5}  # of rounding weights, after pruning or alone
+SIDES = {"full": (224, 160, 128, 96), "quick": (224, 96), "smoke": (64, 32)}[PROFILE]  # pixels
+ROUNDINGS = {"full": 2, "quick": 2, "smoke": 1}[PROFILE]  # of the large network, to few levels
 
 tf.keras.utils.set_random_seed(SEED)
 started = time.perf_counter()
 
-# %%
-from photos.data import CLASSES, load_cats_and_dogs, resize
+# %% [markdown]
+# All other settings, one **recipe** for each thing that is trained, pruned or rounded. **They were
+# set by hand, not chosen by recorded trials on photos that nothing else has seen**; what each
+# reaches on validation photos stands beside it below. Section 5 says which of them were moved after
+# a look at the test photos.
 
 # %%
+from photos.recipes import (
+    COPIES,  # in sight
+    DISTILLED,  # in sight
+    FITTED,  # in sight
+    HEAD,  # in sight
+    KEPT_BLOCKS,  # in sight
+    PRUNED,  # in sight
+    QAT,  # in sight
+    ROUNDED,  # in sight
+    STUDENTS,  # in sight
+    UNFROZEN,  # in sight
+)
+
+# %%
+if PROFILE != "full":
+    quick = PROFILE == "quick"
+    HEAD.update(seeds=2 if quick else 1)
+    UNFROZEN.update(epochs=3 if quick else 1, learning_rates=(1e-4,))
+    FITTED.update(photos=64 if quick else 4)
+    COPIES.update(count=2 if quick else 1, side=128 if quick else 64)
+    PRUNED.update(copies=1, sparsities=(50, 80) if quick else (50,))
+    for recipe in STUDENTS.values():
+        recipe["training"].update(epochs=2 if quick else 1)
+        recipe.update(side=COPIES["side"], noises=recipe["noises"][-2 if quick else -1 :])
+
+# %%
+from photos.data import CLASSES, SIDE, load_cats_and_dogs, resize
+
+# %%
+BASE_SIDE = 64 if PROFILE == "smoke" else SIDE
 data = load_cats_and_dogs()
 training, validation, testing = data.training, data.validation, data.testing
 few = training  # what is trained on beyond heads
 if PROFILE == "quick":
     few = type(training)(*(part[::4] for part in training))
-some_photos = training.pixels[:: max(1, len(training.y) // FITTED_TO)][:FITTED_TO]
+step = max(1, len(training.y) // FITTED["photos"])
+some_photos = training.pixels[::step][: FITTED["photos"]]
 
 # %% [markdown]
 # ## 1. The network
@@ -241,6 +259,7 @@ print(f"{len(repeated)} group(s); with a twin in training: {data.has_twin.sum()}
 # and an epoch takes a fraction of a second.
 
 # %%
+from toolkit.compression import clone
 from toolkit.training import accuracy, train
 
 
@@ -250,9 +269,9 @@ def build_head(features):
     return tf.keras.Sequential(
         [
             layers.Input((features,)),
-            layers.Dense(128, activation="relu"),
+            layers.Dense(HEAD["units"], activation="relu"),
             layers.BatchNormalization(),
-            layers.Dropout(0.5),
+            layers.Dropout(HEAD["dropout"]),
             layers.Dense(2),
         ]
     )
@@ -261,15 +280,16 @@ def build_head(features):
 cross_entropy = tf.keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 head_curves = {}
 head_shares: dict = {}
-for epochs in (3, 15):
-    for seed in HEAD_SEEDS:
+for epochs in HEAD["epochs"]:
+    for seed in range(HEAD["seeds"]):
         tf.keras.utils.set_random_seed(seed)
         head = build_head(1280)
-        head.compile(tf.keras.optimizers.Adam(1e-3), cross_entropy, metrics=["accuracy"])
+        optimizer = tf.keras.optimizers.Adam(HEAD["learning_rate"])
+        head.compile(optimizer, cross_entropy, metrics=["accuracy"])
         maxima, maxima_val = pooled_train[:, 1280:], pooled_val[:, 1280:]
         history = train(
             head, maxima, training.y, epochs=epochs, name=f"head, seed {seed}", seed=seed,
-            batch_size=32, validation={"val": (maxima_val, validation.y)},
+            batch_size=HEAD["batch_size"], validation={"val": (maxima_val, validation.y)},
         )  # fmt: skip
         read = [
             accuracy(head, part[:, 1280:], y)
@@ -307,26 +327,18 @@ baseline.get_layer("animals").set_weights(probes["averages and maxima"])
 # Blocks 12 to 16 and the head, trained further on the cached output of block 11.
 
 # %%
-CACHED = "block11_add"
-lower = tf.keras.Model(backbone.input, backbone.get_layer(CACHED).output)
+cached_layer = backbone.get_layer(UNFROZEN["above"])
+lower = tf.keras.Model(backbone.input, cached_layer.output)
 cached, cached_val, cached_test = (
     predict_keras(lower, part.pixels) for part in (few, validation, testing)
 )
-rates = {"full": (1e-5, 1e-4), "quick": (1e-4,), "smoke": (1e-4,)}[PROFILE]
 top_shares = {}
-for rate in rates:
-    upper = tf.keras.models.clone_model(
-        tf.keras.Model(backbone.get_layer(CACHED).output, baseline.output)
-    )
-    upper.set_weights(
-        [weight for layer in baseline.layers for weight in layer.get_weights()][
-            -len(upper.weights) :
-        ]
-    )
+for rate in UNFROZEN["learning_rates"]:
+    upper = clone(tf.keras.Model(cached_layer.output, baseline.output))
     upper.compile(tf.keras.optimizers.Adam(rate), cross_entropy, metrics=["accuracy"])
     top_history = train(
-        upper, cached, few.y, epochs=TOP_EPOCHS, name=f"blocks 12 to 16, rate {rate:g}",
-        batch_size=32, validation={"val": (cached_val, validation.y)},
+        upper, cached, few.y, epochs=UNFROZEN["epochs"], name=f"blocks 12 to 16, rate {rate:g}",
+        batch_size=UNFROZEN["batch_size"], validation={"val": (cached_val, validation.y)},
     )  # fmt: skip
     top_shares[rate] = top_history["val_accuracy"]
     head_curves[f"unfrozen, rate {rate:g}, validation"] = top_history["val_accuracy"]
@@ -334,7 +346,8 @@ for rate in rates:
         accuracy(upper, part, y)
         for part, y in ((cached_val, validation.y), (cached_test, testing.y))
     ]
-    head_shares[f"blocks 12 to 16 unfrozen, {TOP_EPOCHS} epochs, rate {rate:g}"] = [read]
+    name = f"blocks 12 to 16 unfrozen, {UNFROZEN['epochs']} epochs, rate {rate:g}"
+    head_shares[name] = [read]
 del cached, cached_val, cached_test
 
 # %%
@@ -397,8 +410,8 @@ def grad_cam(pixels, label):
     return seen / max(seen.max(), 1e-6)
 
 
-chosen = np.concatenate([shown[[1, 4]], shown[[7, 10]]])
-looked_at = [(training.pixels[i], int(training.y[i])) for i in chosen]
+looked = np.concatenate([shown[[1, 4]], shown[[7, 10]]])
+looked_at = [(training.pixels[i], int(training.y[i])) for i in looked]
 looked_at += [(testing.pixels[i], int(1 - testing.y[i])) for i in by_margin[:2]]
 captions = [f"{CLASSES[label]}" for _, label in looked_at]
 captions = captions[:4] + [f"{c}, wrongly" for c in captions[4:]]
@@ -422,9 +435,16 @@ plt.show()
 # refuses the file. No test photo has a twin in training, so accuracy without twins is the same.
 
 # %%
-from toolkit.convert import traced_to_tflite
-
-from photos.training import distillation
+from photos.training import distillation, normalized
+from toolkit.compression import (
+    BIAS_32,  # in sight
+    DYNAMIC_RANGE,  # in sight
+    FLOAT16,  # in sight
+    INT8,  # in sight
+    INT16X8,  # in sight
+    convert,
+    representative_dataset,
+)
 from toolkit.files import replacing
 from toolkit.levels import to_levels  # in sight
 from toolkit.results import write_records
@@ -436,31 +456,25 @@ scratch.mkdir(exist_ok=True)
 records: dict = {}
 
 
-def int8_settings(side, only=tf.lite.OpsSet.TFLITE_BUILTINS_INT8, ends=tf.int8):
-    """Settings of the converter for integers, with the training photos that show it the ranges."""
-
-    def examples():
-        for photo in resize(some_photos[::2], side):
-            yield [network_input(photo[None])]
-
-    return {
-        "optimizations": [tf.lite.Optimize.DEFAULT],
-        "representative_dataset": examples,
-        "supported_ops": [only],
-        "inference_input_type": ends,
-        "inference_output_type": ends,
-    }
+def recorded(name, field="accuracy"):
+    """A field of a record, for the text; NaN where this run has none, as in a short profile."""
+    value = records.get(f"transfer_{name}", {}).get(field)
+    return np.nan if value is None else value
 
 
-FORMATS: dict = {
-    "float": ("float32", {}),
-    "f16": (
-        "float16",
-        {"optimizations": [tf.lite.Optimize.DEFAULT], "supported_types": [tf.float16]},
-    ),
-    "drq": ("dynamic range", {"optimizations": [tf.lite.Optimize.DEFAULT]}),
-    "int8": ("int8", int8_settings(BASE_SIDE)),
-}
+def points_lost(name):
+    """How many points fewer of the test photos than float32 a model reads."""
+    return 100 * (recorded("float") - recorded(name))
+
+
+def times_smaller(name):
+    """How many times smaller than float32 a model's file is after gzip."""
+    return recorded("float", "bytes_gzip") / recorded(name, "bytes_gzip")
+
+
+def examples(side):
+    """What the converter finds the ranges of integers with: training photos of that side."""
+    return representative_dataset(network_input(resize(some_photos[::2], side)))
 
 
 def evaluate(identifier, technique, path, model, seconds=None, kept=False):
@@ -483,8 +497,13 @@ def evaluate(identifier, technique, path, model, seconds=None, kept=False):
     return record
 
 
-for short, (technique, settings) in FORMATS.items():
-    path = traced_to_tflite(baseline, scratch / f"transfer_{short}.tflite", **settings)
+for short, technique, settings in (
+    ("float", "float32", {}),
+    ("f16", "float16", FLOAT16),
+    ("drq", "dynamic range", DYNAMIC_RANGE),
+    ("int8", "int8", INT8 | {"representative_dataset": examples(BASE_SIDE)}),
+):
+    path = convert(baseline, scratch / f"transfer_{short}.tflite", traced=True, **settings)
     evaluate(f"transfer_{short}", technique, path, baseline)
 display(photos_table(records.values(), records["transfer_float"], data.banner))
 
@@ -494,17 +513,15 @@ display(photos_table(records.values(), records["transfer_float"], data.banner))
 # reads them, slowly.
 
 # %%
-INT16 = tf.lite.OpsSet.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8
-bias_type = {"_experimental_full_integer_quantization_bias_type": tf.int32}
-wide_settings = int8_settings(BASE_SIDE, INT16, tf.float32)
-path = traced_to_tflite(
-    baseline, scratch / "transfer_int16x8_bias32.tflite", **wide_settings, **bias_type
+wide = INT16X8 | {"representative_dataset": examples(BASE_SIDE)}
+narrow = convert(
+    baseline, scratch / "transfer_int16x8_bias32.tflite", traced=True, **wide, **BIAS_32
 )
 try:
-    predict_photos(path, validation.pixels[:1])
+    predict_photos(narrow, validation.pixels[:1])
 except ModelError as error:
     print(str(error).split("(", 1)[1].split(". ")[0])
-path = traced_to_tflite(baseline, scratch / "transfer_int16x8.tflite", **wide_settings)
+path = convert(baseline, scratch / "transfer_int16x8.tflite", traced=True, **wide)
 if PROFILE != "quick":  # it takes minutes
     evaluate("transfer_int16x8", "int16x8", path, baseline)
     display(photos_table(records.values(), records["transfer_float"], data.banner))
@@ -516,18 +533,10 @@ if PROFILE != "quick":  # it takes minutes
 # follows as a layer of its own, tfmot leaves the weights of a convolution alone, so here it rounds
 # those of the projections only.)
 
-
 # %%
-def normalize(images, _):
-    """A batch of uint8 photos as the network takes them, for `batches`."""
-    return (tf.cast(images, tf.float32) - 127) / 128
-
-
 few_scores = predict_keras(baseline, few.pixels)
 targets = np.column_stack([few_scores, np.float32(few.y)])
-copy = tf.keras.models.clone_model(baseline)
-copy.set_weights(baseline.get_weights())
-qat = tfmot.quantization.keras.quantize_model(copy)
+qat = tfmot.quantization.keras.quantize_model(clone(baseline))
 
 # tfmot starts all ranges of activations at -6 to 6 and moves them by a thousandth a step
 each_output = tf.keras.Model(baseline.input, [layer.output for layer in baseline.layers])
@@ -541,11 +550,15 @@ for layer, output in zip(baseline.layers, given, strict=True):
         elif weight.name.endswith("_max:0") and "kernel" not in weight.name:
             weight.assign(tf.reduce_max(output))
 few_pixels = resize(few.pixels, BASE_SIDE)
-qat.compile(tf.keras.optimizers.Adam(QAT_RATE), distillation())
-qat_history = train(qat, few_pixels, targets, epochs=1, name="QAT", batch_size=8, augment=normalize)
+qat.compile(tf.keras.optimizers.Adam(QAT["learning_rate"]), distillation(**DISTILLED))
+qat_history = train(
+    qat, few_pixels, targets, epochs=QAT["epochs"], name="QAT",
+    batch_size=QAT["batch_size"], augment=normalized,
+)  # fmt: skip
 del given, output, each_output
-path = traced_to_tflite(qat, scratch / "transfer_qat.tflite", **int8_settings(BASE_SIDE))
-evaluate("transfer_qat", "int8, QAT", path, baseline, qat_history["seconds"][0])
+settings = INT8 | {"representative_dataset": examples(BASE_SIDE)}
+path = convert(qat, scratch / "transfer_qat.tflite", traced=True, **settings)
+evaluate("transfer_qat", "int8, QAT", path, baseline, sum(qat_history["seconds"]))
 display(photos_table(records.values(), records["transfer_float"], data.banner))
 
 # %% [markdown]
@@ -613,7 +626,7 @@ display(pd.DataFrame.from_dict(rows, orient="index").style.set_caption(data.bann
 # less time; convolutions take any size.
 
 # %%
-bank = altered_copies(few, COPIES, SEED, STUDENT_SIDE, baseline)
+bank = altered_copies(few, COPIES["count"], SEED, COPIES["side"], baseline)
 shown = np.arange(6) * (len(few.y) // 6)
 show_photos(
     "Altered copies, and what the baseline says of them",
@@ -630,7 +643,7 @@ def is_pointwise(layer):
 
 def smallest_cut(model, share):
     """A copy of a network without the smallest weights of each 1x1 convolution."""
-    copy = tf.keras.models.clone_model(model)
+    copy = clone(model)
     for layer, twin in zip(model.layers, copy.layers, strict=True):
         values = layer.get_weights()
         if is_pointwise(layer):
@@ -650,26 +663,26 @@ def build_baseline(side):
 def pruning(model, share):
     """A plan for `operate` that makes a share of the weights of all 1x1 convolutions zero.
 
-    They are taken from those of at least LARGE_LAYER weights: the small ones at the beginning
-    save little and cost much.
+    They are taken from the large layers: the small ones at the beginning save little and cost
+    much.
     """
     sizes = {
         layer.name: layer.get_weights()[0].size for layer in model.layers if is_pointwise(layer)
     }
-    large = {name: size for name, size in sizes.items() if size >= LARGE_LAYER}
+    large = {name: size for name, size in sizes.items() if size >= PRUNED["large_layer"]}
     share = share * sum(sizes.values()) / sum(large.values())
     return lambda layer: Surgery(share if layer.name in large else 0.0)
 
 
-def trained_smaller(model, name, rate, fixed):
-    """Trains the baseline or what was made of it by distillation with photos of STUDENT_SIDE.
+def trained_smaller(model, name, settings, fixed):
+    """Trains the baseline or what was made of it by distillation with the smaller photos.
 
-    fixed: what stays, as of `distil_photos`.
+    settings, fixed: see `distil_photos`.
     """
-    smaller = build_baseline(STUDENT_SIDE)
+    smaller = build_baseline(COPIES["side"])
     smaller.set_weights(model.get_weights())
-    part = [some[: BASE_COPIES * len(few.y)] for some in bank]
-    distil_photos(smaller, part, 1, name, SEED, rate, fixed, batch_size=16)
+    part = [some[: PRUNED["copies"] * len(few.y)] for some in bank]
+    distil_photos(smaller, part, settings, name, SEED, fixed)
     model.set_weights(smaller.get_weights())
 
 
@@ -677,17 +690,17 @@ fitted_to = resize(some_photos[::3], BASE_SIDE)
 base_share = keras_accuracy(baseline, validation)
 cut_shares, surgeon_shares, trained_shares = ({0: base_share} for _ in range(3))
 pruned = {0: baseline}
-for sparsity in SPARSITIES:
+for sparsity in PRUNED["sparsities"]:
     begun = time.perf_counter()
     share = sparsity / 100
     cut_shares[sparsity] = keras_accuracy(smallest_cut(baseline, share), validation)
     latest = pruned[max(pruned)]
     pruned[sparsity] = operate(latest, fitted_to, pruning(latest, share))
     surgeon_shares[sparsity] = keras_accuracy(pruned[sparsity], validation)
-    trained_smaller(pruned[sparsity], f"{sparsity} % zeros", PRUNED_RATE, "zeros")
+    trained_smaller(pruned[sparsity], f"{sparsity} % zeros", PRUNED["training"], "zeros")
     trained_shares[sparsity] = keras_accuracy(pruned[sparsity], validation)
     seconds = time.perf_counter() - begun
-    path = traced_to_tflite(pruned[sparsity], scratch / f"transfer_pruned{sparsity}.tflite")
+    path = convert(pruned[sparsity], scratch / f"transfer_pruned{sparsity}.tflite", traced=True)
     evaluate(f"transfer_pruned{sparsity}", f"pruned {sparsity} %", path, baseline, seconds)
 display(photos_table(records.values(), records["transfer_float"], data.banner))
 show_lines(
@@ -720,9 +733,10 @@ show_lines(
 
 
 # %%
-def weight_count(model):
-    """How many numbers the kernels of a network have."""
-    return sum(layer.get_weights()[0].size for layer in model.layers if layer.get_weights())
+def all_weights(model):
+    """The numbers in all kernels of a network, float32 (n,)."""
+    with_kernels = [layer for layer in model.layers if layer.get_weights()]
+    return np.concatenate([np.ravel(layer.get_weights()[0]) for layer in with_kernels])
 
 
 def rounding(model, noise, zeros_stay=False):
@@ -730,7 +744,7 @@ def rounding(model, noise, zeros_stay=False):
 
     A layer with few weights is thus rounded finely, as that costs few bytes.
     """
-    total = weight_count(model)
+    total = all_weights(model).size
 
     def plan(layer):
         return Surgery(0, noise * layer.get_weights()[0].size / total, zeros_stay)
@@ -741,28 +755,31 @@ def rounding(model, noise, zeros_stay=False):
 def as_levels(model, name):
     """Converts a network of few levels to int8, stores the levels and returns the file's path."""
     side = model.input_shape[1]
-    plain = traced_to_tflite(model, scratch / f"{name}_plain.tflite", **int8_settings(side))
+    settings = INT8 | {"representative_dataset": examples(side)}
+    plain = convert(model, scratch / f"{name}_plain.tflite", traced=True, **settings)
     path = scratch / f"{name}.tflite"
     with replacing(path) as temporary:
         temporary.write_bytes(to_levels(plain.read_bytes(), nibbles=True))
     return path
 
 
-plain = int8_settings(BASE_SIDE)
-path = traced_to_tflite(pruned[50], scratch / "transfer_pruned50_int8_plain.tflite", **plain)
+settings = INT8 | {"representative_dataset": examples(BASE_SIDE)}
+path = convert(pruned[50], scratch / "transfer_pruned50_int8_plain.tflite", traced=True, **settings)
 evaluate("transfer_pruned50_int8_plain", "pruned 50 %, int8", path, baseline)
 
-for identifier, technique, model, zeros_stay in (
-    ("pruned50_int8", "pruned 50 %, few levels", pruned[50], True),
-    ("rounded", "few levels alone", baseline, False),
-)[:ROUNDED]:
-    few_levels = operate(model, fitted_to, rounding(model, BASE_NOISE[zeros_stay], zeros_stay))
-    kernels = [np.ravel(la.get_weights()[0]) for la in few_levels.layers if la.get_weights()]
+bias_shares = {}
+for identifier, technique, model, noise, zeros_stay in (
+    ("pruned50_int8", "pruned 50 %, few levels", pruned[50], ROUNDED["noise_pruned"], True),
+    ("rounded", "few levels alone", baseline, ROUNDED["noise"], False),
+)[:ROUNDINGS]:
+    few_levels = operate(model, fitted_to, rounding(model, noise, zeros_stay))
+    zeros = np.mean(all_weights(few_levels) == 0)
     read = [keras_accuracy(few_levels, validation)]
-    trained_smaller(few_levels, "biases", BIAS_RATE, "kernels")
+    trained_smaller(few_levels, "biases", ROUNDED["training"], "kernels")
     read.append(keras_accuracy(few_levels, validation))
+    bias_shares[identifier] = read
     print(
-        f"{technique}: {np.mean(np.concatenate(kernels) == 0):.0%} zeros, {read[0]:.2%} of the "
+        f"{technique}: {zeros:.0%} zeros, {read[0]:.2%} of the "
         f"validation photos, with its biases trained on {read[1]:.2%}"
     )
     name = f"transfer_{identifier}".replace("50", "")
@@ -788,19 +805,24 @@ from toolkit.memory import live_bytes
 from toolkit.tflite import run_micro
 
 # %%
-SRAM, ARENA_GOAL, FLASH = 512 * 1024, 320 * 1024, 8 * 1024**2
+SRAM = 512 * 1024
 at_side: dict = {}
 live: dict = {}
+arenas: dict = {}
+side_shares: dict = {}
 for side in SIDES:
     smaller = build_backbone(side, blocks, head=1280)
     set_weights(smaller, imagenet)
     judged = with_classes(smaller, training)
-    path = traced_to_tflite(judged, scratch / f"side_{side}.tflite", **int8_settings(side))
+    settings = INT8 | {"representative_dataset": examples(side)}
+    path = convert(judged, scratch / f"side_{side}.tflite", traced=True, **settings)
     live[side] = live_bytes(path.read_bytes())
     micro = run_micro(path, network_input(resize(testing.pixels[:1], side)))
     peak = live[side].loc[live[side]["bytes"].idxmax()]
+    arenas[side] = micro.arena_bytes or np.nan
+    side_shares[side] = file_accuracy(path, validation)
     at_side[f"{side} x {side}"] = {
-        "validation": f"{file_accuracy(path, validation):.1%}",
+        "validation": f"{side_shares[side]:.1%}",
         "file": f"{path.stat().st_size:,}",
         "most alive at once": f"{peak['bytes']:,}",
         "while": f"{peak['operator']} gives {peak['shape']}",
@@ -857,27 +879,24 @@ plt.show()
 # channels in each block only the strongest. Then the surgeon rounds the weights; how coarsely is
 # tried from the coarsest down until the file reads a certain share of the validation photos.
 
+
 # %%
-SMALL_BLOCKS = 1, 2, 3, 4, 5, 6, 9, 11
+def build_student(recipe, weights):
+    """A network of KEPT_BLOCKS, as wide as a recipe of STUDENTS says, with the given weights.
 
-
-def build_student(side, weights, widths=(), stem=32):
-    """A network of SMALL_BLOCKS with the given weights, narrowed where `widths` says.
-
-    weights: as of `kept_blocks`; changed. widths: {number of the block: expanded channels}. stem:
-    channels of the first convolution. The two scores come from a linear probe.
+    weights: as of `kept_blocks`; changed. The two scores come from a linear probe.
     """
-    if stem < 32:
-        keep_strongest(weights, "stem", "block1_depthwise", "block1_project", stem)
+    if recipe["stem"] < 32:
+        keep_strongest(weights, "stem", "block1_depthwise", "block1_project", recipe["stem"])
     own = []
-    for new, number in enumerate(SMALL_BLOCKS, 1):
+    for new, number in enumerate(KEPT_BLOCKS, 1):
         block = blocks[number - 1]
-        if number in widths:
+        if width := recipe["widths"].get(number):
             first, middle, last = (f"block{new}_{p}" for p in ("expand", "depthwise", "project"))
-            keep_strongest(weights, first, middle, last, widths[number])
-            block = block._replace(expanded=widths[number])
+            keep_strongest(weights, first, middle, last, width)
+            block = block._replace(expanded=width)
         own.append(block)
-    network = build_backbone(side, own, stem)
+    network = build_backbone(recipe["side"], own, recipe["stem"])
     set_weights(network, weights)
     return with_classes(network, training)
 
@@ -889,61 +908,60 @@ students: dict = {}
 def note_down(student, step, model):
     """Adds a row to `student_rows`: what a student reads after a step."""
     share = keras_accuracy(model, validation)
-    kernels = [np.ravel(la.get_weights()[0]) for la in model.layers if la.get_weights()]
-    zeros = np.mean(np.concatenate(kernels) == 0)
+    weights = all_weights(model)
     student_rows[f"{student}: {step}"] = {
-        "weights": f"{weight_count(model):,}",
-        "zeros": f"{zeros:.0%}",
+        "weights": f"{weights.size:,}",
+        "zeros": f"{np.mean(weights == 0):.0%}",
         "validation": f"{share:.1%}",
     }
     print(f"{student}, {step}: {share:.2%} of the validation photos")
 
 
-def make_student(name, title, student, passes, noises, wanted, again=0):
-    """Trains a student, rounds it to levels and measures its file. Returns its record.
+noise_shares: dict = {}
 
-    noises: of `rounding`, the largest first. The first is taken whose file reads `wanted` of the
-    validation photos, or else the last. again: passes in which the biases are trained on after
-    rounding. The file goes to models/transfer_<name>.tflite.
+
+def make_student(name, weights):
+    """Builds a student, trains it, rounds it to levels and measures its file. Returns its record.
+
+    name: of its recipe in STUDENTS. weights: those it starts from. The file goes to
+    models/transfer_<name>.tflite.
     """
     begun = time.perf_counter()
+    recipe = STUDENTS[name]
+    title = recipe["title"]
+    student = build_student(recipe, weights)
     note_down(title, "cut, new head", student)
-    distil_photos(student, bank, passes, title, SEED)
+    distil_photos(student, bank, recipe["training"], title, SEED)
     note_down(title, "distilled", student)
     students[name] = student
-    photos_at_side = resize(some_photos[::2], student.input_shape[1])
-    for noise in noises[-TRIED:]:
+    photos_at_side = resize(some_photos[::2], recipe["side"])
+    for noise in recipe["noises"]:
         rounded = operate(student, photos_at_side, rounding(student, noise))
         note_down(title, f"rounded, noise {noise:g}", rounded)
-        if again:
-            distil_photos(rounded, bank, again, f"{title}, biases", SEED, fixed="kernels")
+        if "biases" in recipe:
+            distil_photos(rounded, bank, recipe["biases"], f"{title}, biases", SEED, "kernels")
             note_down(title, f"rounded, noise {noise:g}, biases trained on", rounded)
         path = as_levels(rounded, f"transfer_{name}")
         read, size = file_accuracy(path, validation), gzip_size(path.read_bytes())
+        noise_shares.setdefault(name, []).append((size, read))
         print(f"{title}, noise {noise:g}: {size:,} bytes after gzip, {read:.2%} of validation")
-        if read >= wanted:
+        if read >= recipe["wanted"]:
             break
     return evaluate(f"transfer_{name}", title, path, rounded, time.perf_counter() - begun, True)
 
 
-student = build_student(STUDENT_SIDE, kept_blocks(imagenet, SMALL_BLOCKS))
-small = make_student("small", "small", student, PASSES[0], (2.0, 1.5, 1.0, 0.5), wanted=0.965)
-
-
-# %%
 def weights_of(model):
     """The weights of a network by the names of its layers, for `build_student`."""
     return {layer.name: layer.get_weights() for layer in model.layers if layer.get_weights()}
 
 
-NARROW_START = {2: 40, 3: 96}
-student = build_student(SRAM_SIDE, weights_of(students["small"]), NARROW_START, stem=24)
-sram = make_student("sram", "fits the SRAM", student, PASSES[1], (0.3,), wanted=0.955)
+small = make_student("small", kept_blocks(imagenet, KEPT_BLOCKS))
 
 # %%
-TINY_WIDTHS = {2: 64, 3: 64, 4: 80, 5: 96, 6: 120, 9: 216, 11: 240}
-student = build_student(TINY_SIDE, weights_of(students["small"]), TINY_WIDTHS)
-tiny = make_student("tiny", "tiny", student, PASSES[2], (8.0, 7.0, 6.0, 5.0), wanted=0.91, again=2)
+sram = make_student("sram", weights_of(students["small"]))
+
+# %%
+tiny = make_student("tiny", weights_of(students["small"]))
 
 # %%
 student_table = pd.DataFrame.from_dict(student_rows, orient="index").rename_axis("student: step")
@@ -1013,8 +1031,8 @@ write_records(list(records.values()), "transfer", "results.json")
 
 # %%
 for left_out in (3, 5, 11):
-    numbers = tuple(number for number in SMALL_BLOCKS if number != left_out)
-    cut = build_backbone(SRAM_SIDE, [blocks[number - 1] for number in numbers])
+    numbers = tuple(number for number in KEPT_BLOCKS if number != left_out)
+    cut = build_backbone(STUDENTS["sram"]["side"], [blocks[number - 1] for number in numbers])
     set_weights(cut, kept_blocks(imagenet, numbers))
     cut = with_classes(cut, training)
     share = keras_accuracy(cut, validation)

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from photos.scoring import network_input
+from toolkit.compression import clone
 from toolkit.runtime import use_keras_2
 from toolkit.surgeon import damp, prune_and_round, step_for_noise
 
@@ -36,8 +37,7 @@ def operate(model, pixels, plan):
     it in the copy give for the photos, to what it gives in the model; where its output is added to
     a block's input, to the sum. Biases then make the means equal.
     """
-    copy = tf.keras.models.clone_model(model)
-    copy.set_weights(model.get_weights())
+    copy = clone(model)
     readers = count_readers(model)
     before: dict = {}
     after: dict = {}

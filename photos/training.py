@@ -8,14 +8,15 @@ from PIL import Image, ImageEnhance
 from sklearn.linear_model import LogisticRegression
 
 from photos.data import SIDE, resize
+from photos.recipes import BASELINE, DISTILLED
 from photos.scoring import network_input
+from toolkit.compression import fine_tune
 from toolkit.runtime import use_keras_2
-from toolkit.training import train
+from toolkit.training import distillation_loss
 
 use_keras_2()
 import tensorflow as tf
 
-BATCH_SIZE = 32
 CHUNK_SIZE = 16  # photos of a forward pass; more are slower, as they leave the cache
 
 
@@ -67,7 +68,7 @@ def altered_copies(photos, copies, seed, side, teacher):
     return bank.reshape(-1, *bank.shape[2:]), np.concatenate(scores), np.tile(photos.y, copies)
 
 
-def linear_probe(features, y, strength=1e-2):
+def linear_probe(features, y, strength=BASELINE["strength"]):
     """[kernel, bias] of the dense layer with two scores that a logistic regression gives.
 
     features: float (n, k). strength: C of scikit-learn, the inverse of the penalty; it is applied
@@ -118,41 +119,38 @@ def with_fixed_kernels(model, only_zeros=False):
     return copy
 
 
-def distillation(temperature=4.0, share=0.5):
+def distillation(temperature, share):
     """Distillation's loss (Hinton, Vinyals and Dean, 2015) for targets (teacher's scores, label).
 
     targets: float32 (n, 3). share: of the teacher in the loss, the rest is the labels'.
     """
+    taught = distillation_loss(temperature)
 
     def loss(targets, scores):
-        soft = tf.nn.softmax(targets[:, :2] / temperature)
-        taught = tf.nn.softmax_cross_entropy_with_logits(soft, scores / temperature)
         labels = tf.cast(targets[:, 2], tf.int32)
         told = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, scores)
-        return share * temperature**2 * taught + (1 - share) * told
+        return share * taught(targets[:, :2], scores) + (1 - share) * told
 
     return loss
 
 
-def distil_photos(model, bank, passes, name, seed=0, rate=1e-3, fixed=None, batch_size=BATCH_SIZE):
-    """Trains a network on `altered_copies` for epochs, `passes`, by distillation. Returns history.
+def normalized(images, _):
+    """A batch of photos uint8 as every network here takes them, for `batches`."""
+    return (tf.cast(images, tf.float32) - 127) / 128
 
-    bank: what `altered_copies` returns. fixed: what of the convolutions' kernels stays, "kernels",
-    "zeros" or nothing. The learning rate of Adam falls by a cosine to zero.
+
+def distil_photos(model, bank, training, name, seed=0, fixed=None):
+    """Trains a network on `altered_copies` by distillation. Returns the history.
+
+    bank: what `altered_copies` returns. training: epochs, learning_rate and batch_size, a dict.
+    fixed: what of the convolutions' kernels stays, "kernels", "zeros" or nothing.
     """
     trained = with_fixed_kernels(model, fixed == "zeros") if fixed else model
     pixels, scores, labels = bank
     pixels = resize(pixels, model.input_shape[1])
-    steps = passes * max(1, len(labels) // batch_size)
-    schedule = tf.keras.optimizers.schedules.CosineDecay(rate, steps)
-    trained.compile(tf.keras.optimizers.Adam(schedule), distillation())
     targets = np.column_stack([scores, np.float32(labels)])
-
-    def normalize(images, _):
-        return (tf.cast(images, tf.float32) - 127) / 128
-
-    settings = {"epochs": passes, "name": name, "seed": seed, "batch_size": batch_size}
-    history = train(trained, pixels, targets, augment=normalize, **settings)
+    settings = {"loss": distillation(**DISTILLED), "augment": normalized, **training}
+    history = fine_tune(trained, pixels, targets, name=name, seed=seed, **settings)
     gc.collect()  # the graphs of the epochs hold the photos, in cycles
     model.set_weights(trained.get_weights())
     return history

@@ -47,7 +47,7 @@ def test_without_the_teacher_the_loss_is_cross_entropy():
     scores = tf.constant([[2.0, -1.0], [0.5, 0.0]])
     targets = tf.constant([[9.0, 9.0, 1.0], [5.0, -5.0, 0.0]])
     plain = tf.keras.losses.SparseCategoricalCrossentropy(True, reduction="none")([1, 0], scores)
-    assert distillation(share=0.0)(targets, scores).numpy() == pytest.approx(plain.numpy())
+    assert distillation(4.0, 0.0)(targets, scores).numpy() == pytest.approx(plain.numpy())
 
 
 @pytest.mark.parametrize("fixed", [None, "zeros", "kernels"])
@@ -59,7 +59,8 @@ def test_what_is_fixed_stays_and_the_rest_is_trained(photos_sample, fixed, tmp_p
     kernel[:, :, ::2] = 0
     layer.set_weights([kernel, bias])
     bank = altered_copies(photos_sample.training, 1, 0, 32, model)
-    distil_photos(model, bank, 2, "test", fixed=fixed)
+    training = {"epochs": 2, "learning_rate": 1e-3, "batch_size": 32}
+    distil_photos(model, bank, training, "test", fixed=fixed)
     trained, trained_bias = layer.get_weights()
     assert np.array_equal(trained, kernel) == (fixed == "kernels")
     assert (not trained[:, :, ::2].any()) == (fixed is not None)

@@ -1,0 +1,82 @@
+"""How the networks of the study of photos are trained, pruned and rounded.
+
+In each `training`, epochs are those over all altered copies that it is given, and the learning rate
+of Adam falls by a cosine to zero.
+"""
+
+# The recipes that a recorded trial on validation photos chose: none. All are set.
+CHOSEN: tuple[str, ...] = ()
+
+# The lab report's head on the maxima of the features, for each number of epochs; the rate stays
+HEAD: dict = {
+    "units": 128,
+    "dropout": 0.5,
+    "epochs": (3, 15),
+    "seeds": 5,
+    "learning_rate": 1e-3,
+    "batch_size": 32,
+}
+# Logistic regression, in the baseline and at the start of each student: C of scikit-learn
+BASELINE: dict = {"strength": 1e-2}
+# The baseline's blocks above one of its layers, trained further; the rate stays
+UNFROZEN: dict = {
+    "above": "block11_add",
+    "epochs": 6,
+    "learning_rates": (1e-5, 1e-4),
+    "batch_size": 32,
+}
+# How many training photos, evenly taken, the integers' ranges and the surgeon's layers come from:
+# each second for ranges and students, each third for the large network
+FITTED: dict = {"photos": 134}
+# Altered copies of each training photo, and their side in pixels
+COPIES: dict = {"count": 4, "side": 192}
+# Temperature of the scores, and the teacher's share in the loss; the rest is the labels'
+DISTILLED: dict = {"temperature": 4.0, "share": 0.5}
+QAT: dict = {"epochs": 1, "learning_rate": 1e-5, "batch_size": 8}  # the rate stays
+# The large network: only layers of so many weights are pruned; copies of each photo it sees
+PRUNED: dict = {
+    "sparsities": (50, 70, 80, 90),
+    "large_layer": 15_000,
+    "copies": 2,
+    "training": {"epochs": 1, "learning_rate": 1e-4, "batch_size": 16},
+}
+# The large network rounded, pruned before or not, and the training of its biases
+ROUNDED: dict = {
+    "noise": 1.5,
+    "noise_pruned": 1.0,
+    "training": {"epochs": 1, "learning_rate": 1e-3, "batch_size": 16},
+}
+# Blocks of the large network that the students keep
+KEPT_BLOCKS = 1, 2, 3, 4, 5, 6, 9, 11
+# widths: expanded channels of a block, by its number there. noises: tried from the first on until
+# the file reads `wanted` of the validation photos. biases: their training after rounding.
+STUDENTS: dict = {
+    "small": {
+        "title": "small",
+        "side": 192,
+        "stem": 32,
+        "widths": {},
+        "training": {"epochs": 5, "learning_rate": 1e-3, "batch_size": 32},
+        "noises": (2.0, 1.5, 1.0, 0.5),
+        "wanted": 0.965,
+    },
+    "sram": {
+        "title": "fits the SRAM",
+        "side": 128,
+        "stem": 24,
+        "widths": {2: 40, 3: 96},
+        "training": {"epochs": 6, "learning_rate": 1e-3, "batch_size": 32},
+        "noises": (0.3,),
+        "wanted": 0.955,
+    },
+    "tiny": {
+        "title": "tiny",
+        "side": 160,
+        "stem": 32,
+        "widths": {2: 64, 3: 64, 4: 80, 5: 96, 6: 120, 9: 216, 11: 240},
+        "training": {"epochs": 9, "learning_rate": 1e-3, "batch_size": 32},
+        "noises": (8.0, 7.0, 6.0, 5.0),
+        "wanted": 0.91,
+        "biases": {"epochs": 2, "learning_rate": 1e-3, "batch_size": 32},
+    },
+}
