@@ -446,7 +446,7 @@ from toolkit.compression import (
     representative_dataset,
 )
 from toolkit.files import replacing
-from toolkit.levels import to_levels  # in sight
+from toolkit.int4 import to_levels  # in sight
 from toolkit.results import write_records
 from toolkit.tflite import ModelError, gzip_size
 

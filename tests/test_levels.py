@@ -5,7 +5,7 @@ import pytest
 
 from toolkit.compression import convert
 from toolkit.graph import OPERATORS, TYPES, as_array, read_model
-from toolkit.levels import to_levels
+from toolkit.int4 import to_levels
 from toolkit.runtime import use_keras_2
 from toolkit.tflite import ModelError, gzip_size, open_tflite
 

@@ -7,7 +7,7 @@ from ai_edge_litert import schema_py_generated as schema
 
 from toolkit.graph import as_array, is_number, listed, load_model, read_model, store, write_model
 from toolkit.packing import repack
-from toolkit.tflite import gzip_size
+from toolkit.tflite import ModelError, gzip_size
 
 PARTS = "weights", "biases", "scales", "graph", "strings", "metadata"
 
@@ -25,7 +25,7 @@ def anatomy(content):
     weights, biases: the numbers themselves. scales: quantization. strings: names and the
     description. metadata: how the file was made and how to call it. graph: operators,
     shapes and all that holds the file together, and data behind the flatbuffer. Raises
-    ModelError if LiteRT cannot load it.
+    ModelError if LiteRT cannot load it or if it names what it does not have.
     """
     owners = owners_of_bytes(content)
     return {part: int(np.sum(owners == i)) for i, part in enumerate(PARTS)}
@@ -90,6 +90,8 @@ def owners_of_bytes(content):
                 part = "weights" if tensor.ShapeLength() > 1 else "biases"
                 claim(part, model.Buffers(tensor.Buffer()), {0: 1})
     for entry in each(model.Metadata, model.MetadataLength()):
+        if entry.Buffer() >= model.BuffersLength():
+            raise ModelError("This file is damaged: its metadata name a buffer that it lacks.")
         claim("metadata", entry, {0: 1})
         claim("metadata", model.Buffers(entry.Buffer()), {0: 1})
     for signature in each(model.SignatureDefs, model.SignatureDefsLength()):

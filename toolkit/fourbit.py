@@ -12,9 +12,11 @@ from toolkit.graph import (
     as_array,
     own_constants,
     read_model,
+    scales,
     store,
     write_model,
 )
+from toolkit.int4 import fitting_limits
 from toolkit.proof import ROUNDING, prove_equal
 from toolkit.runtime import use_keras_2
 from toolkit.tflite import ModelError
@@ -155,19 +157,17 @@ def pack_int4(content):
 
 def narrow_channels(weights, bias):
     """Makes an int8 tensor of weights (channels, ...) int4 and its bias, if any, fit, in place."""
-    if weights.type != TYPES.INT8:
+    count = len(scales(weights)[0])
+    if weights.type != TYPES.INT8 or not count:
         raise ModelError("Only int8 weights can be stored in 4 bits.")
     values = as_array(weights).astype(int)
-    several = len(weights.quantization.scale) > 1
-    axes = tuple(range(1, values.ndim)) if several else None
-    largest = np.maximum(1, np.abs(values).max(axis=axes, keepdims=True))
-    numbers = np.round(values * MOST / largest)
-    # half a unit off is the converter's rounding, which depends on the last float bit
-    if np.abs(numbers * largest / MOST - values).max() >= 0.6:
+    rows = values.reshape(count, -1)  # with a scale each
+    limits, largest = fitting_limits(rows, [MOST])
+    if limits.max() > MOST:
         raise ModelError("The weights are not whole numbers up to 7 times one step a channel.")
-    factor = np.ravel(largest / MOST)
     weights.type = TYPES.INT4
-    store(weights, numbers)
+    store(weights, np.round(rows * limits / largest).reshape(values.shape))
+    factor = np.ravel(largest / limits)
     for tensor in filter(None, (weights, bias)):
         tensor.quantization.scale = np.float32(tensor.quantization.scale * factor)
     if bias:

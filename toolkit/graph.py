@@ -1,5 +1,6 @@
 """A .tflite file as objects: reading it, the numbers of its tensors, writing it again."""
 
+import math
 from collections import Counter
 from pathlib import Path
 
@@ -8,11 +9,16 @@ from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter
 
 from toolkit.flatbuffer import lay_out
-from toolkit.tflite import ModelError, quiet
+from toolkit.proof import require_running
+from toolkit.tflite import ModelError, in_litert
 
 OPERATORS, TYPES = schema.BuiltinOperator, schema.TensorType
 LAYERS = OPERATORS.CONV_2D, OPERATORS.FULLY_CONNECTED
 POOLS = OPERATORS.MAX_POOL_2D, OPERATORS.AVERAGE_POOL_2D
+OPTIONS = {  # what they are where they are read here
+    OPERATORS.FULLY_CONNECTED: schema.FullyConnectedOptionsT | None,
+    **dict.fromkeys(POOLS, schema.Pool2DOptionsT),
+}
 NAMES = "float64 float32 float16 int64 int32 int16 int8 uint64 uint32 uint16 uint8 bool complex64"
 DTYPES = {getattr(TYPES, name.upper()): np.dtype(name) for name in NAMES.split()}
 DTYPES |= {TYPES.COMPLEX128: np.dtype("complex128"), TYPES.INT4: np.dtype("int8")}
@@ -21,21 +27,41 @@ DTYPES |= {TYPES.COMPLEX128: np.dtype("complex128"), TYPES.INT4: np.dtype("int8"
 def load_model(content):
     """A .tflite file as a schema.ModelT whose tensors have their bytes as `data`, b"" if none.
 
-    Raises ModelError if LiteRT cannot load it.
+    Raises ModelError if LiteRT cannot load it, and if it names what it does not have.
     """
-    try:
-        with quiet():
-            Interpreter(model_content=bytes(content))  # checks every offset
-    except (ValueError, RuntimeError) as error:
-        raise ModelError(f"LiteRT cannot load this file ({str(error).strip()[:200]}).") from error
+    with in_litert("LiteRT cannot load this file"):
+        Interpreter(model_content=bytes(content))  # checks every offset
     model = schema.ModelT.InitFromPackedBuf(content, 0)
-    for tensor in (tensor for graph in model.subgraphs for tensor in graph.tensors or ()):
+    for graph in model.subgraphs:
+        graph.tensors, graph.operators = listed(graph.tensors), listed(graph.operators)
+    require_sound(model, len(content))
+    for tensor in (tensor for graph in model.subgraphs for tensor in graph.tensors):
         buffer = model.buffers[tensor.buffer]
         if buffer.offset > 1:  # behind the flatbuffer, as in files of more than 2 GB
             tensor.data = bytes(content[buffer.offset : buffer.offset + buffer.size])
         else:
             tensor.data = b"" if buffer.data is None else bytes(buffer.data)
     return model
+
+
+def require_sound(model, size):
+    """Raises ModelError unless all that a schema.ModelT of a file of `size` bytes names is there.
+
+    LiteRT checks some of it only when it runs the model, and some never.
+    """
+    buffers, codes = range(len(listed(model.buffers))), range(len(listed(model.operatorCodes)))
+    sound = all(b.offset < 2 or b.offset + b.size <= size for b in listed(model.buffers))
+    for graph in model.subgraphs:
+        tensors = range(len(graph.tensors))
+        sound &= all(tensor.buffer in buffers for tensor in graph.tensors)
+        for node in (graph, *graph.operators):
+            sound &= all(i == -1 or i in tensors for i in listed(node.inputs))  # -1 is left out
+            sound &= all(i in tensors for i in listed(node.outputs))
+        for op in graph.operators:
+            sound &= all(i == -1 or i in tensors for i in listed(op.intermediates))
+            sound &= op.opcodeIndex in codes
+    if not sound:
+        raise ModelError("This file is damaged: it names a tensor, buffer or operator it lacks.")
 
 
 def constants(path):
@@ -45,7 +71,7 @@ def constants(path):
     and for tensors that numpy has no form for, such as sparse ones.
     """
     graphs = load_model(Path(path).read_bytes()).subgraphs
-    return [as_array(tensor) for graph in graphs for tensor in graph.tensors or () if tensor.data]
+    return [as_array(tensor) for graph in graphs for tensor in graph.tensors if tensor.data]
 
 
 def read_model(content):
@@ -53,9 +79,10 @@ def read_model(content):
 
     Operators have their `kind` and, like the graph, `sources` and `targets`, lists of tensors
     (None where one is left out); operators also their `intermediates` as tensors. Raises
-    ModelError if LiteRT cannot load it, and for what cannot be written again.
+    ModelError if LiteRT cannot run it, and for what cannot be written again.
     """
     model = load_model(content)
+    require_running(bytes(content))  # so that layers have what they need in the form they need
     if len(model.subgraphs) != 1:
         raise ModelError(f"Need a file with one subgraph, but this has {len(model.subgraphs)}.")
     graph = model.subgraphs[0]
@@ -68,12 +95,15 @@ def read_model(content):
         op.inner = [graph.tensors[i] if i >= 0 else None for i in listed(op.intermediates)]
         code = model.operatorCodes[op.opcodeIndex]
         op.kind = max(code.builtinCode, code.deprecatedBuiltinCode)
+        if not isinstance(op.builtinOptions, OPTIONS.get(op.kind, object)):
+            raise ModelError("This file is damaged: a layer has the options of another kind.")
     return model
 
 
 def write_model(model):
-    """The bytes of a `read_model`; equal data are stored once."""
+    """The bytes of a `read_model` without its metadata; equal data are stored once."""
     graph = model.subgraphs[0]
+    model.metadata = model.metadataBuffer = None
     number = {tensor: i for i, tensor in enumerate(graph.tensors)} | {None: -1}
     for node in (graph, *graph.operators):
         node.inputs = [number[tensor] for tensor in node.sources]
@@ -140,7 +170,7 @@ def weight_bits(content):
 
     content: its bytes. Raises ModelError if LiteRT cannot load it.
     """
-    tensors = [tensor for graph in load_model(content).subgraphs for tensor in graph.tensors or ()]
+    tensors = [tensor for graph in load_model(content).subgraphs for tensor in graph.tensors]
     weights = (
         tensor
         for tensor in tensors
@@ -173,12 +203,14 @@ def as_array(tensor):
         names = {number: name for name, number in vars(TYPES).items()}
         kind = "sparse" if tensor.sparsity else names.get(tensor.type, "unknown")
         raise ModelError(f"A tensor of shape {shape} is stored as {kind}, which has no array.")
-    values = np.frombuffer(tensor.data, DTYPES[tensor.type])
+    values = np.frombuffer(tensor.data, np.uint8)
     if tensor.type == TYPES.INT4:
-        values = np.stack([values << 4 >> 4, values >> 4], axis=1).ravel()[: np.prod(shape)]
-    if values.size != np.prod(shape):
-        raise ModelError(f"A tensor of shape {shape} has {values.size} values.")
-    return values.reshape(shape)
+        values = values.view(np.int8)
+        values = np.stack([values << 4 >> 4, values >> 4], axis=1).ravel()[: math.prod(shape)]
+    dtype = DTYPES[tensor.type]
+    if min(shape, default=0) < 0 or values.nbytes != math.prod(shape) * dtype.itemsize:
+        raise ModelError(f"A tensor of shape {shape} has {len(tensor.data)} bytes.")
+    return values.view(dtype).reshape(shape)
 
 
 def store(tensor, array):

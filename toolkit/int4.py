@@ -1,4 +1,4 @@
-"""Storing an int8 .tflite model with fewer different bytes: weights in 4 bits, equal scales."""
+"""Storing an int8 .tflite file with fewer different bytes: the few levels that its weights have."""
 
 from copy import copy as shallow_copy
 
@@ -22,6 +22,8 @@ from toolkit.packing import strip
 from toolkit.proof import ROUNDING, prove_equal
 from toolkit.tflite import ModelError
 
+WEIGHTED = *LAYERS, OPERATORS.DEPTHWISE_CONV_2D
+MOST_LEVELS = 31  # on each side of zero; more cannot be told from weights on no grid
 UNCLIPPED = schema.ActivationFunctionType.NONE, schema.ActivationFunctionType.RELU
 
 
@@ -41,10 +43,8 @@ def to_int4(content, coarse=1, fixed_size=False):
     graph = model.subgraphs[0]
     for op in graph.operators:
         if op.kind in LAYERS:
-            if {tensor.type for tensor in (*op.sources[:2], *op.targets)} != {TYPES.INT8}:
-                raise ModelError("Only layers of int8 weights and activations can become int4.")
-            weights, bias = own_constants(graph, op)
-            narrow(weights, bias, coarse)
+            require_int8(op)
+            narrow(*own_constants(graph, op), coarse)
     share_scales(graph)
     strip(model, fixed_size)
     result = write_model(model)
@@ -52,21 +52,45 @@ def to_int4(content, coarse=1, fixed_size=False):
     return result
 
 
+def require_int8(op):
+    """Raises ModelError unless a layer has int8 weights and activations and sound scales."""
+    ends = op.sources[0], *op.targets
+    constants = [tensor for tensor in op.sources[1:3] if tensor]
+    sound = all(
+        scales(tensor)[0] and all(1e-30 < scale < 1e30 for scale in scales(tensor)[0])
+        for tensor in (*ends, *constants)
+    )
+    types = {tensor.type for tensor in (*ends, op.sources[1])}
+    if types != {TYPES.INT8} or not sound or not all(map(has_one_scale, ends)):
+        raise ModelError("Only layers of int8 weights and activations have few levels.")
+
+
+def fitting_limits(rows, limits):
+    """How many levels on each side of zero int8 weights had before the converter stretched them.
+
+    rows: int (n, m), each stretched by itself, usually to 127. limits: what to try. Returns two
+    int (n, 1): the least limit that gives all weights of a row, its largest magnitude where
+    none does, and this largest magnitude, at least 1.
+    """
+    largest = np.maximum(1, np.abs(rows).max(axis=1, keepdims=True))
+    found = largest.copy()
+    for limit in sorted(limits, reverse=True):
+        off = np.abs(np.round(rows * limit / largest) * largest / limit - rows).max(axis=1)
+        # half a unit off is the converter's rounding, which depends on the last float bit
+        found[off < 0.6] = limit
+    return found, largest
+
+
 def narrow(weights, bias, coarse):
     """Makes an int8 tensor of weights int4 and its bias, rounded to `coarse`, fit, in place."""
     if not has_one_scale(weights):
         raise ModelError("Only int8 weights with one scale a tensor can become int4.")
     values = as_array(weights).astype(int)
-    largest = max(1, np.abs(values).max())
-    for limit in range(1, 8):
-        steps = np.round(values * limit / largest)
-        # half a unit off is the converter's rounding, which depends on the last float bit
-        if np.abs(steps * largest / limit - values).max() < 0.6:
-            break
-    else:
+    limit, largest = (n.item() for n in fitting_limits(values.reshape(1, -1), range(1, 8)))
+    if limit > 7:
         raise ModelError("The weights are not whole multiples, up to 7, of one step.")
     weights.type = TYPES.INT4
-    store(weights, steps)
+    store(weights, np.round(values * limit / largest))
     rescale(weights, largest / limit)
     if bias:
         store(bias, coarse * np.round(as_array(bias) * limit / largest / coarse))
@@ -85,7 +109,7 @@ def share_scales(graph):
     shared = layers[0].sources[0].quantization
     change = {}  # by which factor the scale of an activation has grown
     for op in graph.operators:
-        source, target = op.sources[0], op.targets[0]
+        source, target = [*op.sources, None][0], [*op.targets, None][0]
         if op.kind in LAYERS:
             free = scales(target)[1] == scales(layers[0].sources[0])[1] and is_free(graph, target)
             if free and clips_at_zero_at_most(op):
@@ -115,6 +139,7 @@ def is_free(graph, tensor):
                 op.kind in passive
                 and clips_at_zero_at_most(op)
                 and op.targets[0].type == tensor.type
+                and has_one_scale(op.targets[0])
                 and is_free(graph, op.targets[0])
             )
         )
@@ -133,3 +158,65 @@ def rescale(tensor, factor):
     tensor.quantization = shallow_copy(tensor.quantization)
     bits = np.float32(tensor.quantization.scale * factor).view(np.uint32)
     tensor.quantization.scale = (bits + 0x8000 & 0xFFFF0000).astype(np.uint32).view(np.float32)
+
+
+def to_levels(content, coarse=0.25, nibbles=False):
+    """Stores each weight of an int8 file as a multiple of its channel's step. Returns new bytes.
+
+    content: bytes of a file converted from weights that are, in each output channel, small whole
+    multiples of one step. The converter stretches them to 127, which hides that they are few.
+    Channels of one step get one scale. What is rounded: weights by at most the unit to which the
+    converter rounded them; biases to powers of two of the accumulator's unit, at most `coarse`
+    steps of the output. nibbles: whether the weights of convolutions that need no more than 4 bits
+    are stored in INT4. Names, metadata and signatures go. Raises ModelError for weights that are
+    not int8, and if LiteRT cannot run the result.
+    """
+    model = read_model(content)
+    for op in model.subgraphs[0].operators:
+        if op.kind in WEIGHTED:
+            require_int8(op)
+            weights, bias = own_constants(model.subgraphs[0], op)
+            most = store_levels(weights, bias, op, coarse)
+            if nibbles and most <= 7 and op.kind == OPERATORS.CONV_2D:
+                levels = as_array(weights)
+                weights.type = TYPES.INT4
+                store(weights, levels)
+    strip(model, fixed_size=True)
+    result = write_model(model)
+    prove_equal(bytes(content), result, tolerance=1.0)  # that it runs
+    return result
+
+
+def store_levels(weights, bias, op, coarse):
+    """Puts levels in place of int8 weights and makes their bias fit. Returns the largest level."""
+    axis = weights.quantization.quantizedDimension
+    values = np.moveaxis(as_array(weights).astype(int), axis, 0)
+    before = np.broadcast_to(np.asarray(weights.quantization.scale, float), len(values))
+    rows = values.reshape(len(values), -1)
+    limits, largest = fitting_limits(rows, range(1, MOST_LEVELS + 1))
+    own_steps = (before * largest[:, 0] / limits[:, 0]).astype(np.float32)
+    for steps in (common_step(own_steps), own_steps):
+        levels = np.round(rows * (before / steps)[:, None])
+        moved = np.abs(levels * (steps / before)[:, None] - rows)
+        if np.abs(levels).max() <= 127 and moved.max() <= 1:
+            break
+    store(weights, np.moveaxis(levels.reshape(values.shape), 0, axis))
+    weights.quantization = shallow_copy(weights.quantization)
+    weights.quantization.scale = steps
+    weights.quantization.zeroPoint = np.zeros(len(steps), np.int64)
+    if bias:
+        source, target = (float(t.quantization.scale[0]) for t in (op.sources[0], op.targets[0]))
+        unit = source * steps.astype(float)
+        grain = 2.0 ** np.floor(np.log2(np.maximum(1, coarse * target / unit)))
+        store(bias, grain * np.round(as_array(bias) * source * before / unit / grain))
+        bias.quantization = shallow_copy(bias.quantization)
+        bias.quantization.scale = unit.astype(np.float32)
+        bias.quantization.zeroPoint = np.zeros(len(steps), np.int64)
+    return int(np.abs(levels).max())
+
+
+def common_step(steps):
+    """The step of which all `steps`, float (n,), are about whole multiples, float32 (1,)."""
+    candidates = [steps.min() / parts for parts in range(1, 4)]
+    off = [np.abs(steps / step - np.round(steps / step)).max() for step in candidates]
+    return np.float32(candidates[int(np.argmin(off))]).reshape(1)

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 
 from toolkit.graph import DTYPES, OPERATORS, listed, read_model
+from toolkit.tflite import ModelError
 
 OPERATOR_NAMES = {number: name for name, number in vars(OPERATORS).items()}
 
@@ -15,7 +16,7 @@ def live_bytes(content):
     `operator`; `shape` of what it gives, without the first axis; `bytes` of all activations that it
     reads, gives or passes by for a later one. The peak is the least that an interpreter can do
     with that does not share the memory of an operator's input and output. Raises ModelError if
-    LiteRT cannot load it.
+    LiteRT cannot run it, and for texts, whose size is not known.
     """
     graph = read_model(content).subgraphs[0]
     born = {tensor: -1 for tensor in graph.sources}
@@ -32,7 +33,7 @@ def live_bytes(content):
         rows.append(
             {
                 "operator": OPERATOR_NAMES[op.kind],
-                "shape": " x ".join(map(str, listed(op.targets[0].shape)[1:])),
+                "shape": ", ".join(" x ".join(map(str, listed(t.shape)[1:])) for t in op.targets),
                 "bytes": sum(map(tensor_bytes, live)),
             }
         )
@@ -40,5 +41,9 @@ def live_bytes(content):
 
 
 def tensor_bytes(tensor):
-    """The bytes of a tensor of a `read_model`."""
+    """The bytes of a tensor of a `read_model`; raises ModelError for types that numpy lacks."""
+    if tensor.type not in DTYPES:
+        raise ModelError(
+            "This file has activations of a type whose size is not known, such as texts."
+        )
     return int(np.prod(listed(tensor.shape))) * DTYPES[tensor.type].itemsize

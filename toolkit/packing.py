@@ -71,11 +71,10 @@ def repack(content, tries=2000, fixed_size=False):
 def strip(model, fixed_size):
     """Takes from a `read_model`, in place, what neither LiteRT nor TFLite Micro needs.
 
-    Names, metadata and signatures go. fixed_size: see `repack`.
+    Names and signatures go. fixed_size: see `repack`.
     """
     graph = model.subgraphs[0]
-    model.description = model.metadata = model.metadataBuffer = model.signatureDefs = None
-    graph.name = None
+    model.description = model.signatureDefs = graph.name = None
     flatten_in_dense(graph)
     codes = sorted({op.opcodeIndex for op in graph.operators})
     model.operatorCodes = [model.operatorCodes[index] for index in codes]

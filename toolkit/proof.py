@@ -3,7 +3,7 @@
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
-from toolkit.tflite import ModelError, quiet
+from toolkit.tflite import ModelError, in_litert
 
 ROUNDING = 1 / 8  # of the range of an output: what storing a network in 4 bits may change in all
 RUNTIMES = {
@@ -27,21 +27,35 @@ def prove_equal(before, after, tolerance=0.0):
             reason = reason or problem
             found, failure = outputs(after, runtime, shapes) if expected else ([], "")
             if len(found) < len(expected):
-                raise ModelError(f"Rewritten, this model does not run {name} ({failure}).")
+                raise ModelError(f"Rewritten, this model does not run {name}: {failure}")
             if not all(map(alike, expected, found, [tolerance] * len(expected))):
                 raise ModelError(f"Rewritten, this model gives other scores {name}.")
             compared += len(expected)
     if not compared:
-        raise ModelError(f"LiteRT cannot run this file ({reason}), so nothing can be proved.")
+        raise ModelError(f"{reason} So nothing can be proved.")
+
+
+def require_running(content):
+    """Raises ModelError unless LiteRT can make a .tflite file ready to run, in any shape."""
+    reasons = []
+    for runtime in reversed(RUNTIMES.values()):  # XNNPACK looks less closely
+        for shapes in shapes_to_try(content):
+            try:
+                prepared(content, runtime, shapes)
+                return
+            except ModelError as error:
+                reasons.append(str(error))
+    raise ModelError(reasons[0])
 
 
 def shapes_to_try(content):
     """The shapes of the inputs to try, a list of one list for each run.
 
     As they are in the file; two images at once, where it takes one; and 16 and 2,048 for
-    what the file leaves open.
+    what the file leaves open. Raises ModelError if LiteRT cannot tell.
     """
-    details = Interpreter(model_content=content).get_input_details()
+    with in_litert("LiteRT cannot load this file"):
+        details = Interpreter(model_content=content).get_input_details()
     stored = [detail["shape"].tolist() for detail in details]
     twice = [[2, *shape[1:]] if shape[:1] == [1] else shape for shape in stored]
     found = [stored, twice]
@@ -53,6 +67,19 @@ def shapes_to_try(content):
     return [shapes for i, shapes in enumerate(found) if shapes not in found[:i]]
 
 
+def prepared(content, runtime, shapes):
+    """An interpreter that is ready for inputs in these shapes, or a ModelError."""
+    with in_litert("LiteRT cannot run this file"):
+        interpreter = Interpreter(
+            model_content=content, num_threads=1, experimental_op_resolver_type=runtime
+        )
+        for detail, shape in zip(interpreter.get_input_details(), shapes, strict=True):
+            if detail["shape"].tolist() != shape:
+                interpreter.resize_tensor_input(detail["index"], shape)
+        interpreter.allocate_tensors()
+    return interpreter
+
+
 def outputs(content, runtime, shapes):
     """What a model gives for three random inputs in these shapes: (list, why it stopped).
 
@@ -61,27 +88,22 @@ def outputs(content, runtime, shapes):
     rng = np.random.default_rng(0)
     found, failure = [], ""
     try:
-        with quiet():
-            interpreter = Interpreter(
-                model_content=content, num_threads=1, experimental_op_resolver_type=runtime
-            )
-            for detail, shape in zip(interpreter.get_input_details(), shapes, strict=True):
-                if detail["shape"].tolist() != shape:
-                    interpreter.resize_tensor_input(detail["index"], shape)
-            interpreter.allocate_tensors()
-    except (ValueError, RuntimeError) as error:
-        return [], " ".join(str(error).split())[:200]
+        interpreter = prepared(content, runtime, shapes)
+    except ModelError as error:
+        return [], str(error)
     for level in (1.0, 0.3, 0.0):
         try:
-            for detail in interpreter.get_input_details():
-                values = random_values(detail["shape"], detail["dtype"], level, rng)
-                interpreter.set_tensor(detail["index"], values)
-            interpreter.invoke()
-        except (ValueError, RuntimeError) as error:
-            failure = " ".join(str(error).split())[:200]
-            continue
-        for detail in interpreter.get_output_details():
-            found.append((interpreter.get_tensor(detail["index"]), detail["quantization"]))
+            with in_litert("LiteRT cannot run this file"):
+                for detail in interpreter.get_input_details():
+                    values = random_values(detail["shape"], detail["dtype"], level, rng)
+                    interpreter.set_tensor(detail["index"], values)
+                interpreter.invoke()
+                found += [
+                    (interpreter.get_tensor(detail["index"]), detail["quantization"])
+                    for detail in interpreter.get_output_details()
+                ]
+        except ModelError as error:
+            failure = str(error)
     return found, failure
 
 

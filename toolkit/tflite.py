@@ -61,6 +61,17 @@ def quiet():
                 print(line, file=sys.stderr)
 
 
+@contextlib.contextmanager
+def in_litert(problem):
+    """Turns what LiteRT raises in the block into a ModelError that begins with `problem`."""
+    try:
+        with quiet():
+            yield
+    except (ValueError, RuntimeError, TypeError, MemoryError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise ModelError(f"{problem} ({reason}).") from error
+
+
 def save_tflite(converter, path):
     """Runs a configured tf.lite.TFLiteConverter, writes the file and prints its size."""
     with quiet():
