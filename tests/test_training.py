@@ -92,18 +92,113 @@ def test_an_interrupted_training_resumes_and_ends_like_an_uninterrupted_one(
     assert list((tmp_path / "checkpoints").iterdir()) == []
 
 
-def test_a_training_with_other_settings_does_not_resume(tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
+class StopAfterOne(tf.keras.callbacks.Callback):
+    def on_epoch_begin(self, epoch, logs=None):
+        if epoch == 1:
+            raise KeyboardInterrupt
 
-    class Stop(tf.keras.callbacks.Callback):
-        def on_epoch_begin(self, epoch, logs=None):
-            if epoch == 1:
-                raise KeyboardInterrupt
 
+def interrupted(model, **settings):
     with pytest.raises(KeyboardInterrupt):
-        fit(tiny(), callbacks=[Stop()])
-    fit(tiny(), seed=7)
-    assert "resuming" not in capsys.readouterr().out
+        fit(model, callbacks=[StopAfterOne()], **settings)
+
+
+def network(activation="relu", loss="mse", metrics=(), **settings):
+    """Two layers with the same weights' shapes whatever the activation."""
+    tf.keras.utils.set_random_seed(0)
+    layers = tf.keras.layers
+    inputs = layers.Input((28, 28, 1))
+    x = layers.Dense(1)(layers.Dense(2, activation)(layers.Flatten()(inputs)))
+    model = tf.keras.Model(inputs, x)
+    model.compile("sgd", loss, metrics=list(metrics), **settings)
+    return model
+
+
+def scaled(factor):
+    return lambda y, scores: factor * tf.reduce_mean((tf.cast(y, tf.float32) - scores) ** 2)
+
+
+HUBER = tf.keras.losses.Huber
+OTHERS = {
+    "seed": (network, network, {"seed": 7}),
+    "activation": (network, lambda: network("tanh"), {}),
+    "loss": (network, lambda: network(loss="mae"), {}),
+    "setting of a loss": (
+        lambda: network(loss=HUBER(1.0)), lambda: network(loss=HUBER(2.0)), {}
+    ),
+    "setting of a loss of one's own": (
+        lambda: network(loss=scaled(1.0)), lambda: network(loss=scaled(2.0)), {}
+    ),
+    "a loss of one's own": (
+        lambda: network(loss=lambda y, s: tf.reduce_mean(s**2)),
+        lambda: network(loss=lambda y, s: tf.reduce_mean(s**4)), {}
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", OTHERS)
+def test_an_interrupted_training_of_another_kind_starts_anew_and_says_so(
+    kind, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    first, second, settings = OTHERS[kind]
+    interrupted(first())
+    fit(second(), **settings)
+    shown = capsys.readouterr().out
+    assert "resuming" not in shown and "starting tiny anew" in shown
+    fit(first())
+    assert "resuming tiny after epoch 1" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("loss", ["mse", HUBER(2.0), scaled(2.0)])
+def test_the_same_network_resumes_whatever_its_loss_and_its_metrics(
+    loss, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    interrupted(network(loss=loss))
+    fit(network(loss=loss, metrics=["mae"]))
+    assert "resuming tiny after epoch 1" in capsys.readouterr().out
+
+
+def test_a_cell_run_again_trains_the_same_model_anew_and_says_so(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    model = tiny()
+    first = fit(model)
+    weights = model.get_weights()
+    assert "anew" not in capsys.readouterr().out
+    second = fit(model)
+    assert "starting tiny anew, from the weights" in capsys.readouterr().out
+    assert second["loss"] == pytest.approx(first["loss"], rel=1e-4)
+    for ours, theirs in zip(model.get_weights(), weights, strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=1e-4)
+
+
+def test_a_cell_run_again_after_it_was_stopped_in_its_first_epoch_starts_anew(
+    tmp_path, monkeypatch, capsys
+):
+    class StopAtOnce(tf.keras.callbacks.Callback):
+        def on_batch_end(self, batch, logs=None):
+            raise KeyboardInterrupt
+
+    monkeypatch.chdir(tmp_path)
+    expected = fit(tiny())
+    model = tiny()
+    with pytest.raises(KeyboardInterrupt):
+        fit(model, callbacks=[StopAtOnce()])
+    assert fit(model)["loss"] == pytest.approx(expected["loss"], rel=1e-4)
+    assert "starting tiny anew" in capsys.readouterr().out
+
+
+def test_a_model_is_trained_on_under_another_name_and_from_weights_of_ones_own(
+    tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    model = tiny()
+    first = fit(model)
+    second = fit(model, name="more")
+    model.set_weights([weight / 2 for weight in model.get_weights()])
+    fit(model)
+    assert "anew" not in capsys.readouterr().out and second["loss"][0] < first["loss"][0]
 
 
 def test_the_accurate_baseline_has_at_most_100_000_parameters_and_the_compact_2_500():

@@ -44,7 +44,8 @@ def to_int4(content, coarse=1, fixed_size=False):
     for op in graph.operators:
         if op.kind in LAYERS:
             require_int8(op)
-            narrow(*own_constants(graph, op), coarse)
+            weights, bias = own_constants(graph, op)
+            narrow(weights, bias, coarse)
     share_scales(graph)
     strip(model, fixed_size)
     result = write_model(model)
