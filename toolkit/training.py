@@ -18,7 +18,7 @@ use_keras_2()
 import tensorflow as tf
 
 # of each model the state before a training, by its name, and what its latest training left
-begun: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
+trained_before: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
 
 
 def batches(x, y, batch_size, seed, augment=None):
@@ -108,7 +108,7 @@ def train(
         print(f"\r{name}: epoch {epoch + 1}/{epochs}  {figures}  {total:.0f} s", end="", flush=True)
     print()
     shutil.rmtree(folder, ignore_errors=True)
-    begun[model]["left"] = model.get_weights()
+    trained_before[model]["left"] = model.get_weights()
     return history
 
 
@@ -122,7 +122,7 @@ def start_anew(model, name, folder):
         model.optimizer.build(model.trainable_variables)
     rates = "learning_rate"  # may have been set anew
     state = [*model.weights, *(v for v in model.optimizer.variables() if rates not in v.name)]
-    past = begun.setdefault(model, {"before": {}})
+    past = trained_before.setdefault(model, {"before": {}})
     left, now = past.pop("left", None), model.get_weights()  # none: it was interrupted
     if name in past["before"] and (left is None or all(map(np.array_equal, left, now))):
         for variable, value in zip(state, past["before"][name], strict=False):
