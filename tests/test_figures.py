@@ -1,0 +1,72 @@
+"""No source types a figure that a record holds: placeholders are filled from the run."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from tools.figures import PLACEHOLDER
+from tools.notebooks import STUDIES, read_cells, room_of, sources
+
+ROOT = Path(__file__).parent.parent
+# What the data sets hold, settings, and sizes of the formats
+ALLOWED = {"27,455", "7,172", "5,389", "1,783", "1,143", "1,397", "1,704", "34,627", "1,024", "784"}
+NUMBER = re.compile(r"(?<![\w.,])(\d(?:[\d,]*\d)?(?:\.\d+)?)(?:\s*(%|[kK]B))?")
+
+
+def as_printed(records):
+    """The numbers of records as tables and prose print them: {unit: set of str}."""
+    shown: dict[str, set[str]] = {"": set(), "%": set(), "kB": set()}
+    for name, value in [pair for record in records for pair in record.items()]:
+        if isinstance(value, bool) or name == "total":
+            continue
+        if isinstance(value, int) and value >= 100:
+            shown[""] |= {f"{value}", f"{value:,}"}
+        if "bytes" in name and value:
+            shown["kB"] |= {f"{value / unit:.1f}" for unit in (1000, 1024)}
+        if isinstance(value, float) and 0 <= value <= 1 and "seconds" not in name:
+            shown["%"] |= {f"{value:.1%}"[:-1], f"{value:.2%}"[:-1]}
+    return shown
+
+
+def typed(prose, records):
+    """The numbers of three or more digits in a text that repeat what a record holds."""
+    shown = as_printed(records)
+    text = re.sub(r"`[^`]*`", "", PLACEHOLDER.sub("", prose))
+    return [
+        found[0]
+        for found in NUMBER.finditer(text)
+        if len(re.sub(r"\D", "", found[1])) >= 3
+        and found[1] not in ALLOWED
+        and found[1] in shown[(found[2] or "").replace("K", "k")]
+    ]
+
+
+RECORD = {"accuracy": 0.98354, "bytes_gzip": 12625, "params": 41704, "total": 7172}
+
+
+@pytest.mark.parametrize(
+    ("prose", "found"),
+    [
+        ("it reads 98.4 % of them", ["98.4 %"]),
+        ("it reads 98.35% of them", ["98.35%"]),
+        ("12,625 bytes, of 7,172 images", ["12,625"]),
+        ("41704 parameters, in 12.6 KB", ["41704", "12.6 KB"]),
+        ("it reads 98 % in about 12 kB, 98.3 % elsewhere, 12,626 bytes", []),
+        ("{{record['accuracy']:.1%}}, and `98.4 %` in code", []),
+    ],
+)
+def test_a_figure_of_a_record_in_prose_is_found(prose, found):
+    assert typed(prose, [RECORD]) == found
+
+
+@pytest.mark.parametrize("source", sources(ROOT), ids=lambda path: path.stem)
+def test_no_markdown_cell_types_what_a_record_holds(source):
+    room = room_of(source)
+    records = json.loads(Path(ROOT, room.results).read_text())
+    if room == STUDIES:
+        records = [record for record in records if record["notebook"] == source.stem]
+    assert records
+    prose = [cell.source for cell in read_cells(source) if cell.cell_type == "markdown"]
+    assert [typed(text, records) for text in prose if typed(text, records)] == []

@@ -1,0 +1,27 @@
+"""Recipes are plain values, and a profile changes their epochs alone."""
+
+import json
+
+import pytest
+
+from signmnist import recipes
+from signmnist.recipes import ACCURATE, CLUSTERED, FOUR_BITS, PRUNED_RACE, SIZE_RACE, in_profile
+
+
+def test_every_recipe_can_be_stored_as_json():
+    found = {name: value for name, value in vars(recipes).items() if isinstance(value, dict)}
+    found = {name: value for name, value in found.items() if name.isupper()}
+    assert json.loads(json.dumps(found)) == found
+    assert set(recipes.CHOSEN) <= set(found)
+
+
+@pytest.mark.parametrize("recipe", [ACCURATE, CLUSTERED, SIZE_RACE, FOUR_BITS])
+def test_full_is_the_recipe_and_smoke_one_epoch_of_it(recipe):
+    assert in_profile(recipe, "full") == recipe
+    assert in_profile(recipe, "smoke") == recipe | {"epochs": 1}
+    assert 1 <= in_profile(recipe, "quick")["epochs"] < recipe["epochs"]
+
+
+def test_the_pruned_race_is_the_size_race_with_a_sparsity():
+    more = {name for name in PRUNED_RACE if PRUNED_RACE[name] != SIZE_RACE.get(name)}
+    assert more == {"sparsity", "larger_than"}
