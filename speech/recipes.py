@@ -14,7 +14,7 @@ LSTM = {"epochs": 40, "learning_rate": 0.003}
 PLAIN_LSTM = {"epochs": 20, "learning_rate": 0.003}  # on clips that are not altered
 
 # For the comparison of precisions, by stochastic gradient descent on `copies` of each clip.
-FRAMES_CNN = {
+FRAMES_CNN: dict = {
     "network": {"widths": (32, 32, 40, 40), "strides": (2, 2, 1, 1), "kernel": 5},
     "copies": 8,
     "epochs": 2,
