@@ -345,7 +345,7 @@ ax.legend(frameon=False)
 plt.show()
 
 # %%
-from speech.networks import for_litert
+from speech.networks import for_litert  # in sight
 from speech.scoring import accuracy_difference, clips_table, evaluate
 from toolkit.compression import FLOAT16, clone, convert
 from toolkit.files import replacing
