@@ -476,7 +476,7 @@ axes[1].legend(frameon=False)
 plt.show()
 medians = pd.DataFrame(rows).T
 display(medians.style.format("{:.1f}").set_caption("Medians. " + data.banner))
-louder = medians.loc["test"] - medians.loc["validation"]
+louder_by = medians.loc["test"] - medians.loc["validation"]
 
 # %%
 test_range = loudness_and_range(testing.waves)[1]
@@ -541,7 +541,7 @@ least_loss = word_loss.loc[["left", "no", "stop", "yes"]].to_numpy()
 #   points, our LSTM {{lost["speech_lstm"]:.1f}} and the thesis's LSTM
 #   {{lost["speech_thesis_lstm"]:.1f}}.
 # - By these two measures they are not the worse recordings: in the median
-#   {{louder["loudness, dB"]:.1f}} dB louder and with {{louder["range, dB"]:.0f}} dB more between
+#   {{louder_by["loudness, dB"]:.1f}} dB louder and with {{louder_by["range, dB"]:.0f}} dB more between
 #   loud and quiet, and the quarter with the smallest range is read no worse than the others.
 # - *down* loses most, {{word_loss.loc["down", "CNN"]:.0f}} points with the CNN and
 #   {{word_loss.loc["down", "LSTM"]:.0f}} with the LSTM; *on* and *right* {{some_loss.min():.0f}} to
