@@ -88,7 +88,7 @@ from speech.recipes import (
     THESIS_LSTM,  # in sight
     TRANSFER,  # in sight
     WAVE_CNN,  # in sight
-    at_profile,
+    in_profile,
 )
 
 # %%
@@ -217,7 +217,7 @@ thesis_lstms: dict = {}
 thesis_histories: dict = {}
 for name, (mine, others) in SPLITS_COMPARED.items():
     thesis_lstms[name], thesis_histories[name] = train_thesis_lstm(
-        x_all[mine], y_all[mine], **at_profile(THESIS_LSTM, PROFILE), seed=SEED,
+        x_all[mine], y_all[mine], **in_profile(THESIS_LSTM, PROFILE), seed=SEED,
         name=f"thesis LSTM, split {name}",
     )  # fmt: skip
     split_accuracy[name] = accuracy(thesis_lstms[name], x_all[others], y_all[others])
@@ -307,18 +307,18 @@ def recorded(waves):
 
 histories = {"thesis LSTM": thesis_histories["by speaker"]}
 thesis_cnn, histories["thesis CNN"] = train_thesis_cnn(
-    recorded(training.waves), training.y, **at_profile(THESIS_CNN, PROFILE), seed=SEED,
+    recorded(training.waves), training.y, **in_profile(THESIS_CNN, PROFILE), seed=SEED,
     validation={"val": (recorded(validation.waves), validation.y)},
 )  # fmt: skip
 
 # %%
 cnn, histories["CNN"] = train_wave_cnn(
-    training, **at_profile(WAVE_CNN, PROFILE), seed=SEED, validation={"val": (w_val, validation.y)}
+    training, **in_profile(WAVE_CNN, PROFILE), seed=SEED, validation={"val": (w_val, validation.y)}
 )
 
 # %%
 lstm, histories["LSTM"] = train_lstm(
-    training, **at_profile(LSTM, PROFILE), seed=SEED, validation={"val": (x_val, validation.y)}
+    training, **in_profile(LSTM, PROFILE), seed=SEED, validation={"val": (x_val, validation.y)}
 )
 
 # %% [markdown]
@@ -326,7 +326,7 @@ lstm, histories["LSTM"] = train_lstm(
 
 # %%
 tf.keras.utils.set_random_seed(SEED)
-plainly = at_profile(PLAIN_LSTM, PROFILE)
+plainly = in_profile(PLAIN_LSTM, PROFILE)
 plain_lstm = compile_network(build_lstm(), len(training.y), **plainly)
 histories["LSTM, clips as they are"] = train(
     plain_lstm, x_train, training.y, epochs=plainly["epochs"], name="LSTM, clips as they are",
@@ -541,8 +541,9 @@ least_loss = word_loss.loc[["left", "no", "stop", "yes"]].to_numpy()
 #   points, our LSTM {{lost["speech_lstm"]:.1f}} and the thesis's LSTM
 #   {{lost["speech_thesis_lstm"]:.1f}}.
 # - By these two measures they are not the worse recordings: in the median
-#   {{louder_by["loudness, dB"]:.1f}} dB louder and with {{louder_by["range, dB"]:.0f}} dB more between
-#   loud and quiet, and the quarter with the smallest range is read no worse than the others.
+#   {{louder_by["loudness, dB"]:.1f}} dB louder and with {{louder_by["range, dB"]:.0f}} dB more
+#   between loud and quiet, and the quarter with the smallest range is read no worse than the
+#   others.
 # - *down* loses most, {{word_loss.loc["down", "CNN"]:.0f}} points with the CNN and
 #   {{word_loss.loc["down", "LSTM"]:.0f}} with the LSTM; *on* and *right* {{some_loss.min():.0f}} to
 #   {{some_loss.max():.0f}}; *left*, *no*, *stop* and *yes* {{least_loss.max():.0f}} or less. (With
@@ -801,7 +802,7 @@ plt.show()
 from speech.networks import altered_copies, as_column, build_frames_cnn  # in sight
 
 # %%
-frames = at_profile(FRAMES_CNN, PROFILE)
+frames = in_profile(FRAMES_CNN, PROFILE)
 altered_frames = as_column(altered_copies(training.waves, frames["copies"]))
 altered_words = np.tile(training.y, frames["copies"])
 c_val, c_test = as_column(x_val), as_column(x_test)
@@ -948,7 +949,7 @@ print(f"{given_share:.0%} of the parameters are given")
 
 # %%
 SHARES = {"given": (0.1, 0.2, 0.5, 0.7, 0.8, 1.0), "from scratch": (0.1, 0.5, 1.0)}
-transfer_updates = at_profile(TRANSFER, PROFILE)["updates"]
+transfer_updates = in_profile(TRANSFER, PROFILE)["updates"]
 
 
 def transfer(start, share, seed):

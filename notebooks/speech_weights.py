@@ -84,7 +84,7 @@ from speech.recipes import (
     ROUNDED_LSTM,  # in sight
     THESIS_LSTM,  # in sight
     WAVE_CNN,  # in sight
-    at_profile,
+    in_profile,
 )
 
 # %%
@@ -115,15 +115,15 @@ from toolkit.training import accuracy, batches, predict
 saved = Path("models")
 lstm = saved_or_trained(
     saved / "speech_lstm.keras",
-    lambda: train_lstm(training, **at_profile(LSTM, PROFILE), seed=SEED),
+    lambda: train_lstm(training, **in_profile(LSTM, PROFILE), seed=SEED),
 )
 thesis_lstm = saved_or_trained(
     saved / "speech_thesis_lstm.keras",
-    lambda: train_thesis_lstm(x_train, training.y, **at_profile(THESIS_LSTM, PROFILE), seed=SEED),
+    lambda: train_thesis_lstm(x_train, training.y, **in_profile(THESIS_LSTM, PROFILE), seed=SEED),
 )
 cnn = saved_or_trained(
     saved / "speech_cnn.keras",
-    lambda: train_wave_cnn(training, **at_profile(WAVE_CNN, PROFILE), seed=SEED),
+    lambda: train_wave_cnn(training, **in_profile(WAVE_CNN, PROFILE), seed=SEED),
 )
 
 # %% [markdown]
@@ -497,7 +497,7 @@ def train_rounded(bits, epochs, learning_rate):
 
 
 # %%
-recipe = at_profile(ROUNDED_LSTM, PROFILE)
+recipe = in_profile(ROUNDED_LSTM, PROFILE)
 trained_rounded = {bits: train_rounded(bits, **recipe) for bits in (None, 4, 3, 2)}
 
 # %% [markdown]
@@ -931,7 +931,7 @@ from toolkit.int4 import to_int4
 from toolkit.packing import repack
 
 # %%
-race_recipe = at_profile(RACE, PROFILE)
+race_recipe = in_profile(RACE, PROFILE)
 copies = altered_copies(training.waves, race_recipe["copies"])
 teacher_scores = predict(lstm, copies)
 copies = as_column(copies)

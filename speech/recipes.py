@@ -1,7 +1,7 @@
 """How the networks of the speech studies are trained: a dict each, for notebooks and trials.
 
-A dict holds the keyword arguments of what trains by it, for the full profile. A training has
-BATCH_SIZE clips an update; see `speech.networks`.
+A dict holds what the full profile trains with, in plain values, so that it can be stored as JSON.
+Clips an update are BATCH_SIZE of `speech.networks`.
 """
 
 # The thesis's networks: its LSTM as it trained it, for fewer epochs; its CNN, which had 100 epochs
@@ -15,7 +15,7 @@ PLAIN_LSTM = {"epochs": 20, "learning_rate": 0.003}  # on clips that are not alt
 
 # For the comparison of precisions, by stochastic gradient descent on `copies` of each clip.
 FRAMES_CNN: dict = {
-    "network": {"widths": (32, 32, 40, 40), "strides": (2, 2, 1, 1), "kernel": 5},
+    "network": {"widths": [32, 32, 40, 40], "strides": [2, 2, 1, 1], "kernel": 5},
     "copies": 8,
     "epochs": 2,
     "learning_rate": 0.2,
@@ -30,15 +30,15 @@ PRECISIONS: dict = {
     "bfloat16, master weights": {"dtype": "bfloat16", "master": True, "scale": 1.0},
 }
 TRANSFER: dict = {
-    "given": ("conv1", "norm1", "conv2", "norm2", "conv3", "norm3", "conv4", "norm4"),
+    "given": ["conv1", "norm1", "conv2", "norm2", "conv3", "norm3", "conv4", "norm4"],
     "learning_rate": {"given": 0.3, "from scratch": 0.2},
     "updates": 150,
     "precision": "mixed_float16",
 }
 
 ROUNDED_LSTM = {"epochs": 6, "learning_rate": 0.001}  # trained on with rounded kernels
-RACE = {
-    "widths": (24, 24, 24, 24, 24),
+RACE: dict = {
+    "widths": [24, 24, 24, 24, 24],
     "penalty": 5e-4,
     "copies": 12,
     "epochs": 4,
@@ -50,7 +50,7 @@ RACE = {
 CHOSEN = ("RACE",)
 
 
-def at_profile(recipe, profile):
+def in_profile(recipe, profile):
     """A recipe with as many epochs, copies and updates as a profile takes.
 
     All of them for "full", about a quarter for "quick", one of each for "smoke".

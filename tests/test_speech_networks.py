@@ -21,7 +21,7 @@ from speech.networks import (
     train_thesis_lstm,
     train_wave_cnn,
 )
-from speech.recipes import CHOSEN, LSTM, RACE, at_profile
+from speech.recipes import CHOSEN, LSTM, RACE, in_profile
 from toolkit.runtime import use_keras_2
 
 use_keras_2()
@@ -110,7 +110,7 @@ def test_the_thesis_s_networks_learn_as_well(speech_sample, tmp_path, monkeypatc
 
 def test_a_seed_trains_the_same_network_again(speech_sample, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    recipe = at_profile(LSTM, "smoke")
+    recipe = in_profile(LSTM, "smoke")
     seeds = (5, 5, 6)
     first, again, other = (
         train_lstm(speech_sample.training, **recipe, seed=seed)[1]["loss"] for seed in seeds
@@ -119,9 +119,9 @@ def test_a_seed_trains_the_same_network_again(speech_sample, tmp_path, monkeypat
 
 
 def test_profiles_take_all_of_a_recipe_a_quarter_or_one_of_each():
-    assert at_profile(LSTM, "full") == LSTM == {"epochs": 40, "learning_rate": 0.003}
-    assert at_profile(LSTM, "quick") == LSTM | {"epochs": 10}
-    smoke = at_profile(RACE, "smoke")
+    assert in_profile(LSTM, "full") == LSTM == {"epochs": 40, "learning_rate": 0.003}
+    assert in_profile(LSTM, "quick") == LSTM | {"epochs": 10}
+    smoke = in_profile(RACE, "smoke")
     assert smoke == RACE | {"copies": 1, "epochs": 1, "grid_epochs": 1}
 
 
