@@ -438,7 +438,7 @@ def test_the_time_of_a_run_is_forecast_from_the_published_notebooks(tmp_path):
     notebook.metadata["signmnist"] = stamp
     write_notebook(notebook, tmp_path / "q1.ipynb")
     paths = [tmp_path / "q1.ipynb", tmp_path / "q2.ipynb"]
-    assert forecast(paths, "full") == "about 10:00 (measured on EPYC, 2 cores)"
+    assert forecast(paths, "full") == "about 10 min (measured on EPYC, 2 cores)"
     assert forecast(paths[1:], "full") == ""
     assert expected_seconds(paths[0], "quick") == {"Train": 500 * SHARES["quick"]}
     assert expected_seconds(paths[1], "quick") == {}

@@ -10,7 +10,6 @@ from toolkit.results import load_records, write_json
 from toolkit.runtime import processor_name
 from tools.datasets import data_set_of
 from tools.notebooks import build, code_sha256, notebook_path, read_notebook
-from tools.progress import minutes
 
 # The time that a profile takes, as a share of the full one: measured once, on question 1
 SHARES = {"full": 1, "quick": 0.15, "smoke": 0.05}
@@ -84,4 +83,4 @@ def forecast(paths, profile):
     seconds = SHARES[profile] * sum(stamp["seconds"] for stamp in stamps)
     machines = {stamp["processor"] for stamp in stamps if "processor" in stamp}
     where = f" on {' and '.join(sorted(machines))}" if machines else ""
-    return f"about {minutes(seconds)} (measured{where})" if stamps else ""
+    return f"about {seconds / 60:.0f} min (measured{where})" if stamps else ""
