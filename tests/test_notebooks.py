@@ -343,7 +343,9 @@ def test_the_committed_notebook_equals_its_source(source):
 def test_the_committed_notebook_is_what_was_executed_whole(source):
     committed = read_notebook(notebook_path(source, ROOT))
     assert executed_whole(committed), f"make publish NAME={source.stem}"
-    assert stamp_of(notebook_path(source, ROOT))["code_sha256"] == code_sha256(committed)
+    stamp = stamp_of(notebook_path(source, ROOT))
+    assert stamp["code_sha256"] == code_sha256(committed)
+    assert stamp.keys() >= {"started", "processor", "sections", "profile", "data_sha256"}
 
 
 def test_a_notebook_with_a_cell_that_did_not_run_was_not_executed_whole(project):
