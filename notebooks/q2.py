@@ -635,10 +635,7 @@ from toolkit.grid import (
 # question 1 with other numbers in it.
 
 # %% tags=["solution"]
-from signmnist.recipes import (
-    CLUSTERED_GRID,  # in sight
-    MILD,  # noqa: F401  (in sight)
-)
+from signmnist.recipes import CLUSTERED_GRID  # in sight
 
 # %% tags=["solution"]
 on_grid = grid_network(baseline, CLUSTERED_GRID["penalty"])

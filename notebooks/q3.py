@@ -184,7 +184,7 @@ check_network(baseline, data, at_least=0.9)
 
 # %% tags=["solution"]
 from signmnist.recipes import ALL_PRUNED  # in sight
-from toolkit.compression import clone  # in sight
+from toolkit.compression import clone
 
 # %% tags=["solution"]
 pruning = tfmot.sparsity.keras
@@ -312,7 +312,7 @@ from toolkit.tflite import (
 )
 
 # %% tags=["solution"]
-from toolkit.compression import convert  # in sight
+from toolkit.compression import convert
 
 # %% tags=["solution"]
 build = Path("build_q3")
@@ -711,7 +711,6 @@ def late(final, count):
 # %% tags=["solution"]
 from signmnist.recipes import (
     CLUSTERED_GRID,  # noqa: F401  (in sight)
-    MILD,  # noqa: F401  (in sight)
     PRUNED_GRID,  # in sight
 )
 

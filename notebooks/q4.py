@@ -686,11 +686,7 @@ plt.show()
 # which is the same function.
 
 # %% tags=["solution"]
-from toolkit.compression import (
-    DYNAMIC_RANGE,
-    convert,  # in sight
-    representative_dataset,
-)
+from toolkit.compression import DYNAMIC_RANGE, convert, representative_dataset
 from toolkit.tflite import gzip_size, predict_tflite, sizes
 
 # %% tags=["solution"]
