@@ -5,7 +5,6 @@ import json
 import re
 import shutil
 import time
-import types
 import weakref
 from pathlib import Path
 
@@ -17,7 +16,7 @@ from toolkit.runtime import use_keras_2
 use_keras_2()
 import tensorflow as tf
 
-# of each model the state before a training, by its name, and what its latest training left
+# model -> name of a training -> the weights before it and, once it is through, after it
 trained_before: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
 
 
@@ -70,7 +69,7 @@ def train(
     """
     recipe = [described(part) for part in (model, model.optimizer, model.loss, augment)]
     recipe += [[tuple(weight.shape) for weight in model.weights], epochs, seed, batch_size]
-    digest = hashlib.sha256(without_names("\n".join(map(str, recipe))).encode())
+    digest = hashlib.sha256(repr(recipe).encode())
     for array in (x, y):
         digest.update(np.ascontiguousarray(array).data)
     folder = Path("checkpoints", f"{name}-{digest.hexdigest()[:12]}")
@@ -108,29 +107,26 @@ def train(
         print(f"\r{name}: epoch {epoch + 1}/{epochs}  {figures}  {total:.0f} s", end="", flush=True)
     print()
     shutil.rmtree(folder, ignore_errors=True)
-    trained_before[model]["left"] = model.get_weights()
+    trained_before[model][name] = trained_before[model][name][0], model.get_weights()
     return history
 
 
 def start_anew(model, name, folder):
-    """Puts a model that was trained under `name` before back to what it was then, and says so.
+    """Puts a model whose training under `name` is run again back to what it was before, if so.
 
-    Unless its weights have been changed otherwise since. Says as well if the only interrupted
-    trainings of this name are others than that in `folder`.
+    Says so, and if what was interrupted under this name is another training than that in `folder`.
     """
-    if hasattr(model.optimizer, "build"):
-        model.optimizer.build(model.trainable_variables)
-    rates = "learning_rate"  # may have been set anew
-    state = [*model.weights, *(v for v in model.optimizer.variables() if rates not in v.name)]
-    past = trained_before.setdefault(model, {"before": {}})
-    left, now = past.pop("left", None), model.get_weights()  # none: it was interrupted
-    if name in past["before"] and (left is None or all(map(np.array_equal, left, now))):
-        for variable, value in zip(state, past["before"][name], strict=False):
-            variable.assign(value)
+    past = trained_before.setdefault(model, {})
+    before, left = past.get(name, (None, None))
+    now = model.get_weights()
+    if before and (left is None or all(map(np.array_equal, left, now))):  # not set since
+        model.set_weights(before)
+        for variable in model.optimizer.variables():
+            if "learning_rate" not in variable.name:  # all others start at zero
+                variable.assign(tf.zeros_like(variable))
         if not folder.exists():
             print(f"starting {name} anew, from the weights that this model had before")
-    else:
-        past["before"][name] = [variable.numpy() for variable in state]
+    past[name] = model.get_weights(), None
     pattern = re.compile(re.escape(name) + "-[0-9a-f]{12}")
     others = [path for path in folder.parent.glob("*") if pattern.fullmatch(path.name)]
     if others and folder not in others:
@@ -138,31 +134,19 @@ def start_anew(model, name, folder):
 
 
 def described(part):
-    """A text that differs where a model, an optimizer, a loss or another function does."""
-    part = getattr(part, "python_function", part)
-    if isinstance(part, types.CodeType):
-        return f"{part.co_code.hex()} {part.co_names} {[described(c) for c in part.co_consts]}"
-    if hasattr(part, "__code__"):
-        used = [part.__globals__.get(name) for name in part.__code__.co_names]
+    """A text that differs where a network, a loss or another function does, whatever its name."""
+    code = getattr(part, "__code__", None)
+    if code:
         held = [cell.cell_contents for cell in part.__closure__ or ()]
-        held += [value for value in used if isinstance(value, int | float | str)]
-        held += [part.__defaults__, part.__kwdefaults__]
-        return f"{part.__qualname__} {described(part.__code__)} {held}"
-    try:
-        return f"{type(part).__qualname__} {part.get_config()}"
-    except (AttributeError, NotImplementedError):  # no Keras object, or of a class without one
-        return f"{part!r} {[type(layer).__qualname__ for layer in getattr(part, 'layers', ())]}"
-
-
-def without_names(text):
-    """A description in which layers have numbers for names, and objects no address."""
-    names = list(dict.fromkeys(re.findall(r"'name': '([^']*)'", text)))
-
-    def numbered(match):
-        return f"{match[1]}#{names.index(match[2])}" if match[2] in names else match[0]
-
-    text = re.sub(r"('name': |\[)'([^']*)'", numbered, text)
-    return re.sub(r" at 0x[0-9a-f]+", "", text)
+        text = f"{code.co_code.hex()} {code.co_consts} {part.__defaults__} {held}"
+    elif hasattr(part, "layers"):
+        text = " ".join(map(described, part.layers))
+    else:
+        try:
+            text = f"{type(part).__qualname__} {part.get_config()}"
+        except (AttributeError, NotImplementedError):
+            text = repr(part)
+    return re.sub(r"'name': '[^']*'|<code object .*?>| at 0x[0-9a-f]+", "", text)
 
 
 def predict(model, x):
