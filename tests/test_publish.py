@@ -23,6 +23,7 @@ from tools.notebooks import (
 )
 from tools.publish import main, problems, publish
 from tools.run import RunError
+from tools.stamps import fingerprint
 
 RECORD = {
     "id": "int8",
@@ -120,6 +121,18 @@ def test_one_notebook_is_published_and_all_of_the_others_stays(two):
     assert names_in(root / "models") == {
         *("base.keras", "int8.tflite", "end.keras", "results.json")
     }, "its record is gone and so is its file"
+
+
+def test_a_notebook_that_started_from_other_models_than_those_published_is_refused(two):
+    root, target, folders, script = two
+    write_executed(script, target)
+    digest = fingerprint(root / "models" / "base.keras")
+    stamp = {"models": {"base.keras": digest}}
+    spoil_notebook(target, lambda nb: nb.metadata.signmnist.update(stamp), "q2.ipynb")
+    assert problems(script, root, target) == []
+    (root / "models" / "base.keras").write_text("published since")
+    with pytest.raises(RunError, match="q2.ipynb started from models that are not those published"):
+        publish(root, target, folders, [script])
 
 
 def test_what_was_published_before_a_failure_stays(two):
@@ -223,18 +236,18 @@ def test_a_notebook_that_is_not_fit_is_not_published(project, spoil, complaint):
 def test_a_record_that_is_not_fit_is_a_problem(project):
     root, target, _, _ = project
     script = root / "notebooks" / "q1.py"
-    assert problems(script, target) == []
+    assert problems(script, root, target) == []
     spoil_record(target, canonical=False)
-    assert problems(script, target) == ["int8 is not from a full run on the real data"]
+    assert problems(script, root, target) == ["int8 is not from a full run on the real data"]
     spoil_record(target, file="gone.tflite")
-    assert problems(script, target) == ["int8: models/gone.tflite is missing"]
+    assert problems(script, root, target) == ["int8: models/gone.tflite is missing"]
     spoil_record(target, file=None)
-    assert problems(script, target) == ["int8 has neither a file nor a sha256"]
+    assert problems(script, root, target) == ["int8 has neither a file nor a sha256"]
     spoil_record(target, file=None, sha256="9f")
-    assert problems(script, target) == []
+    assert problems(script, root, target) == []
     (target / "models" / "int8.tflite").write_bytes(bytes(4_000_001))
     spoil_record(target)
-    assert problems(script, target) == ["int8.tflite is larger than 4,000,000 bytes"]
+    assert problems(script, root, target) == ["int8.tflite is larger than 4,000,000 bytes"]
 
 
 def test_studies_are_published_with_their_files(project):

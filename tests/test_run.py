@@ -188,7 +188,11 @@ from pathlib import Path
 
 base = Path("models/base.keras")
 print(base.read_text() if base.exists() else "trained first")
-base.write_text("of this run")
+"""
+ANCESTOR = """\
+# %%
+with open("models/base.keras", "w") as file:
+    file.write("of q1")
 """
 
 
@@ -200,7 +204,7 @@ def test_a_notebook_starts_from_published_models_from_those_made_here_or_trains_
     project, monkeypatch, capsys
 ):
     root, build, folders = project
-    (root / "notebooks" / "q1.py").write_text(HEIR.replace("of this run", "of q1"))
+    (root / "notebooks" / "q1.py").write_text(ANCESTOR)
     (root / "notebooks" / "q2.py").write_text(HEIR)
     (root / "models").mkdir()
     (root / "models" / "base.keras").write_text("published")
@@ -221,6 +225,10 @@ def test_a_notebook_starts_from_published_models_from_those_made_here_or_trains_
     run(root, build, "full", folders)
     assert heir(build) == "of q1\n"
     assert "q2 starts from the models of q1 (as made here)" in capsys.readouterr().out
+    q1 = root / "notebooks" / "q1.py"
+    q1.write_text(q1.read_text().replace("of q1", "of another q1"))
+    run(root, build, "full", folders)
+    assert heir(build) == "of another q1\n", "it was made from other models, so it is made anew"
     assert (root / "models" / "base.keras").read_text() == "published"
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from toolkit.files import replacing
 from toolkit.results import load_records
 from tools.notebooks import sources
-from tools.stamps import is_up_to_date
+from tools.stamps import fingerprint, is_up_to_date
 
 SUFFIXES = ".keras", ".tflite"
 
@@ -37,26 +37,28 @@ def names(script, file):
 
 
 def bring_models(root, target, source, room, circumstances, published):
-    """Puts the models of other notebooks from which a script starts into `target`.
+    """Puts the models of other notebooks from which a script starts into `target`, and says so.
 
     Models of notebooks that are up to date there stay, see `is_up_to_date`. Of others the published
     ones are copied from `root` or, unless `published`, none is left, and the notebook trains what
-    it needs. Returns what was done, a str such as "q1 (as published)" for each of them.
+    it needs. Returns the `fingerprint` of each, a dict from file to str.
     """
     scripts = {script.stem: script for script in sources(root, room) if script != source}
     files = {file: name for file, name in owners(root, target, room).items() if name in scripts}
-    models, told = Path(room.folder, "models"), []
-    needed = [file for file in files if names(source, file)]
+    here, there = (Path(place, room.folder, "models") for place in (target, root))
+    needed, told = [file for file in files if names(source, file)], []
     for name in dict.fromkeys(files[file] for file in needed):
         if is_up_to_date(scripts[name], target, circumstances):
             told.append(f"{name} (as made here)")
             continue
         theirs = [file for file in needed if files[file] == name]
-        copied = published and all(Path(root, models, file).exists() for file in theirs)
+        copied = published and all((there / file).exists() for file in theirs)
         for file in theirs:
-            Path(target, models, file).unlink(missing_ok=True)
+            (here / file).unlink(missing_ok=True)
             if copied:
-                with replacing(Path(target, models, file)) as temporary:
-                    shutil.copyfile(Path(root, models, file), temporary)
+                with replacing(here / file) as temporary:
+                    shutil.copyfile(there / file, temporary)
         told.append(f"{name} ({'as published' if copied else 'trained first'})")
-    return told
+    if told:
+        print(f"{source.stem} starts from the models of {' and '.join(told)}")
+    return {file: fingerprint(here / file) for file in needed if (here / file).exists()}

@@ -27,7 +27,7 @@ from tools.notebooks import (
 from tools.pictures import write_pictures
 from tools.report import refresh_readme, write_report
 from tools.run import BUILD, RunError, exit_status, named_sources, read_profile, run
-from tools.stamps import executed_whole
+from tools.stamps import executed_whole, started_from
 
 MAX_BYTES = 2_000_000
 
@@ -42,8 +42,8 @@ def require_canonical(data_set, folder):
             )
 
 
-def problems(source, target):
-    """What speaks against publishing the run of a script in `target`, one message each."""
+def problems(source, root, target):
+    """What speaks against publishing the run of a script in `target` to `root`, in sentences."""
     path, room = notebook_path(source, target), room_of(source)
     notebook = read_notebook(path)
     cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
@@ -57,6 +57,8 @@ def problems(source, target):
         found.append(f"{path} has a cell that failed")
     if not stamp["canonical"] or stamp["profile"] != "full":
         found.append(f"{path} is not from a full run on the real data")
+    if not started_from(stamp, Path(root, room.folder, "models")):
+        found.append(f"{path} started from models that are not those published now")
     found += [f"{path}: its own check says {line}" for line in stamp.get("unmet", ())]
     if path.stat().st_size > MAX_BYTES:
         found.append(f"{path} is larger than {MAX_BYTES:,} bytes")
@@ -131,7 +133,7 @@ def publish(root, target, folders, scripts):
         built, executed = build(source), read_notebook(path)
         if same_code(built, executed):  # with figures of this run, not of the one published before
             write_notebook(with_outputs(built, executed), path)
-        if found := problems(source, target):
+        if found := problems(source, root, target):
             raise RunError("\n".join(found))
         install(root, target, source)
         refresh(root)

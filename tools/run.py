@@ -78,10 +78,10 @@ def named_sources(root, names, *rooms):
 def run(root, target, profile, folders, room=QUESTIONS, names=()):
     """Executes the notebooks of a room of `root` into the folder `target` and reports on them.
 
-    A notebook that was executed there before, with the same code, profile and data, is
-    not executed again. folders: absolute, of the data sets that the notebooks use, by package.
-    names: of the notebooks, by default all of the room. Raises RunError when a cell fails and
-    for a name that is none, and DataError, before anything is done, for damaged data.
+    A notebook that `is_up_to_date` there is not executed again. folders: absolute, of the data
+    sets that the notebooks use, by package. names: of the notebooks, by default all of the room.
+    Raises RunError when a cell fails and for a name that is none, and DataError, before anything
+    is done, for damaged data.
     """
     start = time.monotonic()
     target = Path(target).resolve()
@@ -91,11 +91,11 @@ def run(root, target, profile, folders, room=QUESTIONS, names=()):
     remove_temporary(target)
     given = {package: {"profile": profile, "data_sha256": sha256[package]} for package in sha256}
     waiting = [
-        source
+        notebook_path(source, root)
         for source in scripts
         if not is_up_to_date(source, target, given[data_set_of(source).package])
     ]
-    if told := forecast([notebook_path(source, root) for source in waiting], profile):
+    if told := forecast(waiting, profile):
         print(f"the {profile} profile takes {told}; this machine: {processor()}")
     for source in scripts:
         data_set = data_set_of(source)
@@ -105,7 +105,7 @@ def run(root, target, profile, folders, room=QUESTIONS, names=()):
         path = notebook_path(source, target)
         committed = notebook_path(source, root)
         published = recorded_figures(read_notebook(committed)) if committed.exists() else {}
-        if source not in waiting:
+        if is_up_to_date(source, target, circumstances):
             executed = read_notebook(path)
             fill(notebook, recorded_figures(executed), published)
             write_notebook(with_outputs(notebook, executed), path)
@@ -114,8 +114,7 @@ def run(root, target, profile, folders, room=QUESTIONS, names=()):
         forget_results(target / room.results, source.stem, circumstances)
         canonical = sha256[package] == data_set.canonical_sha256
         real = canonical and profile == "full"
-        if models := bring_models(root, target, source, room, circumstances, real):
-            print(f"{source.stem} starts from the models of {' and '.join(models)}")
+        models = bring_models(root, target, source, room, circumstances, real)
         env = {
             **os.environ,
             "PROFILE": profile,
@@ -123,7 +122,7 @@ def run(root, target, profile, folders, room=QUESTIONS, names=()):
             "MPLBACKEND": "module://matplotlib_inline.backend_inline",
         }
         stamp = {**circumstances, "code_sha256": code_sha256(notebook), "canonical": canonical}
-        stamp |= {"started": now(), "processor": processor()}
+        stamp |= {"models": models, "started": now(), "processor": processor()}
         expected = expected_seconds(committed, profile)
         sections, figures, unmet = execute(
             notebook, source.stem, path.parent, env, build_checks(source), expected

@@ -4,8 +4,11 @@ The stamp stands in the metadata of the notebook, under the name of the package 
 """
 
 import datetime
+import hashlib
 import os
+import zipfile
 
+from toolkit.files import file_sha256
 from toolkit.results import load_records, write_json
 from toolkit.runtime import processor_name
 from tools.datasets import data_set_of
@@ -34,16 +37,34 @@ def executed_whole(notebook):
 
 
 def is_up_to_date(source, target, circumstances):
-    """Whether the notebook of a script was executed in `target` with its code, as it is now.
+    """Whether the notebook of a script was executed in `target` as it would be now.
 
-    circumstances: `profile` and `data_sha256` of its stamp.
+    With its present code, from the models of other notebooks that lie there, if from any, and in
+    the same circumstances: `profile` and `data_sha256` of its stamp.
     """
     path = notebook_path(source, target)
     if not path.exists():
         return False
     made = read_notebook(path).metadata.get(data_set_of(source).package, {})
     wanted = {**circumstances, "code_sha256": code_sha256(build(source))}
-    return all(made.get(key) == value for key, value in wanted.items())
+    same = all(made.get(key) == value for key, value in wanted.items())
+    return same and started_from(made, path.parent / "models")
+
+
+def started_from(stamp, models):
+    """Whether the models from which a notebook started are those in the folder `models`."""
+    return all(
+        (models / file).exists() and fingerprint(models / file) == digest
+        for file, digest in stamp.get("models", {}).items()
+    )
+
+
+def fingerprint(path):
+    """Hex sha256 of a model file; of a .keras that of its weights, as the file holds the time."""
+    if not zipfile.is_zipfile(path):
+        return file_sha256(path)
+    with zipfile.ZipFile(path) as archive:
+        return hashlib.sha256(archive.read("model.weights.h5")).hexdigest()
 
 
 def forget_results(path, notebook, circumstances):
