@@ -3,7 +3,6 @@
 import hashlib
 import os
 import zipfile
-import zlib
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from io import BytesIO
@@ -15,7 +14,7 @@ from PIL import Image
 
 from photos.duplicates import duplicate_groups
 from toolkit.download import fetch
-from toolkit.files import DataError
+from toolkit.files import DataError, inventory, naming
 
 CLASSES = "cat", "dog"
 SIDE = 224
@@ -82,11 +81,11 @@ def find():
     Raises DataError when there is nothing to be had.
     """
     if named := os.environ.get("CATS_AND_DOGS_DIR"):
-        if not photos_in(named):
-            raise DataError(
-                f"CATS_AND_DOGS_DIR={named}: there is no {SET}.zip and no folder {SET}/. {REMEDY}"
-            )
-        return Path(named)
+        folder = Path(os.path.expanduser(named))
+        if not photos_in(folder):
+            what = f"{SET} not found: {inventory(folder, [f'{SET}.zip'])}"
+            raise DataError(f"CATS_AND_DOGS_DIR={named}: {what}. {REMEDY}")
+        return folder
     if not photos_in(FOLDER):
         try:
             download(FOLDER)
@@ -126,25 +125,18 @@ def is_photo(name):
 def read_zip(path):
     """The photos in a ZIP: {"train/cats/cat.0.jpg": bytes}. Raises DataError if it is damaged."""
     contents = {}
-    try:
-        with zipfile.ZipFile(path) as archive:
-            for member in archive.infolist():
-                top, _, name = member.filename.partition("/")
-                if top != SET or not is_photo(name):
-                    continue
-                if name in contents:
-                    raise DataError(f"{path}: {name} comes twice. {REMEDY}")
-                if member.file_size > MOST_PIXELS:
-                    raise DataError(f"{path}: {name} has {member.file_size:,} bytes. {REMEDY}")
-                if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-                    raise DataError(f"{path} is packed neither deflated nor stored. {REMEDY}")
-                contents[name] = archive.read(member)
-    except OSError as error:
-        raise DataError(f"{path} cannot be read ({error}). {REMEDY}") from error
-    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, ValueError) as error:
-        raise DataError(
-            f"{path} is damaged or no ZIP file ({error}). Delete it. {REMEDY}"
-        ) from error
+    with naming(path, REMEDY), zipfile.ZipFile(path) as archive:
+        for member in archive.infolist():
+            top, _, name = member.filename.partition("/")
+            if top != SET or not is_photo(name):
+                continue
+            if name in contents:
+                raise ValueError(f"{name} comes twice")
+            if member.file_size > MOST_PIXELS:
+                raise ValueError(f"{name} has {member.file_size:,} bytes")
+            if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                raise ValueError("packed neither deflated nor stored")
+            contents[name] = archive.read(member)
     return contents
 
 

@@ -323,12 +323,35 @@ def test_a_truncated_zip_is_named(copy, folder, share):
     path = pack(folder / "copy" / f"{SET}.zip", copy)
     content = path.read_bytes()
     path.write_bytes(content[: int(len(content) * share)])
-    assert "is damaged or no ZIP file" in refusal(f"copy/{SET}.zip")
+    assert ("cannot be used" if share else "an empty file") in refusal(f"copy/{SET}.zip")
 
 
-def test_a_web_page_named_zip_is_told_to_be_deleted(copy, folder):
-    (folder / "copy" / f"{SET}.zip").write_text("<!DOCTYPE html><title>Sign in</title>\n")
-    assert "is damaged or no ZIP file (File is not a zip file). Delete it." in refusal(f"{SET}.zip")
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        (b"<!DOCTYPE html><title>Sign in</title>", "a web page"),
+        (b"version https://git-lfs.github.com/spec/v1", "a Git LFS pointer"),
+        (b"Rar!\x1a\x07\x01", "an archive, unpack it"),
+    ],
+)
+def test_what_is_named_zip_and_is_none_is_named(copy, folder, content, what):
+    (folder / "copy" / f"{SET}.zip").write_bytes(content)
+    assert f"{SET}.zip: {what}" in refusal(f"copy/{SET}.zip")
+
+
+def test_a_zip_under_another_name_is_to_be_renamed(copy, folder, monkeypatch):
+    (folder / "other").mkdir()
+    pack(folder / "other" / f"{SET} (1).zip", copy)
+    monkeypatch.setenv("CATS_AND_DOGS_DIR", "other")
+    told = refusal(f"CATS_AND_DOGS_DIR=other: {SET} not found")
+    assert f"{SET} (1).zip (rename it to {SET}.zip)" in told
+
+
+def test_the_home_folder_may_be_written_as_a_tilde(copy, folder, monkeypatch):
+    monkeypatch.setenv("HOME", str(folder))
+    monkeypatch.setenv("USERPROFILE", str(folder))
+    monkeypatch.setenv("CATS_AND_DOGS_DIR", "~/copy")
+    assert find() == folder / "copy"
 
 
 def test_a_zip_with_another_byte_names_the_photo(copy, folder, cat):
@@ -341,7 +364,7 @@ def test_a_zip_with_another_byte_names_the_photo(copy, folder, cat):
 
 def test_a_zip_that_is_a_folder_is_named(copy, folder):
     (folder / "copy" / f"{SET}.zip").mkdir()
-    assert "Is a directory" in refusal(f"copy/{SET}.zip")
+    assert f"{SET}.zip: a folder" in refusal(f"copy/{SET}.zip")
 
 
 def test_a_zip_with_a_photo_twice_or_packed_otherwise_is_named(copy, folder, cat):
@@ -390,7 +413,9 @@ def test_a_named_folder_without_photos_is_an_error_not_a_download(copy, folder, 
     (folder / "empty").mkdir()
     shutil.copytree(copy, folder / "data" / SET)
     monkeypatch.setenv("CATS_AND_DOGS_DIR", place)
-    assert f"there is no {SET}.zip and no folder {SET}/" in refusal(f"CATS_AND_DOGS_DIR={place}")
+    told = refusal(f"CATS_AND_DOGS_DIR={place}: {SET} not found: ")
+    what = {"nowhere": "No such file", "file": "Not a directory", "empty": "there is nothing"}
+    assert what[place] in told
 
 
 def test_the_variable_comes_before_data_and_data_before_a_download(copy, folder, monkeypatch):
@@ -424,7 +449,7 @@ def test_a_zip_is_downloaded_into_data_and_used_from_there(server, tiny, tmp_pat
     assert find() == data.FOLDER
     path = data.FOLDER / f"{SET}.zip"
     assert path.read_bytes() == CONTENT and names_below(data.FOLDER) == [path.name]
-    assert "is damaged or no ZIP file" in refusal(path)
+    assert "cannot be used" in refusal(path)
     pack(path, tiny)
     assert len(load_cats_and_dogs().y_train) == 4
     assert server.ranges == [None]
