@@ -55,7 +55,7 @@ submission: $(READY)
 	@$(RUN) -m tools.submission
 
 check: $(READY)
-	@$(RUN) -m grader.check
+	@$(RUN) -m grader
 
 handout: $(READY)
 	@$(RUN) -m tools.handout

@@ -15,7 +15,7 @@ import time
 import zipfile
 from pathlib import Path
 
-from grader.hand_in import MODELS, NOTEBOOKS
+from grader.names import MODELS, NOTEBOOKS
 from tools.submission import FOLDER
 
 ROOT = Path(__file__).parent.parent
@@ -39,7 +39,7 @@ def write_hand_ins(folder, times):
 def seconds(paths):
     """How long the checker takes for these zips, from its start to its end."""
     start = time.perf_counter()
-    command = [sys.executable, "-m", "grader.check", *paths]
+    command = [sys.executable, "-m", "grader", *paths]
     done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
     taken = time.perf_counter() - start
     if done.returncode:

@@ -1,13 +1,14 @@
-"""What a notebook says: its prose, its lines, and the accuracies that its outputs speak of.
+"""What a notebook says: its prose, and the accuracies that its outputs speak of.
 
-Notebooks come from anywhere: whatever is not as nbformat has it is passed over, and of long
-texts a part is read.
+Of long texts a part is read.
 """
 
-import json
 import re
+from pathlib import Path
 
-MAX_CELL, MAX_PROSE = 8_000, 400_000  # characters of a cell's prose, of all
+from grader.notebook import problems, read_notebook
+
+MAX_CELL, MAX_PROSE = 8_000, 200_000  # characters of a cell's prose, of all
 MAX_OUTPUT, MAX_OUTPUTS, MAX_LINE = 20_000, 1_000_000, 300
 NAMED = re.compile(
     r"acc(?:uracy)?(?:_score)?\b(?:\s+|(?:(?!  )[^\d%-]){0,30})"
@@ -21,72 +22,57 @@ OF_OTHERS = re.compile(
 )
 
 
-def read_cells(content):
-    """[(number, cell)] of the bytes of a notebook, cells counted from 1; [] for other bytes."""
-    try:
-        cells = json.loads(content)["cells"]
-    except (ValueError, KeyError, TypeError, RecursionError):
-        return []
-    cells = cells if isinstance(cells, list) else []
-    return [(number, cell) for number, cell in enumerate(cells, 1) if isinstance(cell, dict)]
+def facts(path):
+    """What a File needs to know of the notebook at `path`. Raises Unfit."""
+    cells = read_notebook(Path(path).read_bytes())
+    texts = [[output.markdown for output in cell.outputs] for cell in cells]
+    said = [len(cell.source) for cell in cells if cell.kind == "markdown"]
+    said += [sum(map(len, text)) for text in texts]
+    printed = sum(len(output.text) for cell in cells for output in cell.outputs)
+    cut = max(said, default=0) > MAX_CELL or sum(said) > MAX_PROSE or printed > MAX_OUTPUTS
+    return {
+        "problem": ", ".join(problems(cells)),
+        "prose": prose(cells),
+        "claims": claims(cells),
+        "note": "its text is too long to be searched whole" if cut else "",
+    }
 
 
-def joined(text):
-    """The text of a cell or an output, which a notebook stores whole or in lines, as a str."""
-    parts = text if isinstance(text, list) else [text]
-    return "".join(part for part in parts if isinstance(part, str))
-
-
-def outputs(cell):
-    """The outputs of a cell and the data of each, [(output, data)], both dicts."""
-    found = cell.get("outputs") or []
-    for output in found if isinstance(found, list) else []:
-        if isinstance(output, dict):
-            data = output.get("data")
-            yield output, data if isinstance(data, dict) else {}
-
-
-def prose(content):
-    """((cell, text), ...) of what a notebook says in Markdown, in its cells and its outputs.
+def prose(cells):
+    """[(cell, text)] of what Cells say in Markdown, in their source and their outputs.
 
     Each text stands in one line.
     """
     texts, left = [], MAX_PROSE
-    for number, cell in read_cells(content):
-        parts = [joined(data.get("text/markdown")) for _, data in outputs(cell)]
-        if cell.get("cell_type") == "markdown":
-            parts.append(joined(cell.get("source")))
+    for cell in cells:
+        parts = [output.markdown for output in cell.outputs]
+        if cell.kind == "markdown":
+            parts.append(cell.source)
         text = " ".join(" ".join(parts)[: min(MAX_CELL, left)].split())
         if text:
             left -= len(text)
-            texts.append((number, text))
-    return tuple(texts)
+            texts.append((cell.number, text))
+    return texts
 
 
-def code_line(content, cell, line):
-    """A line of a cell, both counted from 1, without what is too long; "" if there is none."""
-    lines = joined(dict(read_cells(content)).get(cell, {}).get("source")).split("\n")
-    return lines[line - 1].strip()[:MAX_LINE] if 0 < line <= len(lines) else ""
-
-
-def claims(content):
-    """[(cell, share)] of the accuracies that the text outputs of a notebook speak of.
+def claims(cells):
+    """[(cell, share)] of the accuracies that the text outputs of Cells speak of.
 
     Of lines of one output that differ in figures only, such as those of a training's epochs,
     the last counts.
     """
     found: list[tuple[int, float]] = []
     left = MAX_OUTPUTS
-    for number, cell in read_cells(content):
-        for output, data in outputs(cell):
+    for cell in cells:
+        for output in cell.outputs:
             if left <= 0:
                 return found
-            text = joined(output.get("text") or data.get("text/plain"))[-MAX_OUTPUT:]
+            text = output.text[-MAX_OUTPUT:]
             left -= len(text)
             last = {}
             for line in re.split(r"[\r\n\b]+", text):
                 last[re.sub(r"[^a-z_]+", "", line[:MAX_LINE].lower())] = line[:MAX_LINE]
-            found += [(number, share) for line in last.values() for share in shares(line)]
+            found += [(cell.number, share) for line in last.values() for share in shares(line)]
     return found
 
 

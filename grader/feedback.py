@@ -12,8 +12,11 @@ from grader.grading import Totals, totals
 from grader.hand_in import printable
 from toolkit.files import replacing
 
-FORMULA = "=", "+", "-", "@", "\t", "\r"  # how a cell begins that a spreadsheet would compute
+FORMULA = tuple("=+-@\u2212")  # how a cell begins that a spreadsheet would compute
 MAX_NAME = 50  # characters of a page's name, of up to four bytes each
+# names that no file can have on Windows
+PORTS = {f"{port}{number}" for port in ("com", "lpt") for number in range(10)}
+DEVICES = {"con", "prn", "aux", "nul"} | PORTS
 
 
 class Summary(NamedTuple):
@@ -74,13 +77,15 @@ def rubric_rows(graded):
 def plain(name):
     """A name for a cell of a spreadsheet, which must not take it for a formula."""
     text = printable(str(name))
-    return f"'{text}" if text.startswith(FORMULA) else text
+    # full-width signs and those after blanks count as well
+    computed = unicodedata.normalize("NFKC", text).lstrip().startswith(FORMULA)
+    return f"'{text}" if computed else text
 
 
 def write_gradebook(path, results):
     """Writes the points of all hand-ins as CSV. results: name of the zip -> Checked."""
     with replacing(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
-        table = csv.writer(file)
+        table = csv.writer(file, quoting=csv.QUOTE_ALL)  # a semicolon parts cells in some lands
         for row, (name, checked) in enumerate(results.items()):
             questions, total, extra = summary(checked.graded)
             if row == 0:
@@ -94,7 +99,7 @@ def write_gradebook(path, results):
 def page_names(paths):
     """path -> the name of its page: safe anywhere, and no two alike but for capitals."""
     names: dict[str, str] = {}
-    taken = {"index"}
+    taken = {"index", *DEVICES}
     for path in paths:
         stem = unicodedata.normalize("NFKC", Path(path).stem)
         stem = re.sub(r"[^\w-]+", "_", stem)[:MAX_NAME].strip("_-") or "hand-in"
@@ -107,8 +112,8 @@ def page_names(paths):
     return names
 
 
-def write_pages(folder, results):
-    """Writes a page for each hand-in, and index.html; returns the path of that.
+def pages(results):
+    """name -> {"template": ..., "values": ...} of a page for each hand-in, and of index.html.
 
     results: name of the zip -> Checked.
     """
@@ -120,8 +125,7 @@ def write_pages(folder, results):
         lstrip_blocks=True,
     )
     environment.filters |= {"number": number, "points": points}
-    template, folder = environment.get_template("feedback.html.j2"), Path(folder)
-    names = page_names(results)
+    template, names = environment.get_template("feedback.html.j2"), page_names(results)
     hand_ins = [
         {
             "name": printable(Path(path).name),
@@ -132,13 +136,12 @@ def write_pages(folder, results):
         }
         for path, checked in results.items()
     ]
-    for one in hand_ins:
-        write_text(folder / one["page"], template.render(one=one))
-    write_text(folder / "index.html", template.render(one=None, hand_ins=hand_ins))
-    return folder / "index.html"
+    shown: dict[str, dict] = {one["page"]: {"one": one} for one in hand_ins}
+    shown["index.html"] = {"one": None, "hand_ins": hand_ins}
+    return {name: {"template": template, "values": values} for name, values in shown.items()}
 
 
-def write_text(path, text):
+def write_page(path, template, values):
     """Writes a page; what is no character, as a notebook may hold, becomes a question mark."""
     with replacing(path) as temporary:
-        temporary.write_bytes(text.encode("utf-8", "replace"))
+        temporary.write_bytes(template.render(values).encode("utf-8", "replace"))

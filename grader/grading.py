@@ -1,70 +1,14 @@
-"""What a hand-in gets points for: the lines of rubric.toml, and what was found for each.
+"""What a hand-in gets points for: what was found for each line of the rubric.
 
 The program judges what can be measured; the rest it leaves open for a person, with the cells to
-read. Beside it stand hints at where to look again, which change no points.
+read.
 """
 
-import contextlib
-import math
-import re
-import tomllib
-from operator import itemgetter
-from pathlib import Path
 from typing import NamedTuple
 
-from grader.claims import claims, code_line
-from grader.hand_in import MODELS, NOTEBOOKS
-from grader.mistakes import Hint, find_mistakes
-
-RUBRIC = Path(__file__).with_name("rubric.toml")
-MODELS_OF = dict(zip(NOTEBOOKS, (MODELS[:4], *((name,) for name in MODELS[4:])), strict=True))
-KINDS = {
-    "notebook": set(),
-    "accuracy": {"file", "at_least"},
-    "size": {"file", "at_most"},
-    "bits": {"file", "bits"},
-    "reading": {"words"},
-}
-MUCH_LESS, NEAR, CHANCE = 0.2, 0.05, 0.1  # shares of the test images
-
-
-class RubricError(Exception):
-    """A rubric that cannot be used; the message names the file, the line and the remedy."""
-
-
-class Line(NamedTuple):
-    """A line of the rubric; which of the last five are given depends on `kind`, see KINDS."""
-
-    question: int
-    title: str
-    points: float
-    kind: str
-    extra: bool = False
-    file: str = ""
-    at_least: float = 0
-    at_most: int = 0
-    bits: int = 0
-    words: tuple = ()
-
-
-class File(NamedTuple):
-    """What is known of a file that was handed in.
-
-    problem: what keeps it from counting, or "". correct of total: the test images that a model
-    reads. bits: the most that it stores for a weight, 0 where that is not known. size: bytes
-    after gzip. prose: [(cell, text)] of a notebook.
-    """
-
-    problem: str = ""
-    correct: int = 0
-    total: int = 0
-    bits: int = 0
-    size: int = 0
-    prose: tuple = ()
-
-    @property
-    def share(self):
-        return self.correct / max(self.total, 1)
+from grader.hand_in import File
+from grader.names import NOTEBOOKS
+from grader.rubric import Line
 
 
 class Graded(NamedTuple):
@@ -82,70 +26,6 @@ class Totals(NamedTuple):
     given: float
     possible: float
     open: float
-
-
-def read_rubric(path):
-    """The lines of the rubric at `path`, a list of Line. Raises RubricError."""
-    try:
-        with open(path, "rb") as file:
-            content = tomllib.load(file)
-    except OSError as error:
-        raise RubricError(f"{path}: {error.strerror}: name another file by --rubric") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise RubricError(f"{path}: no TOML: {error}: correct it there") from error
-    entries = content.pop("line", [])
-    if content or not isinstance(entries, list) or not entries:
-        raise RubricError(f"{path}: holds nothing but lines, each under its own [[line]]")
-    lines = []
-    for number, entry in enumerate(entries, 1):
-        wrong = wrong_with(entry)
-        if wrong:
-            title = entry.get("title", "") if isinstance(entry, dict) else ""
-            raise RubricError(f'{path}: line {number}, "{title}": {wrong}')
-        words = tuple(re.compile(word, re.IGNORECASE) for word in entry.get("words", ()))
-        lines.append(Line(**{**entry, "words": words}))
-    return lines
-
-
-def wrong_with(entry):
-    """What is wrong with an entry of the rubric and how to mend it, or ""."""
-    if not isinstance(entry, dict) or entry.get("kind") not in list(KINDS):
-        return f"`kind` must be one of {', '.join(KINDS)}"
-    needed = {"question", "title", "points", "kind"} | KINDS[entry["kind"]]
-    missing, unknown = needed - set(entry), set(entry) - needed - {"extra"}
-    if missing or unknown:
-        what = [f"add `{key}`" for key in sorted(missing)]
-        return ", ".join(what + [f"take out `{key}`, which is not known" for key in unknown])
-    tests = {
-        "question": (lambda v: type(v) is int and 1 <= v <= 4, "a number from 1 to 4"),
-        "title": (lambda v: isinstance(v, str) and bool(v.strip()), "a text"),
-        "points": (lambda v: is_number(v) and v >= 0, "a number, 0 or more"),
-        "extra": (lambda v: isinstance(v, bool), "true or false"),
-        "file": (lambda v: v in MODELS, f"one of {', '.join(MODELS)}"),
-        "at_least": (lambda v: is_number(v) and 0 <= v <= 1, "a share such as 0.9 for 90%"),
-        "at_most": (lambda v: type(v) is int and v >= 0, "a whole number of bytes"),
-        "bits": (lambda v: type(v) is int and v > 0, "a whole number of bits"),
-        "words": (are_patterns, "a list of texts that are regular expressions"),
-    }
-    for key, (fits, form) in tests.items():
-        if key in entry and not fits(entry[key]):
-            return f"`{key}` must be {form}"
-    return ""
-
-
-def is_number(value):
-    """Whether a value of the rubric is a number that can be counted with."""
-    return type(value) in (int, float) and math.isfinite(value)
-
-
-def are_patterns(words):
-    """Whether a value of the rubric is a list of regular expressions."""
-    if not isinstance(words, list) or not words:
-        return False
-    try:
-        return all(re.compile(word) for word in words)
-    except (re.error, TypeError, OverflowError, RecursionError):
-        return False
 
 
 def grade(rubric, files, absent="missing"):
@@ -216,53 +96,3 @@ def totals(graded):
         sum(one.line.points for one in judged),
         sum(one.line.points for one in graded if one.points is None),
     )
-
-
-def is_doubtful(rubric, name, correct, total):
-    """Whether a share that was counted on some images lies so near a threshold of the rubric,
-    within two standard errors, that only all images can tell the side."""
-    if not total:
-        return False
-    share = correct / total
-    error = max((share * (1 - share) / total) ** 0.5, 1 / total)
-    thresholds = [line.at_least for line in rubric if line.kind == "accuracy" and line.file == name]
-    return any(abs(share - least) <= 2 * error + 1e-9 for least in thresholds)
-
-
-def hints(name, content, files):
-    """[(Hint, the code that stands there or "")] for the notebook `name`, in its order.
-
-    files: name -> File of the hand-in. What goes wrong in the search costs its hints only.
-    """
-    found: list[Hint] = []
-    with contextlib.suppress(Exception):
-        found += find_mistakes(content)
-    models = {model: files[model] for model in MODELS_OF[name] if model in files}
-    with contextlib.suppress(Exception):
-        found += unlike_claims(content, models)
-    return [(hint, code_line(content, *hint[1:3])) for hint in sorted(found, key=itemgetter(1, 2))]
-
-
-def unlike_claims(content, files):
-    """[Hint] if some models read much less than the outputs of their notebook say.
-
-    files: name -> File of the question's models. A model of which the outputs say as little is
-    no surprise, unless it guesses.
-    """
-    spoken = claims(content)
-    cell, best = max(spoken, key=lambda claim: claim[1], default=(0, 0))
-    low = [
-        f"{name} reads {file.share:.1%}"
-        for name, file in files.items()
-        if file.total
-        and file.share <= best - MUCH_LESS
-        and not any(s > CHANCE and abs(s - file.share) <= NEAR for _, s in spoken)
-    ]
-    if not low:
-        return []
-    text = (
-        f"The outputs of cell {cell} speak of {best:.1%}, and {' and '.join(low)} of the "
-        "test images here. Look whether the file gets the same pixels as the network did: the "
-        "label left among the pixels, another scaling, or another file."
-    )
-    return [Hint("unlike_claims", cell, 0, text)]

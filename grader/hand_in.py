@@ -1,203 +1,212 @@
 """Reads a hand-in: what is in its zip under the names that the assignment asks for.
 
-Nothing is executed or unpacked by its own name; everything is read in memory, within bounds
-whatever the zip says of its sizes.
+Nothing is executed or unpacked by its own name; everything is read within bounds, whatever the
+zip says of its sizes.
 """
 
+import contextlib
 import dataclasses
-import difflib
-import io
-import json
-import re
+import os
+import stat
 import zipfile
-import zlib
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
-NOTEBOOKS = "q1.ipynb", "q2.ipynb", "q3.ipynb", "q4.ipynb"
-MODELS = (
-    *("sign_mnist.tflite", "sign_mnist_quant_dyn.tflite", "sign_mnist_quant_int16x8.tflite"),
-    *("sign_mnist_quant_aware_training.tflite", "sign_mnist_clustered.tflite"),
-    *("sign_mnist_pruned.tflite", "sign_mnist_qkeras_4bit.tflite"),
-)
+from grader.kinds import START, kind, lookalike
+from grader.names import MAX_NAME, SPARE, asked_for, hidden, printable
+from grader.processes import Unfit
+
 MAX_ENTRIES, MAX_TOTAL, MAX_ZIPS, MAX_DEPTH = 2000, 400 * 2**20, 20, 2
 MAX_BYTES = {".ipynb": 20 * 2**20, ".tflite": 100 * 2**20, ".zip": 200 * 2**20}
 PACKED = zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED  # others unpack without bounds
-# what browsers, Drive and desktops add to the name of a copy
-COPY = re.compile(r"^copy of |( ?\(\d+\)| - copy| copy( \d+)?)+(?=\.\w+$)", re.IGNORECASE)
-# folders whose files count last
-SPARE = re.compile(r"backup|old|copy|draft|previous|trash", re.IGNORECASE)
-OTHER_ARCHIVES = {b"Rar!": "a RAR archive", b"7z\xbc\xaf": "a 7z archive", b"\x1f\x8b": "a tar.gz"}
-
-
-class BadZip(Exception):
-    """A hand-in that cannot be read; the message says why."""
 
 
 @dataclasses.dataclass
-class Member:
-    """A file of a hand-in: the place in the zip that it was found at, and its bytes or,
-    with None, the problem that kept it from being read. note: what else there is to say."""
+class File:
+    """A file that was handed in, and what was found of it.
 
-    place: str
-    content: bytes | None = None
+    place: where it lies in the zip. path: where its bytes lie here, "" if they could not be read.
+    problem: what keeps it from counting, or "". note: what else there is to say. size: bytes
+    after gzip. correct of total: the test images that a model reads. pixels: the form of input
+    that it was given. bits: the most that it stores for a weight, 0 where that is not known.
+    prose: [(cell, text)] of a notebook; claims: [(cell, share)], the accuracies that it speaks of.
+    """
+
     problem: str = ""
+    correct: int = 0
+    total: int = 0
+    bits: int = 0
+    size: int = 0
+    pixels: str = ""
+    prose: list = dataclasses.field(default_factory=list)
+    claims: list = dataclasses.field(default_factory=list)
+    place: str = ""
+    path: str = ""
     note: str = ""
 
+    @property
+    def share(self):
+        return self.correct / max(self.total, 1)
 
-def read_hand_in(path):
-    """The notebooks and .tflite files of a zip: dict from name, without folder, to Member.
 
-    The names are those of the assignment where capitals or the mark of a copy, such as
-    "(1)", make the only difference. Zips in the zip are looked into. Of several files of
-    one name one counts, and its note says which: a name spelled as asked for before others,
-    then one outside folders like backup/, then the fewest folders, then the latest date.
-    Raises BadZip.
+def read_hand_in(path, folder):
+    """What lies in a zip: {"files": name -> File as a dict, "others": places}.
+
+    The bytes of the files are written to `folder`. The files are those that the assignment asks
+    for, also where capitals or the mark of a copy make another name, other .tflite files, and,
+    by their places, archives that could not be looked into; the others are all the rest, with
+    what they are where that is known. Zips in the zip are looked into. Of several files of one
+    name one counts, and its note says which: a file that can be read before others, then a name
+    spelled as asked for, one outside folders like backup/, the fewest folders, the latest date.
+    Raises Unfit.
     """
+    reader = Reader(folder)
     try:
+        if os.path.isdir(path):
+            raise Unfit("a folder, not a zip: zip it first")
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            raise Unfit("no file, so it cannot be read")
         with open(path, "rb") as file:
-            start = file.read(8)
-            kind = next((k for sign, k in OTHER_ARCHIVES.items() if start.startswith(sign)), None)
-            if kind:
-                raise BadZip(f"{kind}, not a zip: pack it again as a zip")
-            found: dict[str, list] = {}
-            collect(file, "", found, [0, 0])
+            found = reader.collect(file)
     except FileNotFoundError as error:
-        raise BadZip("there is no such file") from error
-    except IsADirectoryError as error:
-        raise BadZip("a folder, not a zip: zip it first") from error
-    except (zipfile.BadZipFile, EOFError, OSError, ValueError) as error:
-        raise BadZip(f"damaged or not a zip ({error})") from error
-    except NotImplementedError as error:
-        raise BadZip(f"cannot be unpacked ({error})") from error
-    members = {}
-    for name, candidates in found.items():
-        candidates.sort(key=lambda candidate: candidate[0])
-        chosen = members[name] = candidates[0][1]
-        if PurePosixPath(chosen.place).name != name:
-            chosen.note = f"found as {chosen.place}"
-        if len(candidates) > 1:
-            others = ", ".join(member.place for _, member in candidates[1:4])
-            chosen.note = (
-                f"{len(candidates)} files of this name: {chosen.place} counts, not {others}"
+        raise Unfit("there is no such file") from error
+    except PermissionError as error:
+        raise Unfit("no permission to read it") from error
+    except (Unfit, MemoryError):
+        raise
+    except Exception as error:  # a damaged zip may raise anything
+        raise Unfit(lookalike_of(path) or f"damaged or not a zip ({error})") from error
+    files = {name: dataclasses.asdict(counts(name, found[name])) for name in found}
+    return {"files": files, "others": reader.others}
+
+
+def lookalike_of(path):
+    """What a file is that should be a zip, in words, or ""."""
+    with open(path, "rb") as file:
+        return lookalike(file.read(START), "a zip")
+
+
+def counts(name, candidates):
+    """Of the files of one name, [(rank, File)], the one that counts."""
+    candidates = sorted(candidates, key=lambda candidate: candidate[0])
+    chosen = candidates[0][1]
+    if PurePosixPath(chosen.place).name != name and chosen.place != name:
+        chosen.note = f"found as {chosen.place}"
+    if len(candidates) > 1:
+        others = ", ".join(file.place for _, file in candidates[1:4])
+        chosen.note = f"{len(candidates)} files of this name: {chosen.place} counts, not {others}"
+    return chosen
+
+
+class Reader:
+    """Reads zips into a folder, within bounds for all of them together."""
+
+    def __init__(self, folder):
+        self.folder, self.others = Path(folder), []
+        self.entries = self.written = self.bytes = 0
+
+    def collect(self, file, outer="", depth=0):
+        """name -> [(rank, File)] of the files in a zip, an open binary file. Raises Unfit.
+
+        outer: the place of a zip in a zip.
+        """
+        found: dict[str, list] = {}
+        zips = []
+        with zipfile.ZipFile(file) as archive:
+            entries = [entry for entry in archive.infolist() if not entry.is_dir()]
+            if self.entries + len(entries) > MAX_ENTRIES:
+                raise Unfit(f"{len(entries):,} files are more than {MAX_ENTRIES:,}")
+            self.entries += len(entries)
+            for entry in entries:
+                place = PurePosixPath(outer, entry.filename.replace("\\", "/").strip())
+                name, suffix = asked_for(place.name), place.suffix.lower()
+                if hidden(place):
+                    if name and not place.name.startswith(".") and "__MACOSX" not in place.parts:
+                        self.others.append(f"{shown(place)} (in a hidden folder)")
+                elif name or suffix in (".tflite", ".zip"):
+                    read = self.read(archive, entry, suffix)
+                    read.place = shown(place)
+                    if suffix == ".zip":
+                        zips.append((place, read))
+                    else:
+                        name = name or printable(place.name)
+                        rank = rank_of(place, name, entry.date_time, read)
+                        found.setdefault(name, []).append((rank, read))
+                else:
+                    self.pass_by(archive, entry, place, found)
+        if len(zips) > MAX_ZIPS:
+            raise Unfit(f"{len(zips)} zips in one: unpack it and check them together")
+        inner = [self.look_into(place, read, depth + 1) for place, read in zips]
+        shared = [set(one) & set(other) for i, one in enumerate(inner) for other in inner[:i]]
+        if any(shared):
+            raise Unfit(
+                f"{len(zips)} zips with files of the same names: unpack it, check them together"
             )
-    return members
+        for own in inner:
+            for name, candidates in own.items():
+                found.setdefault(name, []).extend(candidates)
+        return found
 
+    def look_into(self, place, read, depth):
+        """What `collect` finds in a zip in the zip, or that zip itself with its problem."""
+        if read.path and depth > MAX_DEPTH:
+            read.problem = "a zip in a zip in a zip, not looked into: zip the files themselves"
+        elif read.path:
+            try:
+                with open(read.path, "rb") as file:
+                    return self.collect(file, place, depth)
+            except Unfit as error:
+                read.problem = str(error)
+            except Exception:  # a damaged zip may raise anything
+                read.problem = lookalike_of(read.path) or "damaged: zip it again"
+        return {read.place: [((), read)]}
 
-def collect(file, folder, found, spent):
-    """Adds the files of a zip, an open binary file, to `found`: name -> [(rank, Member)].
-
-    folder: where the zip itself lies, "" or the place of a zip in a zip. spent: the bytes and
-    the entries that were read so far, a list that is updated. Raises BadZip.
-    """
-    with zipfile.ZipFile(file) as archive:
-        entries = [entry for entry in archive.infolist() if not entry.is_dir()]
-        spent[1] += len(entries)
-        if spent[1] > MAX_ENTRIES:
-            raise BadZip(f"{spent[1]:,} files are more than {MAX_ENTRIES:,}")
-        inner = []
-        for entry in entries:
-            place = PurePosixPath(folder, entry.filename.replace("\\", "/"))
-            suffix = place.suffix.lower()
-            if suffix not in MAX_BYTES or hidden(place):
-                continue
-            member = read_member(archive, entry, suffix, spent)
-            member.place = printable(str(place))
-            if suffix == ".zip":
-                inner.append(member)
-                continue
-            name = asked_for(place.name)
-            date = [-part for part in entry.date_time]
-            spare = bool(SPARE.search(str(place.parent)))
-            rank = (place.name != name, spare, len(place.parts), date, str(place))
-            found.setdefault(name, []).append((rank, member))
-    if not inner or folder.lower().count(".zip") >= MAX_DEPTH:
-        return
-    if len(inner) > MAX_ZIPS:
-        raise BadZip(f"{len(inner)} zips in one: unpack it and check them together")
-    apart = []
-    for member in inner:
-        own: dict[str, list] = {}
-        try:
-            collect(io.BytesIO(member.content or b""), member.place, own, spent)
-        except zipfile.BadZipFile:
-            own = {}
-        apart.append(own)
-    if any(set(one) & set(other) for i, one in enumerate(apart) for other in apart[:i]):
-        raise BadZip(
-            f"{len(inner)} zips with files of the same names: unpack it, check them together"
-        )
-    for own in apart:
-        for name, candidates in own.items():
-            found.setdefault(name, []).extend(candidates)
-
-
-def read_member(archive, entry, suffix, spent):
-    """The Member of an entry of a zip; its place is left for the caller."""
-    member, limit = Member(""), MAX_BYTES[suffix]
-    if entry.compress_type not in PACKED:
-        member.problem = "packed by another method than deflate: zip it again"
-    elif entry.flag_bits & 1:
-        member.problem = "encrypted: zip it again without a password"
-    elif spent[0] > MAX_TOTAL:
-        member.problem = f"not read: more than {MAX_TOTAL / 2**20:.0f} MB in all"
-    else:
+    def read(self, archive, entry, suffix):
+        """The File of an entry of a zip; its place is left for the caller."""
+        limit, left = MAX_BYTES[suffix], MAX_TOTAL - self.bytes
+        if stat.S_ISLNK(entry.external_attr >> 16):
+            return File("a link to another file: hand in that file itself")
+        if entry.compress_type not in PACKED:
+            return File("packed by another method than deflate: zip it again")
+        if entry.flag_bits & 1:
+            return File("encrypted: zip it again without a password")
+        if left <= 0:
+            return File(f"not read: more than {MAX_TOTAL / 2**20:.0f} MB in all")
+        self.written += 1
+        path = self.folder / f"{self.written}{suffix}"  # never by a name from the zip
         try:
             with archive.open(entry) as source:
                 content = source.read(limit + 1)
-            spent[0] += len(content)
-            if len(content) > limit:
-                member.problem = f"larger than {limit / 2**20:.0f} MB: hand in a smaller one"
-            else:
-                member.content = content
-        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError):
-            member.problem = "damaged: zip it again"
-    return member
+        except Exception:  # a damaged entry may raise anything
+            return File("damaged: zip it again")
+        self.bytes += len(content)
+        if len(content) > limit:
+            return File(f"larger than {limit / 2**20:.0f} MB: hand in a smaller one")
+        path.write_bytes(content)
+        return File(path=str(path))
+
+    def pass_by(self, archive, entry, place, found):
+        """Notes a file that is not asked for: among the others or, as found, an archive."""
+        what = remedy = ""
+        if entry.compress_type in PACKED:
+            with contextlib.suppress(Exception), archive.open(entry) as source:
+                what, remedy = kind(source.read(START))
+        if what == "a zip":  # as many kinds of files are
+            what = "a Keras model" if place.suffix.lower() == ".keras" else ""
+        told = shown(place)
+        if "archive" in what:
+            found[told] = [((), File(f"{what}, not looked into: {remedy}", place=told))]
+        else:
+            self.others.append(f"{told} ({what})" if what else told)
 
 
-def asked_for(name):
-    """The name of the assignment that a file's name stands for, or that name as it is."""
-    plain = COPY.sub("", name).strip().lower()
-    return plain if plain in (*NOTEBOOKS, *MODELS) else printable(name)
+def shown(place):
+    """A place as it is shown, in not too many characters."""
+    name = printable(str(place))
+    return f"{name[: MAX_NAME // 2]}…{name[-MAX_NAME // 2 :]}" if len(name) > MAX_NAME else name
 
 
-def missing(name, members):
-    """What to say of a file that is not there: perhaps it has another name."""
-    suffix = PurePosixPath(name).suffix
-    others = [m for m in members if m.lower().endswith(suffix) and m not in (*NOTEBOOKS, *MODELS)]
-    near = difflib.get_close_matches(name, others, 1)
-    return f"missing (is it {near[0]}? Rename it)" if near else "missing"
-
-
-def printable(name):
-    """A file's name without line breaks or what a terminal would take for commands."""
-    return name if name.isprintable() else ascii(name)
-
-
-def hidden(place):
-    """Whether a path is an archiver's or an editor's own, such as __MACOSX/._q1.ipynb."""
-    return any(part.startswith(".") and part != ".." or part == "__MACOSX" for part in place.parts)
-
-
-def notebook_problems(content):
-    """What is wrong with the bytes of a notebook that was handed in, a list of str.
-
-    Cells without a number are fine: nbformat allows it, and Colab saves such notebooks. What
-    counts is that outputs are saved.
-    """
-    try:
-        notebook = json.loads(content)
-        version = notebook.get("nbformat", 4)
-        if version < 4 or "worksheets" in notebook:
-            return [
-                f"an old notebook format ({version}): open it in Jupyter or Colab and save it again"
-            ]
-        cells = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
-        outputs = [output for cell in cells for output in cell.get("outputs", [])]
-        errors = sum(
-            any(output["output_type"] == "error" for output in cell.get("outputs", []))
-            for cell in cells
-        )
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        return ["not a notebook"]
-    problems = [] if outputs else ["no outputs saved: run all cells and save it"]
-    return problems + ([f"{errors} cells with an error"] if errors else [])
+def rank_of(place, name, date, file):
+    """What a file of a name is sorted by among those of the same name; the first counts."""
+    spare = bool(SPARE.search(str(place.parent)))
+    newest = [-part for part in date]
+    return not file.path, place.name != name, spare, len(place.parts), newest, str(place)

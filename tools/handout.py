@@ -14,7 +14,7 @@ from pathlib import Path
 
 from nbformat.v4 import new_code_cell
 
-from grader.grading import RUBRIC, RubricError, read_rubric
+from grader.rubric import RUBRIC, RubricError, read_rubric
 from tools.figures import PLACEHOLDER
 from tools.notebooks import (
     HELPERS,

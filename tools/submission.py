@@ -5,7 +5,9 @@ import tempfile
 import zipfile
 from pathlib import Path
 
-from grader.hand_in import MODELS, notebook_problems
+from grader import notebook
+from grader.names import MODELS
+from grader.processes import Unfit
 from toolkit.files import replacing
 from tools.notebooks import QUESTIONS, build, notebook_path, read_notebook, same_text, sources
 from tools.pictures import PICTURES
@@ -33,9 +35,13 @@ def problems(root):
         if not path.exists():
             found.append(f"{path.name} is missing: run `make publish`")
             continue
-        wrong = notebook_problems(path.read_bytes())
+        try:
+            wrong = notebook.problems(notebook.read_notebook(path.read_bytes()))
+        except Unfit as error:
+            found.append(f"{path.name}: {error}")
+            continue
         found += [f"{path.name}: {problem}" for problem in wrong]
-        if "not a notebook" not in wrong and not same_text(build(source), read_notebook(path)):
+        if not same_text(build(source), read_notebook(path)):
             found.append(f"{path.name} is out of date: run `make notebooks` or `make publish`")
     needed = [
         *("report.md", "models/results.json", "models/sign_mnist_qkeras_4bit.keras"),

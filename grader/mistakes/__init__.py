@@ -5,16 +5,19 @@ is known of an array, a table or a model. Functions of the notebook are followed
 called. What cannot be told gives no hint.
 """
 
-from grader.mistakes.cells import read_cells
+from grader.mistakes.cells import python_cells
 from grader.mistakes.finders import TEXTS, Finder, Hint
 from grader.mistakes.follow import Follower
 
 __all__ = ["TEXTS", "Hint", "find_mistakes"]
 
 
-def find_mistakes(content: bytes) -> list[Hint]:
-    """Hints at mistakes in the bytes of a notebook, in its order; [] for what is no notebook."""
-    cells = read_cells(content)
-    finder = Finder("\n".join(text for _, text in cells))
-    Follower(finder).follow(cells)
-    return finder.found()
+def find_mistakes(cells) -> tuple[list[Hint], bool]:
+    """Hints at mistakes in the Cells of a notebook, in its order, and whether all was followed.
+
+    What is too long or nested too deeply is not.
+    """
+    code = python_cells(cells)
+    finder = Finder("\n".join(text for _, text in code))
+    whole = Follower(finder).follow(code)
+    return finder.found(), whole

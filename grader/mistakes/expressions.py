@@ -1,6 +1,7 @@
 """Follows expressions: which Value each gives."""
 
 import ast
+import time
 
 from grader.mistakes import library, operations, tables
 from grader.mistakes.values import OTHER, UNSURE, Value, constant, files_named, join, listed, stream
@@ -16,13 +17,21 @@ class Expressions:
     """
 
     def __init__(self, finder):
-        self.finder, self.saved = finder, {}
+        self.finder, self.saved, self.whole = finder, {}, True
         self.steps = self.limit = self.depth = 0
+        self.deadline = 0.0
+
+    def goes_on(self):
+        """Whether there is time for another step; `whole` says whether there always was."""
+        self.steps += 1
+        goes_on = self.steps <= self.limit and time.process_time() <= self.deadline
+        self.whole &= goes_on
+        return goes_on
 
     def value(self, node, scope):
-        self.steps += 1
         method = getattr(self, f"of_{type(node).__name__.lower()}", None)
-        if self.steps > self.limit or self.depth > MAX_DEPTH or not method:
+        if not self.goes_on() or self.depth > MAX_DEPTH or not method:
+            self.whole &= self.depth <= MAX_DEPTH
             return UNSURE
         self.depth += 1
         try:

@@ -1,16 +1,17 @@
 """Follows the statements of a notebook and the functions that it defines."""
 
 import ast
+import time
 from collections import ChainMap
-from contextlib import suppress
 from functools import partial
 
-from grader.mistakes.cells import parse
+from grader.mistakes.cells import TooLong, parse
 from grader.mistakes.expressions import Expressions
 from grader.mistakes.tables import take_label
 from grader.mistakes.values import UNSURE, Value, constant, join, listed, stream
 
 MAX_STEPS, MAX_STATEMENT, MAX_CALLS = 100_000, 15_000, 6
+MAX_CODE, SECONDS = 400_000, 10  # characters, of processor time
 
 
 class Follower(Expressions):
@@ -25,21 +26,39 @@ class Follower(Expressions):
         self.defined, self.active, self.called = [], [], set()
 
     def follow(self, cells):
-        """Follows cells, (number, text), and then the functions that nothing called."""
+        """Follows cells, (number, text), and then the functions that nothing called.
+
+        Returns whether all could be followed.
+        """
         top: ChainMap = ChainMap({"return": [], "yield": []})
+        left, self.deadline = MAX_CODE, time.process_time() + SECONDS
         for cell, text in cells:
-            for statement in parse(text):
+            if len(text) > left:
+                self.whole = False
+                continue
+            left -= len(text)
+            for statement in self.parsed(text):
                 self.start(cell, self.statement, statement, top)
         for cell, node, function in self.defined:
             if node not in self.called:
                 self.start(cell, function.call, [], {}, node)
+        return self.whole
+
+    def parsed(self, text):
+        try:
+            return parse(text)
+        except TooLong:
+            self.whole = False
+            return []
 
     def start(self, cell, step, *args):
         """Takes a step in a cell, within limits."""
         self.finder.cell, self.finder.doubt, self.depth, self.active = cell, 0, 0, []
         self.limit = min(self.steps + MAX_STATEMENT, MAX_STEPS)
-        with suppress(RecursionError):
+        try:
             step(*args)
+        except RecursionError:
+            self.whole = False
 
     def block(self, statements, scope):
         """Follows statements; returns whether the code after them cannot be reached."""
@@ -48,8 +67,7 @@ class Follower(Expressions):
     def statement(self, node, scope):
         """Follows one statement; returns whether the code after it cannot be reached."""
         method = getattr(self, f"do_{type(node).__name__.lower()}", None)
-        self.steps += 1
-        return bool(method and self.steps <= self.limit and method(node, scope))
+        return bool(self.goes_on() and method and method(node, scope))
 
     def do_expr(self, node, scope):
         self.value(node.value, scope)
@@ -107,21 +125,26 @@ class Follower(Expressions):
         known = self.value(node.test, scope).truth()
         if known is not None:
             return self.block(node.body if known else node.orelse, scope)
-        before, doubt, after = scope.maps[0], self.finder.doubt, []
+        doubt, after = self.finder.doubt, []
         leaves = isinstance(node.body[-1], ast.Return | ast.Continue)
         self.finder.doubt = max(doubt, 2 if node.orelse or leaves else 1)
         for statements in (node.body, node.orelse):
-            scope.maps[0] = dict(before)
-            if not self.block(statements, scope):
-                after.append(scope.maps[0])
-        self.finder.doubt, scope.maps[0] = doubt, before
-        for name in set().union(*after) - {"return", "yield"}:
-            scope[name] = join([names[name] for names in after if name in names])
+            scope.maps.insert(0, {})  # what the branch assigns
+            try:
+                left = self.block(statements, scope)
+            finally:
+                assigned = scope.maps.pop(0)
+            if not left:
+                after.append(assigned)
+        self.finder.doubt = doubt
+        for name in set().union(*after):
+            values = [names.get(name) or scope.get(name) for names in after]
+            scope[name] = join([value for value in values if value])
         return not after
 
     def do_functiondef(self, node, scope):
         scope[node.name] = self.of_lambda(node, scope)
-        if len(scope.maps) == 1:
+        if not self.active:
             self.defined.append((self.finder.cell, node, scope[node.name]))
 
     def of_lambda(self, node, scope):
