@@ -333,7 +333,6 @@ lower = tf.keras.Model(backbone.input, cached_layer.output)
 cached, cached_val, cached_test = (
     predict_keras(lower, part.pixels) for part in (few, validation, testing)
 )
-top_shares = {}
 for rate in UNFROZEN["learning_rates"]:
     upper = clone(tf.keras.Model(cached_layer.output, baseline.output))
     upper.compile(tf.keras.optimizers.Adam(rate), cross_entropy, metrics=["accuracy"])
@@ -341,7 +340,6 @@ for rate in UNFROZEN["learning_rates"]:
         upper, cached, few.y, epochs=UNFROZEN["epochs"], name=f"blocks 12 to 16, rate {rate:g}",
         batch_size=UNFROZEN["batch_size"], validation={"val": (cached_val, validation.y)},
     )  # fmt: skip
-    top_shares[rate] = top_history["val_accuracy"]
     head_curves[f"unfrozen, rate {rate:g}, validation"] = top_history["val_accuracy"]
     read = [
         accuracy(upper, part, y)
@@ -949,7 +947,7 @@ noise_shares: dict = {}
 
 
 def make_student(name, weights):
-    """Builds a student, trains it, rounds it to levels and measures its file. Returns its record.
+    """Builds a student, trains it, rounds it to levels and measures its file.
 
     name: of its recipe in STUDENTS. weights: those it starts from. The file goes to
     models/transfer_<name>.tflite.
@@ -975,7 +973,7 @@ def make_student(name, weights):
         print(f"{title}, noise {noise:g}: {size:,} bytes after gzip, {read:.2%} of validation")
         if read >= recipe["wanted"]:
             break
-    return evaluate(f"transfer_{name}", title, path, rounded, time.perf_counter() - begun, True)
+    evaluate(f"transfer_{name}", title, path, rounded, time.perf_counter() - begun, True)
 
 
 def weights_of(model):
@@ -983,13 +981,13 @@ def weights_of(model):
     return {layer.name: layer.get_weights() for layer in model.layers if layer.get_weights()}
 
 
-small = make_student("small", kept_blocks(imagenet, KEPT_BLOCKS))
+make_student("small", kept_blocks(imagenet, KEPT_BLOCKS))
 
 # %%
-sram = make_student("sram", weights_of(students["small"]))
+make_student("sram", weights_of(students["small"]))
 
 # %%
-tiny = make_student("tiny", weights_of(students["small"]))
+make_student("tiny", weights_of(students["small"]))
 
 # %%
 student_table = pd.DataFrame.from_dict(student_rows, orient="index").rename_axis("student: step")
