@@ -123,7 +123,7 @@ from toolkit.training import accuracy, predict, train  # noqa: F401
 
 # %% [markdown] tags=["solution"]
 # Both baselines come from question 1, and one function builds them. `tune` trains a network by a
-# recipe.
+# recipe, `distil` to give the scores of another one.
 
 # %% tags=["solution"]
 from signmnist.recipes import ACCURATE, COMPACT, in_profile
@@ -132,6 +132,7 @@ from signmnist.recipes import ACCURATE, COMPACT, in_profile
 from signmnist.baseline import (
     augment,
     build_cnn,  # noqa: F401  (in sight)
+    distil,  # in sight
     train_accurate,
     train_compact,
     tune,  # in sight
@@ -746,7 +747,6 @@ print(f"{gzip_size(packed):,} -> {gzip_size(saving):,} bytes after gzip, ", end=
 print(f"test file {on_grid_record['accuracy']:.2%} -> {share:.2%}")
 
 # %% tags=["solution"]
-from signmnist.baseline import distil  # in sight
 from signmnist.recipes import SIZE_RACE  # in sight
 
 # %% tags=["solution"]

@@ -130,6 +130,7 @@ from signmnist.baseline import (
     BATCH_SIZE,
     augment,
     build_cnn,  # noqa: F401  (in sight)
+    distil,
     train_accurate,
     train_compact,
     tune,  # in sight
@@ -802,7 +803,6 @@ display(
 # (`coarse=16`).
 
 # %% tags=["solution"]
-from signmnist.baseline import distil  # in sight
 from signmnist.recipes import (
     PRUNED_RACE,  # in sight
     SIZE_RACE,  # in sight
