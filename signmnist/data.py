@@ -8,6 +8,7 @@ import sys
 import tempfile
 import zipfile
 from functools import cached_property
+from glob import glob
 from itertools import zip_longest
 from pathlib import Path
 
@@ -27,7 +28,7 @@ CANONICAL_SHA256 = {
 }
 KAGGLE_DATASET = "datamunge/sign-language-mnist"
 MAX_CSV_BYTES = 500_000_000
-FORMAT = "below label,pixel1,...,pixel784 stand a label, 0-24 without 9, and 784 values to 255"
+FORMAT = "a label, 0-24 without 9, and 784 values to 255 must stand below label,pixel1,...,pixel784"
 REMEDY = (
     f"Download the data set from https://www.kaggle.com/datasets/{KAGGLE_DATASET} and put "
     f"{TRAIN_CSV} and {TEST_CSV} (or the archive) into the folder data/, or name their "
@@ -89,8 +90,8 @@ def find_csvs():
     named = os.environ.get("SIGN_MNIST_DIR")
     folder, reason = Path(os.path.expanduser(named or "data")), ""
     if None in csvs_below(folder):
-        for archive in sorted(folder.glob("*.zip")):
-            unpack(archive, folder)
+        for archive in sorted(glob("*.zip", root_dir=folder)):
+            unpack(folder / archive, folder)
     if None in csvs_below(folder) and not named:
         try:
             download(folder)
@@ -109,8 +110,9 @@ def csvs_below(folder):
     """Paths (train, test) of the nearest CSVs up to two folders deeper, or None."""
     found = []
     for name in CANONICAL_SHA256:
-        places = (sorted(folder.glob(depth + name)) for depth in ("", "*/", "*/*/"))
-        found.append(next((path for some in places for path in some if os.path.isfile(path)), None))
+        below = (sorted(glob(depth + name, root_dir=folder)) for depth in ("", "*/", "*/*/"))
+        places = (folder / path for some in below for path in some)
+        found.append(next(filter(os.path.isfile, places), None))
     return tuple(found)
 
 

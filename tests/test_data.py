@@ -94,7 +94,7 @@ def test_a_file_in_windows_style_is_read(tmp_path):
         (["version https://git-lfs.github.com/spec/v1", "size 1"], "a Git LFS pointer"),
         (["", "<!DOCTYPE html>", "<title>Sign in</title>"], "a web page"),
         (["\ufeff<html>"], "a web page"),
-        (['{"label": [1, 2], "pixel1": [3, 4]}'], "JSON"),
+        (['{"label": [1, 2], "pixel1": [3, 4]}'], "a JSON file"),
     ],
 )
 def test_a_damaged_csv_is_named_with_the_fault_and_the_remedy(tmp_path, lines, message):
@@ -247,7 +247,7 @@ def test_a_zip_with_other_files_is_told_with_what_it_holds(folder):
 def test_a_link_to_nothing_is_named(folder):
     (folder / "data").mkdir()
     (folder / "data" / data.TEST_CSV).symlink_to("nowhere.csv")
-    with pytest.raises(DataError, match="sign_mnist_test.csv .No such file or directory"):
+    with pytest.raises(DataError, match="sign_mnist_test.csv .a link to nothing"):
         find_csvs()
 
 
@@ -267,6 +267,17 @@ def test_a_named_folder_that_is_none_is_an_error_not_a_download(
     monkeypatch.setenv("SIGN_MNIST_DIR", place)
     wanted = f"SIGN_MNIST_DIR={place}: sign_mnist_train.csv and sign_mnist_test.csv not found"
     with pytest.raises(DataError, match=f"{wanted}: {message}. Download"):
+        find_csvs()
+
+
+def test_a_folder_that_may_not_be_read_is_named(folder, monkeypatch):
+    def refuse(*_):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    (folder / "locked").mkdir()
+    monkeypatch.setenv("SIGN_MNIST_DIR", "locked")
+    monkeypatch.setattr("os.listdir", refuse)
+    with pytest.raises(DataError, match="SIGN_MNIST_DIR=locked: .*: Permission denied. Download"):
         find_csvs()
 
 

@@ -169,7 +169,7 @@ def test_a_truncated_flac_is_named(copy, share):
         (b"<!DOCTYPE html>", "a web page"),
         (b"version https://git-lfs.github.com/spec/v1", "a Git LFS pointer"),
         (b"PK\x03\x04", "an archive, unpack it"),
-        (b"[1, 2]", "JSON"),
+        (b"[1, 2]", "a JSON file"),
         ("word,file,split".encode("utf-16"), "UTF-16 text"),
     ],
 )

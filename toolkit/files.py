@@ -11,7 +11,7 @@ from pathlib import Path
 SIGNATURES = {
     rb"version https://git-lfs": "a Git LFS pointer, `git lfs pull` fetches the file",
     rb"<": "a web page, get the file anew",
-    rb"[{\[]": "JSON",
+    rb"[{\[]": "a JSON file",
     rb"\xff\xfe|\xfe\xff": "UTF-16 text, save it as UTF-8",
     rb"PK.{28}(\[Content|docProps|_rels|xl/)": "an Excel file, save it as CSV",
     rb"PK|\x1f\x8b|Rar!|7z\xbc": "an archive, unpack it",
@@ -26,13 +26,13 @@ class DataError(Exception):
 def what_is(path):
     """What lies at a path instead of what its name lets expect, in words, or ""."""
     path = Path(path)
-    if path.is_dir():
+    if os.path.isdir(path):
         return "a folder"
     try:
         with open(path, "rb") as file:
             start = file.read(100).removeprefix(b"\xef\xbb\xbf").lstrip()
     except OSError as error:
-        return error.strerror
+        return "a link to nothing" if os.path.islink(path) else error.strerror
     if path.suffix in (".part", ".crdownload", ".download"):
         return "an unfinished download"
     found = (what for sign, what in SIGNATURES.items() if re.match(sign, start, re.DOTALL))
