@@ -4,21 +4,22 @@ The prose stands in report.md.j2 and studies.md.j2, written by hand; every figur
 looked up in the records when the report is built.
 """
 
-import json
 import re
+from functools import partial
+from importlib import import_module
 from pathlib import Path
-from statistics import mean
 
 import jinja2
 import pandas as pd
 
+from benchmarks.trials import load_trials, plain, recorded
 from toolkit.files import replacing
 from toolkit.results import load_records, results_table
 from tools.datasets import DATA_SETS
 from tools.pictures import write_pictures
 
 ROOT = Path(__file__).parent.parent
-HEADLINES = "sign_mnist_clustered", "sign_mnist_pruned"
+PACKAGES = "signmnist", "speech"
 
 
 def template(name):
@@ -34,12 +35,13 @@ def template(name):
         "percent": percent,
         "comma": "{:,.0f}".format,
         "table": markdown_table,
+        "code": "`{}`".format,
     }
     return environment.get_template(name)
 
 
-def render(records, figures):
-    """The report as Markdown. figures: name -> what to show of benchmarks/<name>.json."""
+def render(records, trials):
+    """The report as Markdown. trials: the records of benchmarks/trials.json."""
     return template("report.md.j2").render(
         models={record["id"]: record for record in records},
         banner=banner(records),
@@ -48,7 +50,9 @@ def render(records, figures):
             (record for record in records if record["technique"].startswith(prefix)),
             key=lambda record: record["bytes_gzip"],
         ),
-        **figures,
+        trials=trials,
+        chosen={name: import_module(f"{name}.recipes").CHOSEN for name in PACKAGES},
+        tried=partial(trials_table, trials),
     )
 
 
@@ -66,130 +70,43 @@ def markdown_table(table):
     return table.to_markdown(disable_numparse=True)
 
 
-def seeds_table(seeds):
-    """benchmarks/seeds.json as a DataFrame, one row a seed, the mean last."""
-    rows = {
-        seed: {
-            "accurate: errors": f"{f['accurate']['total'] - f['accurate']['correct']}",
-            "accurate: test accuracy": f"{f['accurate']['accuracy']:.3%}",
-        }
-        for seed, f in seeds.items()
-    }
-    average = mean(f["accurate"]["accuracy"] for f in seeds.values())
-    rows["mean"] = {"accurate: errors": "", "accurate: test accuracy": f"{average:.3%}"}
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("seed")
+def trials_table(trials, package, *names):
+    """The trials of some recipes of a package as a DataFrame, one row each, in their order.
 
-
-def race_table(race, records):
-    """benchmarks/race.json as a DataFrame, one row a notebook and seed.
-
-    The published models, known by their records, stand in for the tests of their seeds.
+    Of a trial's files the smallest is told, of its settings those that differ from the recipe as
+    it is now.
     """
-    rows: dict[str, dict[str, str]] = {}
-    headlines = {record["notebook"]: record for record in records if record["id"] in HEADLINES}
-    for notebook, seeds in race.items():
-        published = headlines[notebook]
-        for seed, figures in sorted(seeds.items()):
-            chosen = seed == str(published["seed"])
-            if chosen:
-                figures = figures | {"test": published}
-            row = rows[f"{notebook}, seed {seed}{', published' if chosen else ''}"] = {}
-            for kind, name in (("validation", "held-out photos"), ("test", "test file")):
-                found = figures.get(kind)
-                row[f"{name}: accuracy"] = f"{found['accuracy']:.2%}" if found else "–"
-                row[f"{name}: gzip bytes"] = f"{found['bytes_gzip']:,}" if found else "–"
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("recipe")
-
-
-def tracks_table(tracks):
-    """benchmarks/tracks.json as a DataFrame, one row a file, the smallest of a track first."""
-    rows = []
-    for run in tracks:
-        settings = ", ".join(
-            f"{name.replace('_', ' ')} {written(value)}" for name, value in run["settings"].items()
-        )
-        for kind, figures in run["files"].items():
-            rows.append(
-                {
-                    "track": run["track"],
-                    "settings": settings,
-                    "file": kind,
-                    "held-out photos": percent(figures["accuracy"]),
-                    "gzip bytes": f"{figures['bytes_gzip']:,}",
-                    "bytes": figures["bytes_gzip"],
-                }
-            )
-    table = pd.DataFrame(rows).sort_values(["track", "bytes"]).drop(columns="bytes")
-    return table.set_index("track")
-
-
-def told_settings(settings, usual, everything):
-    """The settings of a trial as text: all of them, or those that differ from the `usual`."""
-    return ", ".join(
-        f"{name.replace('_', ' ')} {written(value)}"
-        for name, value in settings.items()
-        if everything or value != usual.get(name)
-    )
-
-
-def cascades_table(trials):
-    """benchmarks/cascades.json as a DataFrame, one row a trial, in the order of the trials.
-
-    The last trial of each recipe is the notebook's; of the others only what differs from it is
-    told.
-    """
-    chosen = {trial["recipe"]: trial["settings"] for trial in trials}
     rows = []
     for trial in trials:
-        one_scale = trial["files"].get("int8, one scale")
-        settings = dict(trial["settings"])
-        last = chosen[trial["recipe"]]
-        what = written(settings.pop("sparsities")) if "sparsities" in settings else "M"
-        told = told_settings(settings, last, everything=trial["settings"] == last)
-        judged = one_scale or trial["files"]["float"]
+        owner, name = trial["recipe"].split(".")
+        if owner != package or name not in names:
+            continue
+        usual = flat(plain(getattr(import_module(f"{package}.recipes"), name, {})))
+        other = [(k, v) for k, v in flat(trial["settings"]).items() if usual.get(k) != v]
+        told = [f"{key} {written(value)}" for key, value in other] or ["the recipe"]
+        told += [f"seed {trial['seed']}"] if trial["seed"] else []
+        kind, figures = min(trial["figures"].items(), key=lambda one: one[1].get("bytes_gzip", 1e9))
+        shares = [(key[9:], v) for key, v in figures.items() if key.startswith("accuracy")]
         rows.append(
             {
-                "network": what,
-                "settings": told,
-                "held-out photos": percent(judged["accuracy"]),
-                "gzip bytes, int8": f"{one_scale['bytes_gzip']:,}" if one_scale else "–",
+                "recipe": name,
+                "settings": ", ".join(told),
+                "file": kind,
+                "accuracy": ", ".join(f"{key} {percent(v)}".strip() for key, v in shares),
+                "gzip bytes": f"{figures['bytes_gzip']:,}" if "bytes_gzip" in figures else "–",
+                "recorded": recorded(trial)[:16].replace("T", " "),
             }
         )
-    return pd.DataFrame(rows).set_index("network")
+    return pd.DataFrame(rows).set_index("recipe")
 
 
-def speech_tables(figures):
-    """benchmarks/speech.json as two DataFrames: its trials, and its seeds or None.
-
-    The first trial of a recipe is the notebook's; of the others only what differs is told.
-    """
-    rows, chosen = [], dict[str, dict]()
-    for entry in figures["trials"]:
-        usual = chosen.setdefault(entry["recipe"], entry["settings"])
-        told = told_settings(entry["settings"], usual, everything=entry["settings"] == usual)
-        rows.append(
-            {
-                "network": entry["recipe"].replace("_", " "),
-                "settings": told,
-                "validation clips": percent(entry["accuracy"]),
-                "made worse": percent(entry["accuracy_worse"]),
-                "gzip bytes": f"{entry['bytes_gzip']:,}" if "bytes_gzip" in entry else "–",
-            }
-        )
-    trials = pd.DataFrame(rows).set_index("network")
-    if "seeds" not in figures:
-        return {"trials": trials, "seeds": None}
-    seeds = pd.DataFrame(
-        {
-            "network": entry["settings"]["network"].replace("_", " "),
-            "seed": entry["settings"]["seed"],
-            "validation clips": percent(entry["accuracy"]),
-            "made worse": percent(entry["accuracy_worse"]),
-            "test clips": percent(entry["test"]),
-        }
-        for entry in figures["seeds"]
-    )
-    return {"trials": trials, "seeds": seeds.sort_values(["network", "seed"]).set_index("network")}
+def flat(settings, prefix=""):
+    """Settings with those of inner dicts beside the others: {"a": {"b": 1}} -> {"a b": 1}."""
+    found: dict = {}
+    for key, value in settings.items():
+        name = f"{prefix}{key}".replace("_", " ")
+        found |= flat(value, f"{name} ") if isinstance(value, dict) else {name: value}
+    return found
 
 
 def written(value):
@@ -209,25 +126,12 @@ def percent(share, digits=2):
 def write_report(folder):
     """Writes folder/report.md from folder/models/results.json; returns the table as text.
 
-    The figures of benchmarks/, all from the real data, are shown beside such only.
+    Trials, all of them on the real data, are shown beside such figures only.
     """
     records = load_records(Path(folder, "models", "results.json"))
-    paths = [] if banner(records) else (ROOT / "benchmarks").glob("*.json")
-    figures = {path.stem: json.loads(path.read_text()) for path in paths}
-    if "seeds" in figures:
-        figures["seeds"] = seeds_table(figures["seeds"])
-    if "race" in figures:
-        figures["race"] = race_table(figures["race"], records)
-    if "tracks" in figures:
-        figures["tracks"] = tracks_table(figures["tracks"])
-    if "cascades" in figures:
-        figures["cascades"] = cascades_table(figures["cascades"])
-    if "speech" in figures:
-        figures["speech"] = speech_tables(figures["speech"])
-    if "four_bits" in figures:
-        figures["four_bits"]["mean"] = mean(figures["four_bits"]["test"].values())
+    trials = [] if banner(records) else load_trials()
     with replacing(Path(folder, "report.md")) as temporary:
-        temporary.write_text(render(records, figures))
+        temporary.write_text(render(records, trials))
     return results_text(records)
 
 
