@@ -96,12 +96,12 @@ def find():
 
 def photos_in(folder):
     """What holds the photos in `folder`: the ZIP, the folder in it, or `folder` itself; or None."""
-    folder = Path(folder)
-    if (archive := folder / f"{SET}.zip").exists():
+    archive, inside = Path(folder, f"{SET}.zip"), Path(folder, SET)
+    if os.path.exists(archive):
         return archive
-    if (folder / SET).is_dir():
-        return folder / SET
-    return folder if any((folder / part).is_dir() for part in CLASS_FOLDERS) else None
+    if os.path.isdir(inside):
+        return inside
+    return Path(folder) if any(os.path.isdir(Path(folder, p)) for p in CLASS_FOLDERS) else None
 
 
 def download(folder):
