@@ -665,8 +665,8 @@ plt.show()
 # ### Task 2: convert it so that the file stores at most 4 bits a weight
 #
 # **Given:** `plain_copy(network)` writes a QKeras network as one of ordinary layers with the same
-# values, for the converter, if it consists of convolutions of stride 1 with padding "same" and no
-# bias, one global average and one dense layer. `pack_int4(content)` makes of the bytes of an int8
+# values, for the converter. It takes `QConv2D`, `QDense` and Keras's own layers, each reading the
+# one before, and refuses what it cannot copy. `pack_int4(content)` makes of the bytes of an int8
 # file those of one with INT4 weights, where these are whole numbers from -7 to 7 times a step a
 # channel. For other networks write your own.
 #

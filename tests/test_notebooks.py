@@ -310,6 +310,27 @@ def test_every_name_that_a_notebook_uses_is_there(source):
     assert set(global_names(text)) - bound - set(dir(builtins)) == set()
 
 
+@pytest.mark.parametrize("source", sources(ROOT), ids=lambda path: path.stem)
+def test_what_is_shown_late_is_not_needed_before(source):
+    cells = [cell for cell in build(source).cells if cell.cell_type == "code"]
+    statements = [node for cell in cells for node in ast.parse(cell.source).body]
+    names = {name for node in statements for name in bound_deep(node)} - set(dir(builtins))
+    bound: set[str] = set()
+    functions: dict[str, set[str]] = {}  # the names that each needs when it is called
+    for node in statements:
+        needs = set(global_names(ast.unparse(node))) & names
+        bound |= set(bound_deep(node))
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            functions[node.name] = needs
+            continue
+        waiting = list(needs)
+        while waiting:
+            more = functions.get(waiting.pop(), set()) - needs
+            needs |= more
+            waiting += more
+        assert needs <= bound, ast.unparse(node)[:80]
+
+
 def bound_deep(node):
     """The names that a statement binds, also inside of loops, with and except blocks."""
     for part in ast.walk(node):
