@@ -28,7 +28,7 @@ from toolkit.training import predict
 
 use_keras_2()
 import tensorflow as tf
-from qkeras import QConv2D, QDense, quantized_bits
+from qkeras import QActivation, QConv2D, QDense, QDepthwiseConv2D, quantized_bits
 from qkeras.estimate import print_qstats
 from qkeras.utils import load_qmodel
 
@@ -110,6 +110,60 @@ def test_the_plain_copy_is_the_same_function_in_ordinary_layers(network):
     expected = network.predict(IMAGES, verbose=0)
     np.testing.assert_allclose(plain.predict(IMAGES, verbose=0), expected, atol=1e-4)
     assert {type(layer).__module__.split(".")[0] for layer in plain.layers} == {"tf_keras"}
+
+
+L = tf.keras.layers
+
+
+def conv(width=4, size=3, bits=auto, **settings):
+    return QConv2D(width, size, kernel_quantizer=bits(), **settings)
+
+
+def dense(**settings):
+    return QDense(5, kernel_quantizer=auto(), bias_quantizer=auto(), name="letters", **settings)
+
+
+CHAINS = {
+    "padding valid": lambda: [conv(padding="valid"), L.GlobalAveragePooling2D(), dense()],
+    "stride 2": lambda: [conv(strides=2, padding="same"), L.GlobalAveragePooling2D(), dense()],
+    "a bias": lambda: [conv(bias_quantizer=auto()), L.GlobalAveragePooling2D(), dense()],
+    "a bias of 32 bits": lambda: [conv(), L.GlobalAveragePooling2D(), dense()],
+    "dilation and groups": lambda: [
+        conv(2), conv(4, dilation_rate=2, groups=2), L.GlobalAveragePooling2D(), dense()
+    ],
+    "an activation inside": lambda: [
+        conv(activation=tf.nn.relu), L.GlobalMaxPooling2D(), dense(use_bias=False)
+    ],
+    "flattened": lambda: [conv(strides=3), L.MaxPooling2D(), L.Flatten(), dense()],
+    "two dense layers": lambda: [
+        conv(strides=3), L.GlobalAveragePooling2D(), L.Dense(7, "relu"), L.Dropout(0.5), dense()
+    ],
+    "no dense layer": lambda: [conv(), L.BatchNormalization(), L.GlobalAveragePooling2D()],
+    "other convolutions": lambda: [
+        L.DepthwiseConv2D(3), conv(), L.Conv2DTranspose(2, 3), L.GlobalAveragePooling2D(), dense()
+    ],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("chain", CHAINS.values(), ids=CHAINS)
+def test_the_plain_copy_of_other_chains_is_the_same_function(chain):
+    model = tf.keras.Sequential([L.Input((28, 28, 1)), *chain()])
+    model.set_weights([RNG.normal(0.2, 0.3, w.shape) ** 2 for w in model.get_weights()])
+    expected = predict(model, IMAGES)
+    assert np.ptp(expected, axis=0).max() > 0.01
+    np.testing.assert_allclose(predict(plain_copy(model), IMAGES), expected, atol=2e-3, rtol=2e-3)
+
+
+def test_the_plain_copy_refuses_what_is_no_chain_of_known_layers():
+    inputs = L.Input((28, 28, 1))
+    x = conv(padding="same")(inputs)
+    branched = tf.keras.Model(inputs, L.Flatten()(L.Add()([x, conv(padding="same")(x)])))
+    skipping = tf.keras.Model(inputs, L.Concatenate()([L.Flatten()(x), L.Flatten()(inputs)]))
+    others = [QDepthwiseConv2D(3, depthwise_quantizer=auto()), QActivation("quantized_relu(4)")]
+    sequences = [tf.keras.Sequential([inputs, other, L.Flatten()]) for other in others]
+    for model in (branched, skipping, *sequences):
+        with pytest.raises(ValueError, match="It knows chains of QConv2D"):
+            plain_copy(model)
 
 
 def numbers_in_file(content):

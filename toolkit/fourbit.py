@@ -24,6 +24,7 @@ from toolkit.tflite import ModelError
 use_keras_2()
 import tensorflow as tf
 
+COPIED = "It knows chains of QConv2D, QDense and Keras's own layers: write a copy of your own."
 MOST = 7  # largest whole number that symmetric 4 bits hold
 
 
@@ -61,9 +62,13 @@ def stored_numbers(layer):
     Returns a list of (numbers, step): numbers are float arrays, whole if all is well;
     step is what 1 of them is worth, for each output channel or for all. For
     `quantized_bits`, after its source: value = scale * 2**integer / 2**(bits - 1) * number.
+    What has no quantizer is in steps of 1.
     """
     found = []
     for values, quantizer in zip(layer.get_weights(), layer.get_quantizers(), strict=False):
+        if quantizer is None:
+            found.append((values, np.ones(1)))
+            continue
         quantized = np.array(quantizer(tf.constant(values)))
         step = np.array(quantizer.scale)
         if hasattr(quantizer, "integer"):  # unlike in ternary, which is -1, 0, 1 times its scale
@@ -88,33 +93,58 @@ def quantized_weights(model):
 def plain_copy(model):
     """A QKeras model as ordinary Keras layers, for the converter: the same function.
 
-    The dense layer becomes a 1x1 convolution, since TFLite Micro has INT4 kernels with a
-    scale a channel for convolutions only.
+    Dense layers become 1x1 convolutions, since TFLite Micro has INT4 kernels with a scale a
+    channel for convolutions only. Raises ValueError if the copy gives other scores for random
+    inputs: only QConv2D, QDense and Keras's own layers are known, each reading the one before.
     """
     layers = tf.keras.layers
+    chain = [layer for layer in model.layers if not isinstance(layer, layers.InputLayer)]
     inputs = x = layers.Input(model.input_shape[1:], name="pixels")
-    for layer in model.layers[1:]:
-        if isinstance(layer, layers.Conv2D):
-            x = layers.Conv2D(layer.filters, layer.kernel_size, padding="same", use_bias=False)(x)
-        elif isinstance(layer, layers.Dense):
-            x = layers.Conv2D(layer.units, 1)(x)
-            x = layers.Flatten(name="letters")(x)
-        elif isinstance(layer, layers.GlobalAveragePooling2D):
-            x = layers.GlobalAveragePooling2D(keepdims=True)(x)
-        else:
-            x = layer.__class__.from_config(layer.get_config())(x)
-    copy = tf.keras.Model(inputs, x)
-    weights = quantized_weights(model)
-    copy.set_weights([w.reshape(own.shape) for w, own in zip(weights, copy.weights, strict=True)])
+    try:
+        for layer, before, after in zip(chain, [None, *chain], [*chain[1:], None], strict=False):
+            if isinstance(layer, layers.Dense):
+                flat = len(x.shape) == 2 or isinstance(before, layers.GlobalAveragePooling2D)
+                x = layers.Reshape((1, 1, x.shape[-1]))(x) if len(x.shape) == 2 else x
+                x = layers.Conv2D(
+                    layer.units, 1, use_bias=layer.use_bias, activation=layer.activation
+                )(x)
+                x = layers.Flatten(name=layer.name)(x) if flat else x
+            elif isinstance(layer, layers.GlobalAveragePooling2D):
+                x = layers.GlobalAveragePooling2D(keepdims=isinstance(after, layers.Dense))(x)
+            elif type(layer).__name__ in ("Conv2D", "QConv2D"):
+                x = layers.Conv2D(
+                    layer.filters,
+                    layer.kernel_size,
+                    layer.strides,
+                    layer.padding,
+                    dilation_rate=layer.dilation_rate,
+                    groups=layer.groups,
+                    use_bias=layer.use_bias,
+                    activation=layer.activation,
+                )(x)
+            elif "qkeras" in type(layer).__module__:
+                raise ValueError(f"{type(layer).__name__} is no ordinary layer")
+            else:
+                x = layer.__class__.from_config(layer.get_config())(x)
+        copy = tf.keras.Model(inputs, x)
+        weights = zip(quantized_weights(model), copy.weights, strict=True)
+        copy.set_weights([array.reshape(own.shape) for array, own in weights])
+        probe = np.random.default_rng(0).random((8, *model.input_shape[1:]), np.float32)
+        expected, found = model(probe).numpy(), copy(probe).numpy()
+        same = expected.shape == found.shape and np.allclose(expected, found, atol=1e-3, rtol=1e-3)
+    except (ValueError, TypeError, AttributeError) as error:
+        raise ValueError(f"plain_copy cannot copy this network ({error}). {COPIED}") from error
+    if not same:
+        raise ValueError(f"plain_copy would give other scores for this network. {COPIED}")
     return copy
 
 
 def bit_count(model):
     """Bits that a QKeras model takes, a row a layer, counted from the arrays themselves.
 
-    Columns: `weights` and `biases`, at the bits of their quantizers; `scales`, those that
-    were fitted to the data (alpha "auto"), at 32 bits; `normalization`, the four numbers a
-    channel of batch normalization, at 32 bits. All int.
+    Columns: `weights` and `biases`, at the bits of their quantizers, 32 without one; `scales`,
+    those that were fitted to the data (alpha "auto"), at 32 bits; `normalization`, the four
+    numbers a channel of batch normalization, at 32 bits. All int.
     """
     rows = {}
     for layer in model.layers:
@@ -127,8 +157,8 @@ def bit_count(model):
                 ("weights", "biases"), stored_numbers(layer), layer.get_quantizers(), strict=False
             )
             for kind, (numbers, step), quantizer in parts:
-                row[kind] = numbers.size * quantizer.bits
-                if isinstance(quantizer.alpha, str):
+                row[kind] = numbers.size * getattr(quantizer, "bits", 32)
+                if isinstance(getattr(quantizer, "alpha", None), str):
                     row["scales"] += 32 * step.size
         else:
             row["normalization"] = 32 * sum(array.size for array in arrays)
