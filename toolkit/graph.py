@@ -82,7 +82,6 @@ def read_model(content):
     ModelError if LiteRT cannot run it, and for what cannot be written again.
     """
     model = load_model(content)
-    require_running(bytes(content))  # so that layers have what they need in the form they need
     if len(model.subgraphs) != 1:
         raise ModelError(f"Need a file with one subgraph, but this has {len(model.subgraphs)}.")
     graph = model.subgraphs[0]
@@ -97,6 +96,7 @@ def read_model(content):
         op.kind = max(code.builtinCode, code.deprecatedBuiltinCode)
         if not isinstance(op.builtinOptions, OPTIONS.get(op.kind, object)):
             raise ModelError("This file is damaged: a layer has the options of another kind.")
+    require_running(bytes(content))  # so that layers have what they need in the form they need
     return model
 
 

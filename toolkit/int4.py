@@ -44,6 +44,8 @@ def to_int4(content, coarse=1, fixed_size=False):
     for op in graph.operators:
         if op.kind in LAYERS:
             require_int8(op)
+            if {tensor.type for tensor in (op.sources[0], *op.targets)} != {TYPES.INT8}:
+                raise ModelError("Only layers of int8 weights and activations can become int4.")
             weights, bias = own_constants(graph, op)
             narrow(weights, bias, coarse)
     share_scales(graph)
@@ -54,16 +56,15 @@ def to_int4(content, coarse=1, fixed_size=False):
 
 
 def require_int8(op):
-    """Raises ModelError unless a layer has int8 weights and activations and sound scales."""
+    """Raises ModelError unless a layer has int8 weights, and integers with sound scales."""
     ends = op.sources[0], *op.targets
     constants = [tensor for tensor in op.sources[1:3] if tensor]
     sound = all(
         scales(tensor)[0] and all(1e-30 < scale < 1e30 for scale in scales(tensor)[0])
         for tensor in (*ends, *constants)
     )
-    types = {tensor.type for tensor in (*ends, op.sources[1])}
-    if types != {TYPES.INT8} or not sound or not all(map(has_one_scale, ends)):
-        raise ModelError("Only layers of int8 weights and activations have few levels.")
+    if op.sources[1].type != TYPES.INT8 or not sound or not all(map(has_one_scale, ends)):
+        raise ModelError("Only int8 weights of layers with integer activations can be rewritten.")
 
 
 def fitting_limits(rows, limits):
