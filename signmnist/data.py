@@ -82,13 +82,13 @@ class SignMnist:
 
 
 def find_csvs():
-    """Paths (train, test) of the CSVs: SIGN_MNIST_DIR, else data/, else from Kaggle.
+    """Paths (train, test) of the CSVs: SIGN_MNIST_DIR, beside the notebook, data/ or Kaggle.
 
-    They may lie in folders of their own, as Kaggle's archive unpacks; an archive found
-    instead of them is unpacked in its place. Raises DataError when there is nothing to be had.
+    An archive found instead of them is unpacked in its place. Raises DataError for none at all.
     """
-    named = os.environ.get("SIGN_MNIST_DIR")
-    folder, reason = Path(os.path.expanduser(named or "data")), ""
+    named, reason = os.environ.get("SIGN_MNIST_DIR"), ""
+    beside = all(map(os.path.isfile, CANONICAL_SHA256))
+    folder = Path(os.path.expanduser(named or ("." if beside else "data")))
     if None in csvs_below(folder):
         for archive in sorted(glob("*.zip", root_dir=folder)):
             unpack(folder / archive, folder)
@@ -212,7 +212,8 @@ def load_sign_mnist():
         *(to_images(test), np.searchsorted(LABELS, test_labels)),
         sha256,
     )
-    print(f"{len(train):,} training and {len(test):,} test images from {paths[0].parent.name}/")
+    where = paths[0].absolute().parent.name
+    print(f"{len(train):,} training and {len(test):,} test images from {where}/")
     for name, digest in sha256.items():
         same = digest == CANONICAL_SHA256[name]
         print(f"  {name}  sha256 {digest[:16]}…  {'canonical' if same else 'NOT canonical'}")

@@ -315,6 +315,15 @@ def test_the_named_folder_comes_before_data(folder, monkeypatch):
     assert find_csvs()[0].parent.name == "data"
 
 
+def test_csvs_beside_the_notebook_come_before_data(folder, capsys):
+    both(folder / "data", HEADER, row(1))
+    write(folder / data.TRAIN_CSV, HEADER, row(2))
+    assert load_sign_mnist().y_train.tolist() == [1]
+    both(folder, HEADER, row(2))
+    assert load_sign_mnist().y_train.tolist() == [2]
+    assert f"from {folder.name}/" in capsys.readouterr().out
+
+
 def test_no_data_and_no_network_says_what_to_do(folder):
     with pytest.raises(DataError, match="no route to host.*Download the data set"):
         find_csvs()
