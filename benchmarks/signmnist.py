@@ -75,23 +75,17 @@ class HeldOut:
         if not isinstance(made, Path):
             return {"accuracy": accuracy(made, self.x_judged, self.y_judged)}
         right = count_correct(predict_tflite(made, self.x_judged), self.y_judged)
-        return {
-            "accuracy": right / len(self.y_judged),
-            "bytes_gzip": gzip_size(made.read_bytes()),
-        }
+        size = gzip_size(made.read_bytes())
+        return {"accuracy": right / len(self.y_judged), "bytes_gzip": size}
 
 
 def files(model, held, folder, *kinds):
     """Kind -> path of the .tflite file of a Keras model, for some of FORMATS."""
-    calibration = {"representative_dataset": representative_dataset(held.x)}
-    return {
-        kind: convert(
-            model,
-            Path(folder, f"{kind}.tflite"),
-            **FORMATS[kind] | (calibration if "int8" in kind else {}),
-        )
-        for kind in kinds
-    }
+    calibration, made = {"representative_dataset": representative_dataset(held.x)}, {}
+    for kind in kinds:
+        settings = FORMATS[kind] | (calibration if "int8" in kind else {})
+        made[kind] = convert(model, Path(folder, f"{kind}.tflite"), **settings)
+    return made
 
 
 def int4_file(model, held, folder, least, **settings):
@@ -134,13 +128,11 @@ def large_layers(model, recipe, schedule):
 
 
 def by_accurate(recipe, seed, held, folder):
-    model, _ = train_accurate(held.x, held.y, recipe, seed, "trial")
-    return {"float": model}
+    return {"float": train_accurate(held.x, held.y, recipe, seed, "trial")[0]}
 
 
 def by_compact(recipe, seed, held, folder):
-    model, _ = train_compact(held.x, held.accurate(), recipe, seed, "trial")
-    return {"float": model}
+    return {"float": train_compact(held.x, held.accurate(), recipe, seed, "trial")[0]}
 
 
 def by_clusters(recipe, seed, held, folder):
@@ -158,16 +150,20 @@ def by_clusters(recipe, seed, held, folder):
     return files(clustering.strip_clustering(model), held, folder, "dynamic range", "int8")
 
 
+def tuning(recipe, seed, held):
+    """What trains (model, callbacks) by a recipe."""
+    settings = {"name": "trial", "seed": seed}
+    return lambda model, callbacks: tune(
+        model, held.x, held.y, recipe, callbacks=callbacks, **settings
+    )
+
+
 def by_pruning(recipe, seed, held, folder):
     """Question 3 by the book: `prune_low_magnitude` in the large layers."""
-
-    def train_it(model, callbacks):
-        tune(model, held.x, held.y, recipe, name="trial", seed=seed, callbacks=callbacks)
-
     end = int(0.6 * recipe["epochs"] * (len(held.x) // BATCH_SIZE))
     teacher, schedule = held.accurate(), gradual(0, recipe["sparsity"], 0, end)
-    model = pruned(teacher, large_layers(teacher, recipe, schedule), train_it)
-    return files(model, held, folder, *FORMATS)
+    layers = large_layers(teacher, recipe, schedule)
+    return files(pruned(teacher, layers, tuning(recipe, seed, held)), held, folder, *FORMATS)
 
 
 def on_grid(model, recipe, steps, train_it):
@@ -181,12 +177,8 @@ def on_grid(model, recipe, steps, train_it):
 
 def by_grid(recipe, seed, held, folder):
     """The accurate network on the grid."""
-
-    def train_it(model, callbacks):
-        tune(model, held.x, held.y, recipe, name="trial", seed=seed, callbacks=callbacks)
-
-    model = grid_network(held.accurate(), recipe["penalty"])
-    model = on_grid(model, recipe, recipe["epochs"] * (len(held.x) // BATCH_SIZE), train_it)
+    model, steps = grid_network(held.accurate(), recipe["penalty"]), len(held.x) // BATCH_SIZE
+    model = on_grid(model, recipe, recipe["epochs"] * steps, tuning(recipe, seed, held))
     return int4_file(plain_network(model), held, folder, 0)
 
 

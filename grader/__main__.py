@@ -195,7 +195,7 @@ def main(arguments=None):
     texts.append(f"\nPoints and feedback: {chosen.folder}/index.html, gradebook.csv, ranking.csv")
     print("\n".join(filter(None, texts)), file=out)
     if failed:
-        print("\n".join(failed), file=err)
+        print("\n".join(failed[:3]), file=err)
     problems = [line["problem"] for checked in results.values() for line in checked.rows]
     return int(bool(failed) or any(problems))
 

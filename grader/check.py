@@ -70,7 +70,7 @@ def row(file, result="", size="", note="", problem=""):
 def check_files(files, others, data, rubric):
     """Checks the files of one hand-in, name -> File, which it completes. Returns a Checked.
 
-    others: the places of further files.
+    others: the places of further files, place -> what it is.
     """
     absent = [name for name in (*NOTEBOOKS, *MODELS) if name not in files]
     more = sorted(set(files) - {*NOTEBOOKS, *MODELS}, key=lambda name: (not files[name].path, name))
@@ -98,7 +98,8 @@ def check_files(files, others, data, rubric):
         rows.append(row(f"{len(more[MAX_FILES:])} more files", problem="not looked at"))
     if others and absent:
         rest = [f"{len(others) - MAX_NAMED} more"] if len(others) > MAX_NAMED else []
-        listed = ", ".join([*others[:MAX_NAMED], *rest])
+        named = [f"{place} ({what})" if what else place for place, what in others.items()]
+        listed = ", ".join([*named[:MAX_NAMED], *rest])
         rows.append(row("other files", note=f"not looked at: {listed}"))
     return Checked(rows, scores, grade(rubric, files), found)
 
@@ -134,8 +135,8 @@ def score_models(files, names, data, rubric):
 def hints_at(name, files):
     """[(name, Hint, the code that stands there or "")] for a notebook, in its order."""
     (answer,) = call_all(hints, paths(files, [name]), TEXT_SECONDS)
-    if not answer.get("whole"):
-        note = "too long or nested too deeply for a search of the whole for hints"
+    if not answer.get("whole") and answer.get("problem") != files[name].problem:
+        note = "too long or nested too deeply to be searched whole for hints"
         learn(files, [name], [{"note": note}])
     found = [(name, Hint(*hint), code) for hint, code in answer.get("hints", ())]
     models = {model: files[model] for model in MODELS_OF[name]}

@@ -12,11 +12,12 @@ import zipfile
 from pathlib import Path, PurePosixPath
 
 from grader.kinds import START, kind, lookalike
-from grader.names import MAX_NAME, SPARE, asked_for, hidden, printable
+from grader.names import SPARE, asked_for, hidden, printable
 from grader.processes import Unfit
 
 MAX_ENTRIES, MAX_TOTAL, MAX_ZIPS, MAX_DEPTH = 2000, 400 * 2**20, 20, 2
 MAX_BYTES = {".ipynb": 20 * 2**20, ".tflite": 100 * 2**20, ".zip": 200 * 2**20}
+MAX_SHOWN = 120  # characters of a place
 PACKED = zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED  # others unpack without bounds
 
 
@@ -49,12 +50,12 @@ class File:
 
 
 def read_hand_in(path, folder):
-    """What lies in a zip: {"files": name -> File as a dict, "others": places}.
+    """What lies in a zip: {"files": name -> File as a dict, "others": place -> what it is}.
 
     The bytes of the files are written to `folder`. The files are those that the assignment asks
     for, also where capitals or the mark of a copy make another name, other .tflite files, and,
-    by their places, archives that could not be looked into; the others are all the rest, with
-    what they are where that is known. Zips in the zip are looked into. Of several files of one
+    by their places, archives that could not be looked into; the others are all the rest, and ""
+    where it is not known what they are. Zips in the zip are looked into. Of several files of one
     name one counts, and its note says which: a file that can be read before others, then a name
     spelled as asked for, one outside folders like backup/, the fewest folders, the latest date.
     Raises Unfit.
@@ -101,7 +102,7 @@ class Reader:
     """Reads zips into a folder, within bounds for all of them together."""
 
     def __init__(self, folder):
-        self.folder, self.others = Path(folder), []
+        self.folder, self.others = Path(folder), {}
         self.entries = self.written = self.bytes = 0
 
     def collect(self, file, outer="", depth=0):
@@ -116,19 +117,22 @@ class Reader:
             if self.entries + len(entries) > MAX_ENTRIES:
                 raise Unfit(f"{len(entries):,} files are more than {MAX_ENTRIES:,}")
             self.entries += len(entries)
-            for entry in entries:
-                place = PurePosixPath(outer, entry.filename.replace("\\", "/").strip())
-                name, suffix = asked_for(place.name), place.suffix.lower()
+            places = [PurePosixPath(outer, e.filename.replace("\\", "/").strip()) for e in entries]
+            names = [asked_for(place.name) for place in places]
+            # what is asked for comes first, before the others reach a limit
+            order = sorted(range(len(entries)), key=lambda index: not names[index])
+            for entry, place, name in ((entries[i], places[i], names[i]) for i in order):
+                suffix = place.suffix.lower()
                 if hidden(place):
                     if name and not place.name.startswith(".") and "__MACOSX" not in place.parts:
-                        self.others.append(f"{shown(place)} (in a hidden folder)")
+                        self.others[shown(place)] = "in a hidden folder"
                 elif name or suffix in (".tflite", ".zip"):
                     read = self.read(archive, entry, suffix)
                     read.place = shown(place)
                     if suffix == ".zip":
                         zips.append((place, read))
                     else:
-                        name = name or printable(place.name)
+                        name = name or shown(place.name)
                         rank = rank_of(place, name, entry.date_time, read)
                         found.setdefault(name, []).append((rank, read))
                 else:
@@ -148,17 +152,18 @@ class Reader:
 
     def look_into(self, place, read, depth):
         """What `collect` finds in a zip in the zip, or that zip itself with its problem."""
+        problem = read.problem
         if read.path and depth > MAX_DEPTH:
-            read.problem = "a zip in a zip in a zip, not looked into: zip the files themselves"
+            problem = "a zip in a zip in a zip, not looked into: zip the files themselves"
         elif read.path:
             try:
                 with open(read.path, "rb") as file:
                     return self.collect(file, place, depth)
             except Unfit as error:
-                read.problem = str(error)
+                problem = str(error)
             except Exception:  # a damaged zip may raise anything
-                read.problem = lookalike_of(read.path) or "damaged: zip it again"
-        return {read.place: [((), read)]}
+                problem = lookalike_of(read.path) or "damaged: zip it again"
+        return {read.place: [((), File(problem, place=read.place))]}
 
     def read(self, archive, entry, suffix):
         """The File of an entry of a zip; its place is left for the caller."""
@@ -196,13 +201,13 @@ class Reader:
         if "archive" in what:
             found[told] = [((), File(f"{what}, not looked into: {remedy}", place=told))]
         else:
-            self.others.append(f"{told} ({what})" if what else told)
+            self.others[told] = what
 
 
 def shown(place):
     """A place as it is shown, in not too many characters."""
-    name = printable(str(place))
-    return f"{name[: MAX_NAME // 2]}…{name[-MAX_NAME // 2 :]}" if len(name) > MAX_NAME else name
+    name, half = printable(str(place)), MAX_SHOWN // 2
+    return f"{name[:half]}…{name[-half:]}" if len(name) > MAX_SHOWN else name
 
 
 def rank_of(place, name, date, file):

@@ -43,7 +43,7 @@ def read_notebook(content):
     if not isinstance(notebook.get("cells"), list):
         raise Unfit(lookalike(content, "a notebook") or "not a notebook")
     cells = enumerate(notebook["cells"], 1)
-    return [read_cell(number, cell) for number, cell in cells if isinstance(cell, dict)]
+    return [read_cell(number, cell) for number, cell in cells if cell and isinstance(cell, dict)]
 
 
 def reason(error):

@@ -119,7 +119,7 @@ def test_a_model_near_a_threshold_sees_all_images(monkeypatch, tmp_path):
     files = {name: File(path=str(tmp_path / name)) for name in shares}
     for name, share in shares.items():
         (tmp_path / name).write_text(str(share))
-    graded = checker.check_files(files, [], tmp_path, read_rubric(RUBRIC)).graded
+    graded = checker.check_files(files, {}, tmp_path, read_rubric(RUBRIC)).graded
     assert [files[name].total for name in shares] == [7172, 100, 7172]
     assert graded[1].found == "6,670 of 7,172 images, 93.00%"
 

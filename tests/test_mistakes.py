@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from grader.mistakes import TEXTS, Hint, find_mistakes
+from grader.mistakes import TEXTS, Hint, find_mistakes, follow
 from grader.notebook import read_notebook
 
 ROOT = Path(__file__).parent.parent
@@ -272,6 +272,39 @@ def test_odd_and_hostile_notebooks_give_no_hints(content):
     started = time.perf_counter()
     assert hints(content) == []
     assert time.perf_counter() - started < 3
+
+
+@pytest.mark.parametrize(
+    "code, whole",
+    [
+        ("".join(f"if a{i}:\n  v{i} = 1\nelse:\n  w{i} = 1\n" for i in range(8_000)), True),
+        ("".join(f"try:\n  v{i} = 1\nexcept E:\n  w{i} = 1\n" for i in range(8_000)), True),
+        (f"%time\n{' ' * 29_000}\n", True),
+        (f"!ls\n{'a, ' * 9_000}", True),
+        ("x = 1\n" + "a = b = c = 1\n" * 40_000, False),  # more than is read
+        ("if a:\n  v = 1\n" + "elif b:\n  v = 1\n" * 3_000, False),  # nested too deeply
+        ("x = " + "(" * 150 + "1" + " + 1)" * 150, False),
+        ("def f(x):\n  return [x, x]\n" + "x = f(x)\n" * 30_000, False),
+        ("%time\n" + "x = 1\n" * 9_000, False),  # lines that are no Python are not looked for
+    ],
+    ids=range(9),
+)
+def test_long_code_takes_time_by_its_length_or_is_said_not_to_be_searched(code, whole):
+    content = notebook("model.fit(a, b, validation_data=x_test)", code)
+    started = time.process_time()
+    found, all_of_it = find_mistakes(read_notebook(content))
+    assert time.process_time() - started < 5
+    assert [hint.mistake for hint in found] == ["test_for_validation"] and all_of_it == whole
+
+
+def test_the_search_for_hints_ends_in_time(monkeypatch):
+    monkeypatch.setattr(follow, "SECONDS", 0.2)
+    calls = notebook(
+        f"def f({', '.join(f'a{i}' for i in range(9_000))}):\n  pass\n" + "f()\n" * 40_000
+    )
+    started = time.process_time()
+    assert find_mistakes(read_notebook(calls)) == ([], False)
+    assert time.process_time() - started < 2
 
 
 @pytest.mark.parametrize(
