@@ -21,7 +21,6 @@ from pathlib import Path
 
 import numpy as np
 from tabulate import tabulate
-from tqdm import tqdm
 
 from grader.check import ARRAYS, check
 from grader.feedback import in_words, pages, rubric_rows, write_gradebook, write_page
@@ -29,14 +28,7 @@ from grader.names import printable
 from grader.processes import SYSTEMS, resource
 from grader.ranking import ranking, shown, write_ranking
 from grader.rubric import RUBRIC, RubricError, read_rubric
-from signmnist.data import (
-    CANONICAL_SHA256,
-    LABELS,
-    content_sha256,
-    find_csvs,
-    read_csv,
-    to_images,
-)
+from signmnist import data as sign_mnist
 from toolkit.files import DataError
 
 SAMPLE = 100  # images
@@ -48,15 +40,17 @@ def save_test_data(folder):
 
     Returns what must be said of data that are not the real ones, or "".
     """
-    path = find_csvs()[1]
-    pixels, labels = read_csv(path)
-    canonical = content_sha256(pixels, labels) == CANONICAL_SHA256[path.name]
-    images, labels = to_images(pixels), np.searchsorted(LABELS, labels)
+    path = sign_mnist.find_csvs()[1]
+    pixels, labels = sign_mnist.read_csv(path)
+    sha256 = sign_mnist.content_sha256(pixels, labels)
+    images = sign_mnist.to_images(pixels)
+    labels = np.searchsorted(sign_mnist.LABELS, labels)
     order = np.random.default_rng(0).permutation(len(images))  # early stops see all letters
     images, labels = images[order], labels[order]
     for name, array in zip(ARRAYS, (images, labels), strict=True):
         np.save(Path(folder, f"{name}.npy"), array)
         np.save(Path(folder, f"sample_{name}.npy"), array[:SAMPLE])
+    canonical = sha256 == sign_mnist.CANONICAL_SHA256[sign_mnist.TEST_CSV]
     return "" if canonical else f"NOT Sign Language MNIST: scored on other data, {path}\n"
 
 
@@ -81,19 +75,18 @@ def zips_named(text):
     return names
 
 
-def check_all(zips, rubric, err):
-    """path -> Checked of the zips, and what must be said of the data. Raises DataError.
-
-    err: where progress is shown.
-    """
+def check_all(zips, rubric):
+    """path -> Checked of the zips, and what must be said of the data. Raises DataError."""
     with tempfile.TemporaryDirectory() as data:
         banner = save_test_data(data)
         pool = concurrent.futures.ThreadPoolExecutor(os.cpu_count() or 1)
         try:
             work = {pool.submit(check, path, data, rubric): path for path in zips}
-            done = concurrent.futures.as_completed(work)
-            finished = tqdm(done, total=len(work), unit="zip", file=err, disable=len(work) == 1)
-            answers = {work[future]: future.result() for future in finished}
+            answers = {}
+            for future in concurrent.futures.as_completed(work):
+                answers[work[future]] = future.result()
+                say(f"\r{len(answers)} of {len(zips)} checked", 2)
+            say("\n", 2)
         finally:
             pool.shutdown(cancel_futures=True)
     return {path: answers[path] for path in zips}, banner
@@ -130,25 +123,12 @@ def told(path, checked):
     return "\n".join(lines)
 
 
-class Output:
-    """Writes to a stream; that it is closed, lacks characters or has no reader stops nothing."""
-
-    def __init__(self, stream):
-        self.stream = stream
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")
-
-    def write(self, text):
-        try:
-            if self.stream:
-                self.stream.write(text)
-                self.stream.flush()
-        except OSError:
-            with contextlib.suppress(OSError):  # or else Python tries again at its end
-                os.dup2(os.open(os.devnull, os.O_WRONLY), self.stream.fileno())
-
-    def flush(self):
-        """Nothing is left to be written."""
+def say(text, number=1):
+    """Writes to standard output or error (2); that it is closed, lacks characters or has no reader
+    stops nothing."""
+    encoding = getattr((sys.stdout, sys.stderr)[number - 1], "encoding", None) or "utf-8"
+    with contextlib.suppress(OSError):
+        os.write(number, text.encode(encoding, "backslashreplace"))
 
 
 def occupy_closed():
@@ -176,15 +156,14 @@ def options(arguments):
 def main(arguments=None):
     """Checks the zips on the command line; returns the exit status."""
     occupy_closed()
-    out, err = Output(sys.stdout), Output(sys.stderr)
     if not resource:
-        print(SYSTEMS, file=err)
+        say(f"{SYSTEMS}\n", 2)
         return 1
     chosen = options(arguments)
     try:
-        results, banner = check_all(chosen.zips, read_rubric(chosen.rubric), err)
+        results, banner = check_all(chosen.zips, read_rubric(chosen.rubric))
     except (DataError, RubricError) as error:
-        print(error, file=err)
+        say(f"{error}\n", 2)
         return 1
     table = ranking({printable(path): checked.scores for path, checked in results.items()})
     # written before anything is printed, which may fail
@@ -192,10 +171,9 @@ def main(arguments=None):
     texts = [banner, *(told(path, checked) for path, checked in results.items())]
     if len(results) > 1:
         texts.append(f"\nRanking\n{shown(table)}")
-    texts.append(f"\nPoints and feedback: {chosen.folder}/index.html, gradebook.csv, ranking.csv")
-    print("\n".join(filter(None, texts)), file=out)
-    if failed:
-        print("\n".join(failed[:3]), file=err)
+    texts.append(f"\nPoints and feedback: {chosen.folder}/index.html, gradebook.csv, ranking.csv\n")
+    say("\n".join(filter(None, texts)))
+    say("".join(f"{line}\n" for line in failed[:3]), 2)
     problems = [line["problem"] for checked in results.values() for line in checked.rows]
     return int(bool(failed) or any(problems))
 

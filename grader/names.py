@@ -29,7 +29,9 @@ NOTEBOOK_TECHNIQUES = dict(zip(NOTEBOOKS, ("quanti", "cluster", "prun", "qkeras"
 MODEL_TECHNIQUES = dict(
     zip(MODELS[1:], ("dyn", "16x8", "aware|qat", "clust", "prun", "qkeras|4[ _-]?bit"), strict=True)
 )
-FLOAT = re.compile(r"sign_mnist[ _-]*(?:float(?:32)?|baseline|final|new|v?\d+)*[ _-]*(?:\.|$)")
+FLOAT = re.compile(
+    r"sign_mnist(?:[ _-]++|float(?:32)?|baseline|final|new|model|v?\d++)*+\.", re.IGNORECASE
+)
 
 
 def asked_for(name):

@@ -71,7 +71,7 @@ def test_ranking_of_known_scores():
 
 
 def test_several_hand_ins_are_checked_ranked_and_one_bad_zip_stops_nothing(
-    folder, tmp_path, monkeypatch, capsys
+    folder, tmp_path, monkeypatch, capfd
 ):
     models = {name: (MODELS / name).read_bytes() for name in RANKED.values()}
     good = write_zip(
@@ -80,7 +80,7 @@ def test_several_hand_ins_are_checked_ranked_and_one_bad_zip_stops_nothing(
     (tmp_path / "bad.zip").write_text("no zip")
     monkeypatch.setattr(ranks, "GOAL", 0)  # the models were not made for the sample
     assert main([str(tmp_path / "bad.zip"), str(good)]) == 1
-    printed = capsys.readouterr().out
+    printed = capfd.readouterr().out
     assert "damaged or not a zip" in printed and "Ranking" in printed
     assert "sign_mnist.tflite" in printed and "missing" in printed
     table = pd.read_csv(folder / "ranking.csv", index_col="hand-in")
@@ -92,14 +92,14 @@ def test_several_hand_ins_are_checked_ranked_and_one_bad_zip_stops_nothing(
     assert {page.name for page in folder.glob("*.html")} == {"bad.html", "good.html", "index.html"}
 
 
-def test_what_is_ranked_is_looked_at(folder, tmp_path, monkeypatch, capsys):
+def test_what_is_ranked_is_looked_at(folder, tmp_path, monkeypatch, capfd):
     monkeypatch.setattr(ranks, "GOAL", 0)
     small, large = (MODELS / f"sign_mnist_{n}.tflite" for n in ("clustered", "compact"))
     names = dict(zip(RANKED.values(), (small, small, large), strict=True))
     path = write_zip(tmp_path / "in.zip", {n: p.read_bytes() for n, p in names.items()})
     monkeypatch.setenv("ZIP", str(path))
     assert main([]) == 1
-    lines = {line.split()[0]: line for line in capsys.readouterr().out.splitlines() if line}
+    lines = {line.split()[0]: line for line in capfd.readouterr().out.splitlines() if line}
     assert "the same file as sign_mnist_pruned.tflite" in lines["sign_mnist_clustered.tflite"]
     assert "the same file as sign_mnist_clustered.tflite" in lines["sign_mnist_pruned.tflite"]
     assert "stores 32 bits a weight, not 4" in lines["sign_mnist_qkeras_4bit.tflite"]
@@ -132,31 +132,36 @@ def test_an_unforeseen_error_stays_with_its_hand_in(monkeypatch, tmp_path):
     assert not any(one.points for one in checked.graded)
 
 
-def test_a_rubric_that_cannot_be_used_stops_before_anything_is_written(folder, tmp_path, capsys):
+def test_a_rubric_that_cannot_be_used_stops_before_anything_is_written(folder, tmp_path, capfd):
     (tmp_path / "r.toml").write_text("[[line]]\ntitle = 'Size'\nkind = 'sise'\n")
     assert main([str(tmp_path / "a.zip"), "--rubric", str(tmp_path / "r.toml")]) == 1
-    assert 'r.toml: line 1, "Size": `kind` must be one of' in capsys.readouterr().err
+    assert 'r.toml: line 1, "Size": `kind` must be one of' in capfd.readouterr().err
     assert not folder.exists()
 
 
 def test_a_place_that_cannot_be_written_to_is_named_and_the_rest_is_written(
-    folder, tmp_path, capsys
+    folder, tmp_path, capfd
 ):
     (folder / "a.html").mkdir(parents=True)
     assert main([str(tmp_path / "a.zip")]) == 1
-    said = capsys.readouterr()
-    assert said.err == f"{folder}/a.html: Is a directory: name another place by --folder\n"
+    said = capfd.readouterr()
+    assert (
+        said.err.splitlines()[-1]
+        == f"{folder}/a.html: Is a directory: name another place by --folder"
+    )
     assert "there is no such file" in said.out and (folder / "index.html").exists()
 
 
-def test_a_full_disk_is_named_with_the_file(folder, tmp_path, monkeypatch, capsys):
+def test_a_full_disk_is_named_with_the_file(folder, tmp_path, monkeypatch, capfd):
     def full(self, content):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(Path, "write_bytes", full)
     assert main([str(tmp_path / "a.zip")]) == 1
-    said = capsys.readouterr().err.splitlines()
-    assert said[0].startswith(f"{folder}/a.html: No space left on device: ") and len(said) == 2
+    said = capfd.readouterr().err.splitlines()[-2:]
+    assert [line.split(": ")[:2] for line in said] == [
+        [f"{folder}/{name}.html", "No space left on device"] for name in ("a", "index")
+    ]
 
 
 def run(arguments, folder, *, shell=False, **env):
@@ -167,19 +172,13 @@ def run(arguments, folder, *, shell=False, **env):
     return subprocess.run(command, cwd=ROOT, capture_output=True, env={**os.environ, **env})
 
 
-@pytest.mark.parametrize(
-    "shell, env",
-    [
-        *(("| head -n 1", {}), ("2>&1 | head -n 1", {"PYTHONUNBUFFERED": "1"})),
-        *((">&-", {}), (">&- 2>&-", {}), ("> /dev/full", {})),
-    ],
-)
-def test_who_does_not_read_on_loses_nothing(shell, env, folder, tmp_path):
+@pytest.mark.parametrize("shell", ["2>&1 | head -n 1", ">&- 2>&-", "> /dev/full"])
+def test_who_does_not_read_on_loses_nothing(shell, folder, tmp_path):
     model = (MODELS / "sign_mnist_clustered.tflite").read_bytes()
     members = {"q1.ipynb": notebook(), "model.tflite": model}
     good = write_zip(tmp_path / "good.zip", members)
     paths = [str(good), str(tmp_path / "absent.zip")]
-    done = run(paths, folder, shell=shell, **env)
+    done = run(paths, folder, shell=shell)
     assert b"Traceback" not in done.stderr and b"Exception" not in done.stderr
     names = {path.name for path in folder.iterdir()}
     assert names == {"good.html", "absent.html", "index.html", "gradebook.csv", "ranking.csv"}

@@ -180,6 +180,8 @@ def test_other_names_are_not_taken_for_those_asked_for():
         ("sign_mnist_final.tflite", "sign_mnist.tflite"),
         *((name, "") for name in ("Untitled1.ipynb", "final_v2.ipynb", "28x28.ipynb", "q12.ipynb")),
         *((name, "") for name in ("q1_and_q2.ipynb", "model.tflite", "pruned_clustered.tflite")),
+        ("sign_mnist" + "1" * 200 + "x.tflite", ""),
+        ("sign_mnist_float_new_v3.tflite", "sign_mnist.tflite"),
         *((name, "") for name in ("sign_mnist_int8.tflite", "q1.docx", "pruned.png", "a.ipynb")),
     ],
 )

@@ -57,7 +57,7 @@ def test_a_notebook_with_an_error_is_not_handed_in(project):
         tools.submission.submit(project, project / "out.zip")
 
 
-def test_the_project_itself_can_be_handed_in_and_passes_its_own_check(tmp_path, real, capsys):
+def test_the_project_itself_can_be_handed_in_and_passes_its_own_check(tmp_path, real, capfd):
     target = tmp_path / "submission.zip"
     tools.submission.submit(ROOT, target)
     names = {Path(name).name for name in zipfile.ZipFile(target).namelist()}
@@ -72,4 +72,4 @@ def test_the_project_itself_can_be_handed_in_and_passes_its_own_check(tmp_path, 
         assert f"{record['bytes_gzip']:,}" in document.read("word/document.xml").decode()
         assert [entry for entry in document.namelist() if entry.startswith("word/media/")]
     assert main([str(target), "--folder", str(tmp_path / "check")]) == 0
-    assert "of 7,172" in capsys.readouterr().out
+    assert "of 7,172" in capfd.readouterr().out

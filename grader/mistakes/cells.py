@@ -14,10 +14,6 @@ GIVEN = "#@title Helpers: "  # cells that starters come with
 OTHER_CODE = re.compile(r"%%(?!time|timeit|capture|prun|python\b|python3)")
 
 
-class TooLong(Exception):
-    """Code that would take too long to follow, or is nested too deeply."""
-
-
 def python_cells(cells):
     """[(number, text)] of those Cells of a notebook that are Python, but for given helpers."""
     return [
@@ -32,7 +28,7 @@ def python_cells(cells):
 def parse(text):
     """The statements of a cell; magics and a few lines that are no Python become `pass`.
 
-    Raises TooLong.
+    None for what is too long or nested too deeply.
     """
     lines = text.split("\n")
     for attempt in range(MAX_REPAIRS + 1):
@@ -41,16 +37,14 @@ def parse(text):
                 warnings.simplefilter("ignore")
                 return ast.parse("\n".join(lines)).body
         except SyntaxError as error:
-            if len(text) > MAX_REPAIRED:
-                raise TooLong from error
-            if not error.lineno:
-                return []
+            if len(text) > MAX_REPAIRED or not error.lineno:
+                return None if error.lineno else []
             if attempt == 0:
                 lines = [MAGIC.sub(r"\1pass", line) for line in lines]
             else:
                 leave_out(lines, min(error.lineno, len(lines)) - 1)
-        except (RecursionError, MemoryError) as error:
-            raise TooLong from error
+        except (RecursionError, MemoryError):
+            return None
         except ValueError:
             return []
     return []

@@ -22,16 +22,16 @@ class Expressions:
         self.deadline = 0.0
 
     def goes_on(self):
-        """Whether there is time for another step; `whole` says whether there always was."""
+        """Whether another step is within limits; `whole` says whether all were."""
         self.steps += 1
-        goes_on = self.steps <= self.limit and time.process_time() <= self.deadline
-        self.whole &= goes_on
-        return goes_on
+        within = self.steps <= self.limit and self.depth <= MAX_DEPTH
+        within &= time.process_time() <= self.deadline
+        self.whole &= within
+        return within
 
     def value(self, node, scope):
         method = getattr(self, f"of_{type(node).__name__.lower()}", None)
-        if not self.goes_on() or self.depth > MAX_DEPTH or not method:
-            self.whole &= self.depth <= MAX_DEPTH
+        if not self.goes_on() or not method:
             return UNSURE
         self.depth += 1
         try:

@@ -5,7 +5,7 @@ import time
 from collections import ChainMap
 from functools import partial
 
-from grader.mistakes.cells import TooLong, parse
+from grader.mistakes.cells import parse
 from grader.mistakes.expressions import Expressions
 from grader.mistakes.tables import take_label
 from grader.mistakes.values import UNSURE, Value, constant, join, listed, stream
@@ -33,23 +33,15 @@ class Follower(Expressions):
         top: ChainMap = ChainMap({"return": [], "yield": []})
         left, self.deadline = MAX_CODE, time.process_time() + SECONDS
         for cell, text in cells:
-            if len(text) > left:
-                self.whole = False
-                continue
-            left -= len(text)
-            for statement in self.parsed(text):
+            statements = parse(text) if len(text) <= left else None
+            self.whole &= statements is not None
+            left -= len(text) if statements else 0
+            for statement in statements or ():
                 self.start(cell, self.statement, statement, top)
         for cell, node, function in self.defined:
             if node not in self.called:
                 self.start(cell, function.call, [], {}, node)
         return self.whole
-
-    def parsed(self, text):
-        try:
-            return parse(text)
-        except TooLong:
-            self.whole = False
-            return []
 
     def start(self, cell, step, *args):
         """Takes a step in a cell, within limits."""
