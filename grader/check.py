@@ -111,7 +111,8 @@ def paths(files, names):
 
 def learn(files, names, answers):
     """Writes what was found of some files, dicts of a File's fields, into `files`."""
-    for name, answer in zip(names, answers, strict=True):
+    for name, told in zip(names, answers, strict=True):
+        answer = {key: printable(v) if isinstance(v, str) else v for key, v in told.items()}
         note = "; ".join(filter(None, (files[name].note, answer.pop("note", ""))))
         files[name] = dataclasses.replace(files[name], note=note, **answer)
 

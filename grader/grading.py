@@ -10,6 +10,8 @@ from grader.hand_in import File
 from grader.names import NOTEBOOKS
 from grader.rubric import Line
 
+MAX_CELLS = 12  # that are listed for a line
+
 
 class Graded(NamedTuple):
     """A line with its points, None where a person judges, and what was found and asked."""
@@ -83,9 +85,10 @@ def where(words, file):
     if file.problem and not file.prose:
         return file.problem
     found = [str(cell) for cell, text in file.prose if any(w.search(text) for w in words)]
-    if len(found) == 1:
-        return f"cell {found[0]}"
-    return f"cells {', '.join(found)}" if found else "found no such cell: read the notebook"
+    if not found:
+        return "found no such cell: read the notebook"
+    more = ["…"] if len(found) > MAX_CELLS else []
+    return f"cell{'s' if len(found) > 1 else ''} {', '.join(found[:MAX_CELLS] + more)}"
 
 
 def totals(graded):

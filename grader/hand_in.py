@@ -12,7 +12,7 @@ import zipfile
 from pathlib import Path, PurePosixPath
 
 from grader.kinds import START, kind, lookalike
-from grader.names import SPARE, asked_for, hidden, printable
+from grader.names import asked_for, hidden, printable, spare
 from grader.processes import Unfit
 
 MAX_ENTRIES, MAX_TOTAL, MAX_ZIPS, MAX_DEPTH = 2000, 400 * 2**20, 20, 2
@@ -212,6 +212,5 @@ def shown(place):
 
 def rank_of(place, name, date, file):
     """What a file of a name is sorted by among those of the same name; the first counts."""
-    spare = bool(SPARE.search(str(place.parent)))
-    newest = [-part for part in date]
-    return not file.path, place.name != name, spare, len(place.parts), newest, str(place)
+    likely = not file.path, place.name != name, spare(str(place.parent)), len(place.parts)
+    return *likely, [-part for part in date], str(place)

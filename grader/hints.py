@@ -6,7 +6,7 @@ from grader.mistakes import Hint, find_mistakes
 from grader.notebook import read_notebook
 
 MUCH_LESS, NEAR, CHANCE = 0.2, 0.05, 0.1  # shares of the test images
-MAX_LINE = 300
+MAX_LINE, MAX_HINTS = 300, 30
 
 
 def hints(path):
@@ -15,8 +15,9 @@ def hints(path):
     cells = read_notebook(Path(path).read_bytes())
     sources = {cell.number: cell.source.split("\n") for cell in cells}
     found, whole = find_mistakes(cells)
-    lines = [sources[hint.cell][hint.line - 1].strip()[:MAX_LINE] for hint in found]
-    return {"hints": list(zip(found, lines, strict=True)), "whole": whole}
+    lines = [sources[hint.cell][hint.line - 1].strip()[:MAX_LINE] for hint in found[:MAX_HINTS]]
+    told = list(zip(found, lines, strict=False))
+    return {"hints": told, "whole": whole and len(found) <= MAX_HINTS}
 
 
 def unlike_claims(spoken, files):

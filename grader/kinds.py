@@ -9,7 +9,7 @@ AGAIN = "get the file itself and hand that in"
 KINDS = [
     (rb"\Z", "an empty file", "save it again"),
     (rb"version https://git-lfs", "a Git LFS pointer", "`git lfs pull` fetches the file"),
-    (rb"\{.*\"(?:doc_id|resource_key)\"|\{\s*\"url\"", "a Google Drive shortcut", AGAIN),
+    (rb"\{[^[]*\"(?:doc_id|resource_key|url)\"\s*:", "a Google Drive shortcut", AGAIN),
     (rb"<\?xml.*<plist|\[InternetShortcut\]|\[Desktop Entry\]", "a shortcut", AGAIN),
     (rb"L\0\0\0\x01\x14\x02\0|book\0\0\0\0mark", "a shortcut", AGAIN),
     (rb"<(?!<{6})", "a web page", AGAIN),

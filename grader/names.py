@@ -16,10 +16,8 @@ COPY_OF = re.compile(rf"(?:{COPY}) (?:of|von|de|di) ")
 COPY_MARK = re.compile(
     rf"(?: ?\((?:\d+|(?:another |\d+\w\w )?(?:{COPY}))\)|[ _-]+(?:{COPY}) ?\d*|[ -]\d+)$"
 )
-# folders whose files count last
-SPARE = re.compile(
-    r"(?<![a-z])(?:backups?|old|copy|copies|drafts?|previous|trash)(?![a-z])", re.IGNORECASE
-)
+# words in the names of folders whose files count last
+SPARE = {"backup", "backups", "old", "copy", "copies", "draft", "drafts", "previous", "trash"}
 # what tells in another name which file it is
 NUMBERS = (
     r"(?<![a-z])(?:q|question|exercise|ex|task|problem|part|aufgabe)[ _-]*0*([1-4])(?!\d)",
@@ -84,6 +82,12 @@ def missing(name, others):
 def printable(name):
     """A text without line breaks or what a terminal would take for commands."""
     return name if name.isprintable() else ascii(name)
+
+
+def spare(folder):
+    """Whether a path names a folder of spare files, such as Old_1 or myBackup, but not Harold."""
+    words = re.findall(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])", folder)
+    return not SPARE.isdisjoint(word.lower() for word in words)
 
 
 def hidden(place):

@@ -37,9 +37,8 @@ def read_notebook(content):
         raise Unfit("not a notebook")
     version = notebook.get("nbformat")
     if "worksheets" in notebook or (isinstance(version, int) and version < 4):
-        raise Unfit(
-            f"an old notebook format ({version}): open it in Jupyter or Colab and save it again"
-        )
+        told = f"an old notebook format ({str(version)[:5]})"
+        raise Unfit(f"{told}: open it in Jupyter or Colab and save it again")
     if not isinstance(notebook.get("cells"), list):
         raise Unfit(lookalike(content, "a notebook") or "not a notebook")
     cells = enumerate(notebook["cells"], 1)

@@ -132,6 +132,13 @@ def test_an_unforeseen_error_stays_with_its_hand_in(monkeypatch, tmp_path):
     assert not any(one.points for one in checked.graded)
 
 
+def test_what_a_file_makes_a_program_say_cannot_write_to_the_terminal():
+    files = {"a.tflite": File(note="found as A.tflite")}
+    checker.learn(files, ["a.tflite"], [{"problem": "no op \x1b[31m\n", "note": "\r", "size": 5}])
+    said = "'no op \\x1b[31m\\n'", "found as A.tflite; '\\r'", 5
+    assert (files["a.tflite"].problem, files["a.tflite"].note, files["a.tflite"].size) == said
+
+
 def test_a_rubric_that_cannot_be_used_stops_before_anything_is_written(folder, tmp_path, capfd):
     (tmp_path / "r.toml").write_text("[[line]]\ntitle = 'Size'\nkind = 'sise'\n")
     assert main([str(tmp_path / "a.zip"), "--rubric", str(tmp_path / "r.toml")]) == 1

@@ -166,6 +166,7 @@ def test_lines_for_a_person_name_the_cells_to_read(tmp_path):
 
     assert found("# Title", ["smaller"], "It is Smaller", "bytes are\nworth\nit") == "cells 3, 4"
     assert found("smaller", "smallerish") == "cell 1"
+    assert found(*["smaller"] * 99) == "cells 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, …"
     assert found("none") == "found no such cell: read the notebook"
     assert grade(rubric, {})[0].found == "missing"
 
@@ -263,6 +264,9 @@ def test_hints_stand_with_their_code(monkeypatch, tmp_path):
     late = Hint("label_kept", 3, 2, "Look.")
     monkeypatch.setattr(hinting, "find_mistakes", lambda cells: ([late], True))
     assert hints(tmp_path / "q1.ipynb") == {"hints": [(late, "b = 1")], "whole": True}
+    monkeypatch.setattr(hinting, "find_mistakes", lambda cells: ([late] * 5000, True))
+    found = hints(tmp_path / "q1.ipynb")
+    assert len(found["hints"]) == 30 and not found["whole"]
 
 
 def checked(tmp_path, file="q2.ipynb", text="Look at `label`.", code="x"):
