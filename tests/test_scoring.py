@@ -222,13 +222,6 @@ def test_time_that_others_take_is_not_counted(images, tmp_path):
     assert time.monotonic() - start > 3
 
 
-def test_a_model_that_eats_memory_takes_only_its_own_process_down(images, tmp_path):
-    grow = [tf.keras.layers.UpSampling2D(40) for _ in range(2)]
-    found = scored(constant_model(24, 0, tmp_path / "g.tflite", grow), images, 10)
-    assert found.total == 0 and found.problem
-    assert scored(constant_model(24, 0, tmp_path / "h.tflite"), images, 20).total == 700
-
-
 def test_after_a_crash_the_next_model_is_scored(images, tmp_path):
     grow = [tf.keras.layers.UpSampling2D(40) for _ in range(2)]
     good = constant_model(24, 0, tmp_path / "i.tflite")
