@@ -23,7 +23,8 @@
 # **Quantization of a convolutional network that reads sign language.** A small CNN is trained on
 # Sign Language MNIST and converted to TensorFlow Lite (now named LiteRT) as float, dynamic range,
 # int16x8, quantization-aware-trained (QAT), float16 and full int8 models. Each is scored on the
-# whole test file and measured: bytes, latency, memory on a microcontroller.
+# whole test file and measured: bytes, latency, and the memory that it needs in TFLite Micro, the
+# interpreter for microcontrollers.
 #
 # **What you learn:** to split data whose images are not independent; to train a small network that
 # bears bad light and odd angles; what each quantization scheme of the converter stores, costs and
@@ -404,8 +405,8 @@ show_confusion(
 # `baseline_history`, what `train` returned.
 
 # %% [markdown] tags=["solution"]
-# The errors are of few kinds, and images of one photo tend to fail together: the figure hangs on a
-# few photos, and small differences in it mean little.
+# The errors are of few kinds, so they probably belong to few photos, and small differences in the
+# figure mean little.
 #
 # ### The same recipe on all training rows
 #
@@ -439,8 +440,7 @@ title = f"The hardest test images: {len(wrong)} read wrongly, then the closest c
 show_images(title, data.x_test[hardest], captions, banner=data.banner)
 
 # %% [markdown]
-# The test file is framed and lit like the training file. What if a camera delivers it shifted,
-# turned, darker, blurred or noisy?
+# What if a camera delivers the test images shifted, turned, darker, brighter, blurred or noisy?
 
 # %%
 from signmnist.perturb import perturbations, survival
@@ -859,9 +859,8 @@ display(pd.DataFrame({"TFLite Micro": {name: r["micro"] for name, r in records.i
 #
 # On a test file that all schemes read (nearly) without errors, accuracy tells little. Two harder
 # measures: how far the scores are from those of the float model (root mean square over all images
-# and letters; the scores themselves range over tens of units), and the accuracy on turned, noisy
-# and blurred test images. (The QAT model was trained further, so it is another network, with other
-# scores.)
+# and letters), and the accuracy on turned, noisy and blurred test images. (The QAT model was
+# trained further, so it is another network, with other scores.)
 
 # %% tags=["solution"]
 from toolkit.tflite import dequantized
@@ -996,7 +995,7 @@ show_accuracy_against_bytes(
 # - Why a random validation split reports almost no errors here, and what a group-aware one reports.
 # - What each scheme does with weights, biases and activations, and which needs a representative
 #   data set.
-# - Why dynamic range leaves small tensors in float, and TFLite Micro refuses it.
+# - Which tensors dynamic range leaves in float, and why TFLite Micro refuses the file.
 # - What makes int16x8 slow, and what to compare before you switch its biases to 32 bits.
 # - Why int8 files hardly get smaller with gzip.
 #
@@ -1006,8 +1005,8 @@ show_accuracy_against_bytes(
 #    the RMS deviation of the scores. Then take black images only.
 # 2. `_experimental_disable_per_channel = True` gives one scale a tensor instead of one a channel.
 #    What happens to accuracy, to raw bytes and to gzip bytes?
-# 3. Leave out the augmentation's noise (`augment(..., noise=0)`) and train for 3 epochs with and
-#    without it. Which of the changes of section 2 show the difference?
+# 3. Leave out the augmentation's noise (`STRONG | {"noise": 0}` in the recipe) and train for 3
+#    epochs with and without it. Which of the changes of section 2 show the difference?
 # 4. Which letters does the compact network confuse that the accurate one does not?
 #
 # A cell to start from, for the first two:
@@ -1032,7 +1031,6 @@ print(f"calibrated with {count} images: RMS deviation {np.sqrt(np.mean(off**2)):
 # - **Post-training quantization**: rounding a trained network; **quantization-aware training**:
 #   training with the rounding in the forward pass.
 # - **Scale** and **zero point**: real value = scale x (stored number - zero point).
-# - **XNNPACK**: the library of fast kernels that LiteRT uses on CPUs.
 #
 # ### Sources
 #

@@ -319,8 +319,9 @@ display(rows.style.format("{:,}").set_caption(data.banner))
 # %% [markdown] tags=["solution"]
 # From the first row to the second: the converter folds batch normalization into the kernels, which
 # multiplies each output channel by another factor, so that a layer holds up to 16 values *a
-# channel*. From the second to the third: gzip looks for repeated bytes and pays for four of them
-# where one would do. The last two rows are what is possible without making the values more alike.
+# channel*; and the file holds biases and its graph, the list of operators and tensors. From the
+# second to the third: gzip looks for repeated bytes and pays for four of them where one would do.
+# The last two rows are what is possible without making the values more alike.
 #
 # ## 2. Which layers bear it: sensitivity
 #
@@ -375,7 +376,8 @@ display(
 #
 # All layers at once, fine-tuned: 4, 8, 16 and 32 clusters. Then, at 8 clusters, the three ways of
 # choosing the first centroids: spread **linearly** over the range, by the **density** of the
-# weights, or by **k-means++**.
+# weights, or by **k-means++**, which draws them from the weights, the likelier the farther from
+# those drawn before.
 
 # %% tags=["solution"]
 runs = [(count, CentroidInitialization.KMEANS_PLUS_PLUS) for count in (4, 8, 32)]
@@ -412,12 +414,13 @@ display(
 )
 
 # %% [markdown] tags=["solution"]
-# At 8 clusters the linear start makes by far the smallest file and, after one epoch, the least
-# accurate network. 4 clusters by k-means++ beat it in both, so this table alone does not speak for
-# it.  Its centroids also cover the thin tails, where few but large weights live, so that most
-# weights share the few values near zero, and what is frequent is cheap. Section 4 takes the linear
-# start all the same, trained for longer, and more values for the layer that needs them; the other
-# starts were not trained that long.
+# At 8 clusters the linear start makes by far the smallest file, probably because its centroids also
+# cover the thin tails, where few but large weights live: most weights then share the few values
+# near zero, and what is frequent is cheap. After one epoch it is also the least accurate network,
+# and 4 clusters by k-means++ beat it in both, so this table alone does not speak for it. (The
+# other two starts read the same share.) Section 4 takes the linear start all the same, trained for
+# longer, and more values for the layer that needs them; the other starts were not trained that
+# long.
 #
 # ## 4. By the book: clustering and each quantization
 #
@@ -526,6 +529,9 @@ display(pd.DataFrame(stored).rename_axis("layer"))
 # Float suffers most from the folding. In int8 the scale of each channel takes most of it back, but
 # not in `conv1`, and the dense layer, which has nothing folded in, gains some values. CQAT stores
 # more numbers than int8 in the large convolutions.
+#
+# *Without twins* leaves out the test images that share a photo with the training file; the
+# interval comes from drawing the test file's groups of photos anew (question 1, section 1).
 
 # %%
 from toolkit.results import answer, measure, results_table, save_record
@@ -587,8 +593,7 @@ display(
 )
 
 # %% [markdown] tags=["solution"]
-# CQAT ends below the network that it started from; one epoch at this learning rate is all that was
-# tried.
+# CQAT, after its one epoch, is below the network that it started from.
 #
 # *Why this is within the question:* it is what the question names, on the baseline of question 1.
 #
@@ -603,8 +608,8 @@ display(
 #   as if it were not there (the *straight-through estimator*);
 # - a normalization with **one** scale a layer (`SharedScaleNorm`) keeps the training stable without
 #   giving each channel its own factor;
-# - an **L1 penalty** on the weights, counted in steps, makes small numbers and zeros more frequent:
-#   the more penalty, the fewer bits.
+# - an **L1 penalty**, on the sum of the weights' absolute values in steps, makes small numbers and
+#   zeros more frequent: the more penalty, the fewer bits.
 
 # %% [markdown] tags=["solution"]
 # The layer that rounds to the grid, and the normalization behind it. Both exist while training
@@ -735,8 +740,8 @@ display(
 #
 # Three more savings: the dense layer does without its bias (`dense_bias=False`), the averages
 # before it are taken by an operator with a shorter description but coarser steps
-# (`average_pool=True`), and biases are rounded to multiples of 16 (`coarse=16`), which moves a sum
-# by about one of the 255 steps of the output. What the last two would do to the accurate network:
+# (`average_pool=True`), and biases are rounded to multiples of 16 (`coarse=16`). What the last
+# two would do to the accurate network:
 
 # %% tags=["solution"]
 convert(plain_network(on_grid, True), build / "saving.tflite", **INT8, **ONE_SCALE, **CALIBRATION)
@@ -842,7 +847,8 @@ print(f"zopfli: {len(zopfli.gzip.compress(packed)):,} bytes")
 # %% [markdown] tags=["solution"]
 # ## 8. Does it survive?
 #
-# The test file as a camera might deliver it: shifted, turned, brighter, darker, blurred, noisy.
+# First the test file as it is; then as a camera might deliver it: shifted, turned, brighter,
+# darker, blurred, noisy.
 
 # %% tags=["solution"]
 from signmnist.perturb import survival
@@ -902,10 +908,9 @@ display(
 # ## 9. All models
 #
 # In the table, *arena* is the working memory that TFLite Micro needs, a dash says that it refuses
-# the model; latency is the median and, in brackets, the quartiles. Other work ran beside some of
-# the published measurements: files of the same operators differ by up to a quarter, so smaller
-# differences mean nothing. In the plot, the step line joins the models for which no smaller file is
-# at least as accurate.
+# the model; latency is the median and, in brackets, the quartiles. Files of the same
+# operators differ by less than a microsecond, and that much means nothing. In the plot, the step
+# line joins the models for which no smaller file is at least as accurate.
 
 # %%
 table = results_table(records.values())
@@ -950,14 +955,14 @@ display(
 # What it took: a small architecture; values shared by *all* layers and rounded after batch
 # normalization is folded, so that quantization keeps the sharing; fine-tuning by distillation with
 # the rounding in the forward pass; frequent zeros and ones instead of equally frequent values; and
-# care for the container, which costs about as much as the weights once these are small.
+# care for the container, which costs nearly as much as the weights once these are small.
 
 # %% [markdown] tags=["solution"]
 # ## 10. What you should know now
 #
 # - Why a clustered file is no smaller raw, and what stands between its gzipped size and 4 bits a
 #   weight.
-# - Which layers bear few values, and why the linear start makes the smallest file.
+# - Which layers bear few values, and what the linear start saves and costs.
 # - What folding batch normalization does to shared values, and what undoes it.
 # - Why frequent zeros and ones are cheaper than equally frequent values.
 # - What is in a `.tflite` file besides weights.
@@ -968,7 +973,7 @@ display(
 #    accuracy and bytes?
 # 2. Change the penalty of section 5 by a factor of two either way. Draw accuracy against bytes.
 # 3. Take `ONE_SCALE` for the by-the-book model. Why does the file not get smaller, or does it?
-# 4. Round a grid network to -3 to 3 (`GRID` in the layer's cell). What do the bits buy?
+# 4. Round a grid network to -3 to 3 (`GRID = 3` before it is built). What do the bits buy?
 #
 # A cell to start from, for the third:
 
@@ -998,6 +1003,8 @@ print(f"{sizes(exercise)['bytes_gzip']:,} bytes after gzip, {share:.2%} of 1,500
 # - **Entropy**: the least bits a value that a code can take which treats values one by one.
 # - **Folding**: multiplying batch normalization into the kernel before it.
 # - **Grid**: here the whole numbers from -7 to 7, times one step a layer.
+# - **k-means**: giving each weight to its nearest centroid and moving each centroid to the mean of
+#   its weights, again and again.
 # - **Straight-through estimator**: rounding in the forward pass, gradients as if there were none.
 #
 # ### Sources

@@ -226,9 +226,9 @@ print(f"test file {accuracy(pruned, data.x_test, data.y_test):.2%}")
 # `strip_pruning` at the end must not be forgotten: while training, each layer carries its mask and
 # its threshold, which double the size of the model.
 #
-# What pruning did: how many weights have which value, above before and below after. In the
-# convolutions (`conv1` to `conv5` in the order of the network) everything around zero is gone, and
-# the survivors have moved. `letters` is the dense layer.
+# What pruning did: how many weights have which value, above before and below after. Everything
+# around zero is gone. `conv1` to `conv5` are the convolutions in the order of the network,
+# `letters` is the dense layer.
 
 
 # %% tags=["check"]
@@ -351,10 +351,11 @@ display(rows.style.format(formats).set_caption(data.banner))
 
 # %% [markdown] tags=["solution"]
 # The columns on the right count letters read as by the Keras network, or say who refuses the file.
-# (`DENSIFY` is the operator that expands sparse weights.) After gzip the zeros are cheap in either
-# form. What keeps the gzipped float file above a fifth: where the zeros are must be written down
-# too (a mask of one bit a weight would take 5 kB at the most, but gzip works on bytes), and a float
-# that is left takes its full four bytes.
+# (`DENSIFY` is the operator that expands sparse weights, XNNPACK the library of fast kernels that
+# LiteRT uses on CPUs.) After gzip the zeros are cheap in either form. What keeps the gzipped float
+# file above a fifth: where the zeros are must be written down too (a mask of one bit a weight would
+# take 5 kB at the most, but gzip works on bytes), and a float that is left takes its full four
+# bytes.
 #
 # ## 2. Which layers bear it: sensitivity
 #
@@ -584,7 +585,10 @@ display(pd.DataFrame(zero_shares).style.format("{:.1%}"))
 
 # %% [markdown] tags=["solution"]
 # int8 and PQAT keep every zero of the float file. PCQAT does not: its file has fewer zeros and,
-# below, is smaller and reads less.
+# below, is smaller than theirs and reads less.
+#
+# *Without twins* leaves out the test images that share a photo with the training file; the
+# interval comes from drawing the test file's groups of photos anew (question 1, section 1).
 
 # %%
 from toolkit.results import answer, measure, results_table, save_record
@@ -654,8 +658,8 @@ display(
 #
 # ## 5. Few values for the whole network
 #
-# Zeros alone leave the other weights expensive: each takes most of a byte. So what is left
-# is rounded as well, to the **whole numbers from -7 to 7**, times one step a layer. They fit into
+# Zeros alone leave the other weights as they are, in int8 a byte each. So what is left is
+# rounded as well, to the **whole numbers from -7 to 7**, times one step a layer. They fit into
 # 4 bits. Five things are put together:
 #
 # - batch normalization is folded into the kernels before they are rounded to the grid;
@@ -663,10 +667,10 @@ display(
 #   as if it were not there (the *straight-through estimator*);
 # - a normalization with **one** scale a layer (`SharedScaleNorm`) keeps the training stable without
 #   giving each channel its own factor;
-# - an **L1 penalty** on the weights, counted in steps, lets the network itself say which weights it
-#   can do without: they shrink before they are pruned;
+# - an **L1 penalty**, on the sum of the weights' absolute values in steps, lets the network itself
+#   say which weights it can do without: they shrink before they are pruned;
 # - `prune_low_magnitude` wraps these layers like any others, with a schedule that starts late,
-#   when the penalty has done its work.
+#   so that the penalty comes first.
 
 # %% [markdown] tags=["solution"]
 # The layer that rounds to the grid, and the normalization behind it. Both exist while training
@@ -930,10 +934,9 @@ check_file("models/sign_mnist_pruned.tflite", data, at_least=0.9)
 # ## 7. All models
 #
 # In the table, *arena* is the working memory that TFLite Micro needs, a dash says that it refuses
-# the model; latency is the median and, in brackets, the quartiles. Other work ran beside some of
-# the published measurements: files of the same operators differ by up to a quarter, so smaller
-# differences mean nothing. In the plot, the step line joins the models for which no smaller file is
-# at least as accurate.
+# the model; latency is the median and, in brackets, the quartiles. Files of the same
+# operators differ by less than a microsecond, and that much means nothing. In the plot, the step
+# line joins the models for which no smaller file is at least as accurate.
 
 # %%
 table = results_table(records.values())

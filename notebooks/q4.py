@@ -423,7 +423,7 @@ display(shown.set_caption(data.banner))
 # %% [markdown] tags=["solution"]
 # ## 4. The 4-bit network
 #
-# `auto` for weights and biases: the best of section 2, on training images, whose scales cost
+# `auto` for weights and biases: the best 4 bits of section 2, on training images, whose scales cost
 # nothing once batch normalization is folded into them. Epochs and learning rate were **set**, here
 # and in section 5: no trial on held-out photos is on record. If the run is interrupted, running the
 # cell again continues where it stopped.
@@ -456,6 +456,10 @@ display(
 # %% [markdown] tags=["solution"]
 # The file gets the values that the network computes with, already rounded. Rounding them again
 # changes nothing beyond float rounding: the largest of each channel stays, and so does its scale.
+#
+# In the answer, *without twins* leaves out the test images that share a photo with the training
+# file; the interval comes from drawing the test file's groups of photos anew (question 1,
+# section 1).
 
 # %% tags=["solution"]
 network = quantized_copy(baseline)

@@ -10,7 +10,7 @@ from tools.notebooks import read_notebook
 PICTURES = {
     "q1_models": ("q1", "Accuracy against bytes: quantization"),
     "q2_models": ("q2", "Accuracy against bytes: clustering"),
-    "q2_parts": ("q2", "The headline file after gzip -9"),
+    "q2_parts": ("q2", "The headline file after gzip -9n"),
     "q3_models": ("q3", "Accuracy against bytes: pruning"),
     "q3_layers": ("q3", "Accuracy when one layer alone is pruned, not fine-tuned"),
     "q4_quantizers": (
