@@ -2,6 +2,7 @@
 
 import ast
 import builtins
+import re
 from pathlib import Path
 from typing import Any
 
@@ -367,6 +368,16 @@ def test_the_committed_notebook_is_what_was_executed_whole(source):
     stamp = stamp_of(notebook_path(source, ROOT))
     assert stamp["code_sha256"] == code_sha256(committed)
     assert stamp.keys() >= {"started", "processor", "sections", "profile", "data_sha256"}
+
+
+@pytest.mark.parametrize("source", sources(ROOT), ids=lambda source: source.stem)
+def test_committed_outputs_hold_no_warning_and_no_path_of_a_machine(source):
+    cells = read_notebook(notebook_path(source, ROOT)).cells
+    outputs = [output for cell in cells for output in cell.get("outputs", ())]
+    assert [output.text for output in outputs if output.get("name") == "stderr"] == []
+    data = [output.get("data", {}) | {"text": output.get("text", "")} for output in outputs]
+    texts = [str(text) for kinds in data for kind, text in kinds.items() if "image" not in kind]
+    assert [t for t in texts if re.search(r"(^|[\s'\"(])/(home|root|tmp|usr|work)/", t)] == []
 
 
 def test_a_notebook_with_a_cell_that_did_not_run_was_not_executed_whole(project):

@@ -219,6 +219,10 @@ def spoil_notebook(target, change, name="q1.ipynb"):
             "failed",
         ),
         (
+            lambda nb: nb.cells[0].outputs.append(new_output("stream", name="stderr", text="!")),
+            "a warning",
+        ),
+        (
             lambda nb: nb.cells[0].outputs.append(new_output("stream", text="x" * 2_000_000)),
             "larger than 2,000,000 bytes",
         ),

@@ -53,8 +53,11 @@ def problems(source, root, target):
         found.append(f"{path} has other cells than {source}")
     if not executed_whole(notebook):
         found.append(f"{path} has cells that were not executed, or not in their order")
-    if any(output.output_type == "error" for cell in cells for output in cell.outputs):
+    outputs = [output for cell in cells for output in cell.outputs]
+    if any(output.output_type == "error" for output in outputs):
         found.append(f"{path} has a cell that failed")
+    if any(output.get("name") == "stderr" for output in outputs):
+        found.append(f"{path} has a warning among its outputs")
     if not stamp["canonical"] or stamp["profile"] != "full":
         found.append(f"{path} is not from a full run on the real data")
     if not started_from(stamp, Path(root, room.folder, "models")):
