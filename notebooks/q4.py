@@ -314,7 +314,7 @@ trials = []
 for name, (bits, quantizer) in WEIGHT_QUANTIZERS.items():
     model = quantized_copy(baseline, quantizer)
     before = accuracy(model, x_probe, y_probe)
-    with learning_phase():
+    with learning_phase(), quiet_qkeras():
         recipe = in_profile(QUANTIZER_TRIAL, PROFILE)
         tried = tune(model, data.x_train, data.y_train, recipe, name=name, seed=SEED)
     trials.append(
@@ -435,7 +435,8 @@ from signmnist.recipes import FOUR_BITS  # in sight
 tf.keras.utils.set_random_seed(SEED)
 trained = quantized_copy(baseline)
 recipe = in_profile(FOUR_BITS, PROFILE)
-history = tune(trained, data.x_train, data.y_train, recipe, name="4 bits", seed=SEED)
+with quiet_qkeras():
+    history = tune(trained, data.x_train, data.y_train, recipe, name="4 bits", seed=SEED)
 
 # %% tags=["solution"]
 show_errors(
@@ -516,9 +517,10 @@ def relu_4_bits():
 
 tf.keras.utils.set_random_seed(SEED)
 narrower = quantized_copy(trained, activation=relu_4_bits)
-narrow_history = tune(
-    narrower, data.x_train, data.y_train, recipe, name="4-bit activations", seed=SEED
-)
+with quiet_qkeras():
+    narrow_history = tune(
+        narrower, data.x_train, data.y_train, recipe, name="4-bit activations", seed=SEED
+    )
 
 # %% [markdown] tags=["solution"]
 # **Ternary weights**: -1, 0 and 1, times a scale a channel, in every layer: 2 bits each.
@@ -530,7 +532,10 @@ from signmnist.recipes import TERNARY  # in sight
 tf.keras.utils.set_random_seed(SEED)
 three_valued = quantized_copy(baseline, lambda: ternary(alpha="auto"))
 recipe = in_profile(TERNARY, PROFILE)
-ternary_history = tune(three_valued, data.x_train, data.y_train, recipe, name="ternary", seed=SEED)
+with quiet_qkeras():
+    ternary_history = tune(
+        three_valued, data.x_train, data.y_train, recipe, name="ternary", seed=SEED
+    )
 
 # %% tags=["solution"]
 show_errors(
