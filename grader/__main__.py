@@ -114,9 +114,10 @@ def told(path, checked):
     lines = [
         f"\n{printable(path)}",
         tabulate(checked.rows, headers="keys", disable_numparse=True),
-        f"\n{tabulate(rubric_rows(checked.graded), headers='keys', disable_numparse=True)}",
-        in_words(checked.graded),
     ]
+    if any(row["file"] for row in checked.rows):  # else nothing was read: one line says why
+        rubric = tabulate(rubric_rows(checked.graded), headers="keys", disable_numparse=True)
+        lines += [f"\n{rubric}", in_words(checked.graded)]
     for name, hint, _ in checked.hints:
         line = f", line {hint.line}" if hint.line else ""
         lines.append(f"{name}, cell {hint.cell}{line}: {hint.text}")

@@ -157,6 +157,7 @@ def test_a_place_that_cannot_be_written_to_is_named_and_the_rest_is_written(
         == f"{folder}/a.html: Is a directory: name another place by --folder"
     )
     assert "there is no such file" in said.out and (folder / "index.html").exists()
+    assert "points:" not in said.out  # a mistyped name is not told as a page of noughts
 
 
 def test_a_full_disk_is_named_with_the_file(folder, tmp_path, monkeypatch, capfd):
