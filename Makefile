@@ -46,7 +46,7 @@ notebooks: $(READY)
 	@$(RUN) -m tools.notebooks
 
 html: $(READY)
-	@$(RUN) -m tools.html
+	@$(RUN) -m tools.html $(NAME)
 
 report: $(READY)
 	@$(RUN) -m tools.report
