@@ -576,9 +576,9 @@ plt.show()
 # - At 4 bits training on gains nothing; what float32 gains by as much training is within its
 #   interval. Against that float32, 2 bits are
 #   {{100 * (judge(trained_rounded[None], test=True) - trained_shares[2]):.1f}} points behind.
-# - Steps that are no powers of two do as well as powers of two down to 3 bits, and
+# - Steps that are no powers of two do as well as powers of two down to 3 bits. At 2 they lose
 #   {{below("any step by channel, clipped", 2) - below("F by channel, clipped", 2):.0f}} points
-#   worse at 2.
+#   more: fewer, where that is negative.
 # - Bias correction changes nothing from 8 to 3 bits and spoils 2 bits, with the LSTM's bias
 #   corrected or without. (The convolution's needs none: the mean over time was taken off what it
 #   reads.) Why it spoils them was not found.
