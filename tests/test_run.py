@@ -373,7 +373,7 @@ def test_a_name_may_be_that_of_a_question_or_of_a_study(project, monkeypatch):
 def test_make_takes_the_name_of_a_notebook_but_not_that_of_the_machine(words, called):
     root = Path(__file__).parent.parent
     done = subprocess.run(
-        ["make", "-n", "-o", ".venv/.ready", *words.split()],
+        ["make", "-n", "--no-print-directory", "-o", ".venv/.ready", *words.split()],
         cwd=root,
         env={**os.environ, "NAME": "machine", "MAKEFLAGS": ""},
         capture_output=True,
