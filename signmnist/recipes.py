@@ -54,6 +54,7 @@ CLUSTERED: dict = {
 }
 CQAT: dict = {"epochs": 1, "learning_rate": 1e-4, "augmentation": STRONG}
 CLUSTERED_GRID: dict = {"penalty": 8e-5, "epochs": 8, "learning_rate": 2e-2, "augmentation": MILD}
+RACE_START: dict = COMPACT  # the network that the size race starts from
 SIZE_RACE: dict = {
     "penalty": 1e-3,
     "epochs": 12,
