@@ -54,6 +54,8 @@ def quiet():
         with captured_stderr() as text, warnings.catch_warnings():
             # the converter expects, for integer types, statistics that calibration replaces
             warnings.filterwarnings("ignore", "Statistics for quantized inputs were expected")
+            # the LiteRT Quantizer calibrates with all tensors kept
+            warnings.filterwarnings("ignore", "Warning: Enabling `experimental_preserve_all")
             yield
     finally:
         for line in text.getvalue().splitlines():
