@@ -24,6 +24,9 @@ from toolkit.tflite import ModelError
 use_keras_2()
 import tensorflow as tf
 
+# QKeras describes quantizers as if they were constraints
+warnings.filterwarnings("ignore", "The `keras.constraints.serialize")
+
 COPIED = "It knows chains of QConv2D, QDense and Keras's own layers: write a copy of your own."
 MOST = 7  # largest whole number that symmetric 4 bits hold
 
