@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 
+from toolkit import results
 from toolkit.results import (
     FIELDS,
     accuracy_interval,
@@ -13,6 +14,7 @@ from toolkit.results import (
     load_records,
     results_table,
     save_record,
+    say,
     write_records,
 )
 from toolkit.runtime import STARTED, processor_name
@@ -82,9 +84,7 @@ def test_no_file_means_no_records(tmp_path):
 def test_the_table_shows_figures_as_people_write_them():
     row = results_table([dict.fromkeys(FIELDS) | RECORD]).loc["float"]
     assert row["test accuracy"] == "99.99%"
-    assert row["without twins"] == "99.98%"
-    assert row["95 % interval"] == "99.9% to 100.0%"
-    assert row["raw bytes"] == "296,576"
+    assert row["bytes"] == "296,576" and row["after gzip"] == "270,711"
     assert row["latency µs"] == "133 (131 to 140)"
     assert row["arena bytes"] == "–"
 
@@ -99,13 +99,26 @@ def test_the_interval_of_groups_is_wider_than_that_of_images():
     assert accuracy_interval(np.ones(10, bool), np.arange(10)) == (1.0, 1.0)
 
 
-def test_an_answer_compares_raw_and_gzip_bytes():
+def test_an_answer_is_a_plain_table_of_six_columns():
     record = dict.fromkeys(FIELDS) | RECORD | {"file": "m.tflite"}
-    half = record | {"technique": "half", "bytes": 148_288}
-    box = answer("(b)", [record, half], against=[record], note="So much.")
-    assert all(line.startswith(">") for line in box.splitlines())
-    row = next(line for line in box.splitlines() if line.startswith("> | half"))
-    assert row.endswith("| 50.0%, 100.0% |") and "`m.tflite`" in row
+    half = record | {"technique": "half", "bytes": 148_288, "accuracy_no_twin": None}
+    text = answer("(b)", [record, half], note="So much.")
+    assert not any(line.startswith((">", " ")) for line in text.splitlines())
+    table = [line for line in text.splitlines() if line.startswith("|")]
+    assert [line.count("|") for line in table] == [7] * 4
+    assert table[2] == "| float | 99.99% | 99.98% | 99.9% to 100.0% | 296,576 | 270,711 |"
+    assert table[3].startswith("| half | 99.99% | – |")
+    assert text.startswith("**Answer to (b)**\n\n|") and text.endswith("\n\nSo much.")
+
+
+def test_answers_and_sentences_on_other_data_carry_their_banner(monkeypatch):
+    said = []
+    monkeypatch.setattr(results, "display", lambda shown: said.append(shown.data))
+    record = dict.fromkeys(FIELDS) | RECORD
+    say("One error.")
+    say("One error.", "NOT the data")
+    assert said == ["One error.", "**NOT the data**\n\nOne error."]
+    assert "\n\n**NOT the data**\n\n|" in answer("(b)", [record], banner="NOT the data")
 
 
 def test_a_study_replaces_its_own_records_only(tmp_path):

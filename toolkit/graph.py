@@ -2,7 +2,6 @@
 
 import math
 from collections import Counter
-from pathlib import Path
 
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
@@ -10,7 +9,7 @@ from ai_edge_litert.interpreter import Interpreter
 
 from toolkit.flatbuffer import lay_out
 from toolkit.proof import require_running
-from toolkit.tflite import ModelError, in_litert
+from toolkit.tflite import ModelError, constants, in_litert  # noqa: F401
 
 OPERATORS, TYPES = schema.BuiltinOperator, schema.TensorType
 LAYERS = OPERATORS.CONV_2D, OPERATORS.FULLY_CONNECTED
@@ -62,16 +61,6 @@ def require_sound(model, size):
             sound &= op.opcodeIndex in codes
     if not sound:
         raise ModelError("This file is damaged: it names a tensor, buffer or operator it lacks.")
-
-
-def constants(path):
-    """The weights, biases and other constants of a .tflite file: a list of arrays.
-
-    Each in its own dtype, INT4 as int8. Raises ModelError for a file that LiteRT cannot load
-    and for tensors that numpy has no form for, such as sparse ones.
-    """
-    graphs = load_model(Path(path).read_bytes()).subgraphs
-    return [as_array(tensor) for graph in graphs for tensor in graph.tensors if tensor.data]
 
 
 def read_model(content):

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from IPython.display import Markdown, display
 
 from toolkit.files import file_sha256, replacing
 from toolkit.runtime import STARTED, processor_name
@@ -45,15 +46,13 @@ def accuracy_three_ways(scores, data):
     whole file, `accuracy_no_twin` that on the images without a twin in training (None where
     all have one), `accuracy_low` to `accuracy_high` the 95 % interval by photo group.
     """
-    correct = count_correct(scores, data.y_test)
     right = np.asarray(scores).argmax(axis=1) == data.y_test
-    alone = right[~data.has_twin]
     low, high = accuracy_interval(right, data.test_groups)
     return {
-        "correct": correct,
+        "correct": count_correct(scores, data.y_test),
         "total": len(right),
-        "accuracy": correct / len(right),
-        "accuracy_no_twin": float(alone.mean()) if len(alone) else None,
+        "accuracy": float(right.mean()),
+        "accuracy_no_twin": None if data.has_twin.all() else float(right[~data.has_twin].mean()),
         "accuracy_low": low,
         "accuracy_high": high,
     }
@@ -70,10 +69,9 @@ def measure(path, scores, data):
     micros = latency(path, data.x_test)
     low, median, high = np.percentile(micros, [25, 50, 75]).tolist()
     micro = run_micro(path, data.x_test[:MICRO_SAMPLE])
-    if micro.scores is None:
-        verdict = micro.reason
-    else:
-        letters = scores[: len(micro.scores)].argmax(axis=1)
+    verdict = micro.reason
+    if micro.scores is not None:
+        letters = scores[:MICRO_SAMPLE].argmax(axis=1)
         verdict = f"{count_correct(micro.scores, letters)} of {len(letters)} letters as LiteRT"
     return {
         "file": Path(path).name,
@@ -115,14 +113,8 @@ def load_records(path=RESULTS):
 
 def save_record(record, path=RESULTS):
     """Adds a record, or replaces the one with its id; see `complete`."""
-    record = complete(record)
-    records = load_records(path)
-    ids = [other["id"] for other in records]
-    if record["id"] in ids:
-        records[ids.index(record["id"])] = record
-    else:
-        records.append(record)
-    write_json(records, path)
+    records = {other["id"]: other for other in load_records(path)}
+    write_json([*(records | {record["id"]: complete(record)}).values()], path)
 
 
 def write_records(records, notebook, path):
@@ -149,51 +141,48 @@ def write_json(records, path):
         temporary.write_text(json.dumps(records, indent=1) + "\n")
 
 
-def answer(part, records, against=(), note="", banner=""):
-    """The answer box of a part of the assignment, as Markdown.
+def answer(part, records, note="", banner=""):
+    """The answer to a part of the assignment, as Markdown: a table, a row a model.
 
-    records: of the models that answer it. against: records whose raw and gzip bytes each of
-    them is compared with. note: a paragraph beneath.
+    records: of the models that answer it. note: a paragraph beneath. banner: above the table.
     """
-    names = ["model", "file in models/", "test accuracy", "without twins", "95 % interval"]
-    names += ["raw bytes", "ZIP", "gzip"]
-    names += [f"raw, gzip against {other['technique']}" for other in against]
-    table = results_table(records)
-    lines = ["| " + " | ".join(names) + " |", "|" + "|".join(["--"] * len(names)) + "|"]
-    for record in records:
-        row = table.loc[record["technique"]].to_list()
-        cells = [record["technique"], f"`{record['file']}`", *row[:6]]
-        for other in against:
-            shares = (record[size] / other[size] for size in ("bytes", "bytes_gzip"))
-            cells.append("–" if other is record else ", ".join(f"{s:.1%}" for s in shares))
-        lines.append("| " + " | ".join(cells) + " |")
-    parts = [f"**Answer to {part}**", banner and f"**{banner}**", *["\n".join(lines)], note]
-    text = "\n\n".join(filter(None, parts))
-    return "\n".join(f"> {line}" for line in text.splitlines())
+    columns = ["test accuracy", "without twins", "95 % interval", "bytes", "after gzip"]
+    rows = [["model", *columns], ["--"] * 6]
+    rows += [[r["technique"], *(shown(r)[column] for column in columns)] for r in records]
+    table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    parts = [f"**Answer to {part}**", banner and f"**{banner}**", table, note]
+    return "\n\n".join(filter(None, parts))
+
+
+def say(text, banner=""):
+    """Shows Markdown with figures of this run, after the banner of data that are not real."""
+    display(Markdown(f"**{banner}**\n\n{text}" if banner else text))
 
 
 def results_table(records):
     """The records as a pandas DataFrame of text, one row a model, ready to be shown."""
+    columns = ["test accuracy", "bytes", "after gzip", "latency µs", "arena bytes"]
+    rows = {record["technique"]: shown(record) for record in records}
+    return pd.DataFrame.from_dict(rows, orient="index")[columns].rename_axis("model")
 
-    def number(value, form="{:,.0f}"):
-        return "–" if value is None else form.format(value)
 
-    def span(record, field, form):
-        ends = record[f"{field}_low"], record[f"{field}_high"]
-        return " to ".join(form.format(end) for end in ends)
+def shown(record):
+    """The figures of a record as they are written: dict from a column's head to its text."""
 
-    rows = {
-        record["technique"]: {
-            "test accuracy": number(record["accuracy"], "{:.2%}"),
-            "without twins": number(record["accuracy_no_twin"], "{:.2%}"),
-            "95 % interval": span(record, "accuracy", "{:.1%}"),
-            "raw bytes": number(record["bytes"]),
-            "ZIP": number(record["bytes_zip"]),
-            "gzip": number(record["bytes_gzip"]),
-            "latency µs": f"{record['latency_us_median']:,.0f} "
-            f"({span(record, 'latency_us', '{:,.0f}')})",
-            "arena bytes": number(record["arena_bytes"]),
-        }
-        for record in records
+    def written(form, *fields):
+        figures = [record[field] for field in fields]
+        return "–" if None in figures else form.format(*figures)
+
+    return {
+        "test accuracy": written("{:.2%}", "accuracy"),
+        "without twins": written("{:.2%}", "accuracy_no_twin"),
+        "95 % interval": written("{:.1%} to {:.1%}", "accuracy_low", "accuracy_high"),
+        "bytes": written("{:,}", "bytes"),
+        "ZIP": written("{:,}", "bytes_zip"),
+        "after gzip": written("{:,}", "bytes_gzip"),
+        "latency µs": written(
+            "{:,.0f} ({:,.0f} to {:,.0f})",
+            *("latency_us_median", "latency_us_low", "latency_us_high"),
+        ),
+        "arena bytes": written("{:,}", "arena_bytes"),
     }
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("model")

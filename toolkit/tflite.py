@@ -1,4 +1,4 @@
-"""Running and measuring .tflite files: scores, latency, bytes, TFLite Micro."""
+"""Running and measuring .tflite files: scores, constants, latency, bytes, TFLite Micro."""
 
 import contextlib
 import dataclasses
@@ -12,7 +12,6 @@ import time
 import warnings
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
-from itertools import repeat
 from pathlib import Path
 
 import numpy as np
@@ -89,20 +88,27 @@ def open_tflite(path, threads=None, xnnpack=True):
     xnnpack: whether XNNPACK, the library of fast kernels, may run what it can.
     """
     kinds = OpResolverType.AUTO, OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
-    try:
-        with quiet():
-            interpreter = Interpreter(
-                model_path=str(path),
-                num_threads=threads,
-                experimental_op_resolver_type=kinds[not xnnpack],
-            )
-            interpreter.allocate_tensors()
-        return interpreter
-    except (ValueError, RuntimeError) as error:
-        raise ModelError(
-            f"{path}: LiteRT cannot load it ({str(error).strip()[:200]}). "
-            "Convert the model again, or restore the file."
-        ) from error
+    with in_litert(f"{path}: LiteRT cannot load it"):
+        interpreter = Interpreter(
+            str(path), num_threads=threads, experimental_op_resolver_type=kinds[not xnnpack]
+        )
+        interpreter.allocate_tensors()
+    return interpreter
+
+
+def constants(path):
+    """The weights, biases and other constants of a .tflite file: arrays, INT4 as int8.
+
+    Raises ModelError for a file that LiteRT cannot load.
+    """
+    with in_litert(f"{path}: LiteRT cannot load it"):
+        interpreter = Interpreter(str(path))
+    found = []
+    for detail in interpreter.get_tensor_details():
+        # nothing is allocated, so that what would be computed has no value
+        with contextlib.suppress(ValueError):
+            found.append(interpreter.get_tensor(detail["index"]))
+    return found
 
 
 def quantize_input(images, detail):
@@ -127,32 +133,28 @@ def predict_tflite(path, images, batch_size=64, xnnpack=True):
     """
     shares = np.array_split(images, min(os.cpu_count() or 1, len(images)))
     interpreters = [open_tflite(path, 1, xnnpack) for _ in shares]
+
+    def score(interpreter, share):
+        detail = interpreter.get_input_details()[0]
+        output = interpreter.get_output_details()[0]["index"]
+        scores = []
+        for start in range(0, len(share), batch_size):
+            batch = quantize_input(share[start : start + batch_size], detail)
+            interpreter.resize_tensor_input(detail["index"], batch.shape)
+            interpreter.allocate_tensors()
+            interpreter.set_tensor(detail["index"], batch)
+            interpreter.invoke()
+            scores.append(interpreter.get_tensor(output))
+        return np.concatenate(scores)
+
     with ThreadPoolExecutor() as pool:
-        scores = pool.map(_score, interpreters, shares, repeat(batch_size))
-        return np.concatenate(list(scores))
-
-
-def _score(interpreter, images, batch_size):
-    detail = interpreter.get_input_details()[0]
-    output = interpreter.get_output_details()[0]["index"]
-    inputs = quantize_input(images, detail)
-    scores = []
-    for start in range(0, len(inputs), batch_size):
-        batch = inputs[start : start + batch_size]
-        interpreter.resize_tensor_input(detail["index"], batch.shape)
-        interpreter.allocate_tensors()
-        interpreter.set_tensor(detail["index"], batch)
-        interpreter.invoke()
-        scores.append(interpreter.get_tensor(output))
-    return np.concatenate(scores)
+        return np.concatenate(list(pool.map(score, interpreters, shares)))
 
 
 def dequantized(path, scores):
     """Scores of `predict_tflite` as float32 in the model's units, whatever its output type."""
     scale, zero_point = open_tflite(path).get_output_details()[0]["quantization"]
-    return (
-        np.float32(scores) if not scale else np.float32(scale) * (np.float32(scores) - zero_point)
-    )
+    return (np.float32(scores) - zero_point) * np.float32(scale or 1)
 
 
 def count_correct(scores, labels):
@@ -199,17 +201,13 @@ def sizes(path):
     """Bytes of a file: raw, in a ZIP (the course's measure), after `gzip -9`.
 
     The ZIP stores the bare file name and a fixed date, so that neither the folder nor the
-    clock changes the figure; gzip likewise (mtime 0).
+    clock changes the figure.
     """
-    content = Path(path).read_bytes()
-    archive = io.BytesIO()
-    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as file:
+    content, archive = Path(path).read_bytes(), io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as file:
         file.writestr(zipfile.ZipInfo(Path(path).name), content, zipfile.ZIP_DEFLATED)
-    return {
-        "bytes": len(content),
-        "bytes_zip": len(archive.getvalue()),
-        "bytes_gzip": gzip_size(content),
-    }
+    zipped = len(archive.getvalue())
+    return {"bytes": len(content), "bytes_zip": zipped, "bytes_gzip": gzip_size(content)}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -228,15 +226,14 @@ def run_micro(path, images):
         from tflite_micro.python.tflite_micro import runtime
     except ImportError:
         return MicroRun(reason="TFLite Micro is not installed: it has no package for this machine")
-    failure = None
+    scores, failure = [], ""
     with captured_stderr() as log:
         try:
             interpreter = runtime.Interpreter.from_file(str(path), arena_size=8_000_000)
             detail = interpreter.get_input_details(0)
-            parameters = detail["quantization_parameters"]
             if detail["dtype"] != np.float32:
-                detail["quantization"] = parameters["scales"][0], parameters["zero_points"][0]
-            scores = []
+                grid = detail["quantization_parameters"]
+                detail["quantization"] = grid["scales"][0], grid["zero_points"][0]
             for image in quantize_input(images, detail):
                 interpreter.set_input(image[None], 0)
                 interpreter.invoke()
@@ -245,9 +242,9 @@ def run_micro(path, images):
         except RuntimeError as error:
             failure = str(error)
     text = log.getvalue()
-    if failure is not None:
+    if failure:
         operator = re.search(r"^Node (\w+) .* failed to prepare", text, re.MULTILINE)
-        lines = text.strip().splitlines() or [failure]
+        lines = [*text.strip().splitlines(), failure]
         return MicroRun(reason=f"refuses {operator[1]}" if operator else lines[0])
     arena = re.findall(r"Arena allocation total (\d+)", text)[0]
     return MicroRun(np.array(scores), int(arena))

@@ -10,7 +10,6 @@ from pathlib import Path
 
 from bs4 import BeautifulSoup
 from nbconvert import HTMLExporter
-from nbconvert.filters.markdown_mistune import MarkdownWithMath
 from traitlets.config import Config
 
 from toolkit.files import replacing
@@ -18,9 +17,6 @@ from tools.notebooks import HELPERS, notebook_path, read_notebook
 from tools.run import exit_status, named_sources
 
 FOLDER = Path("build", "html")
-# the answer boxes are quotes with tables in them, which Jupyter and Colab show as such
-PLUGINS = (*MarkdownWithMath.DEFAULT_PLUGINS, "mistune.plugins.table.table_in_quote")
-MarkdownWithMath.DEFAULT_PLUGINS = PLUGINS  # type: ignore[assignment]
 
 
 def page(path):
