@@ -11,6 +11,7 @@ from toolkit.training import compile_model, train
 
 use_keras_2()
 import tensorflow as tf
+from tensorflow.lite.tools import flatbuffer_utils
 
 # Number formats, as settings of tf.lite.TFLiteConverter; float32 needs none. The integer ones need
 # a representative_dataset as well.
@@ -59,6 +60,33 @@ def kernels(model):
     return {la.name: la.get_weights()[0] for la in model.layers if hasattr(la, "kernel")}
 
 
+def folded(model):
+    """A copy of a Keras model with each batch normalization folded into the convolution before it.
+
+    The network is a chain; its scores stay the same but for rounding. As the converter folds, the
+    kernel of each channel is multiplied by gamma / sqrt(variance + epsilon), and the rest becomes
+    its bias.
+    """
+    layers, weights = tf.keras.layers, {}
+    x = inputs = tf.keras.Input(model.input_shape[1:], name=model.layers[0].name)
+    for layer, following in zip(model.layers[1:], [*model.layers[2:], None], strict=True):
+        if isinstance(layer, layers.BatchNormalization):
+            continue
+        settings, values = layer.get_config(), layer.get_weights()
+        if isinstance(following, layers.BatchNormalization):
+            gamma, beta, mean, variance = following.get_weights()
+            factor = gamma / np.sqrt(variance + following.epsilon)
+            settings |= {"use_bias": True}
+            offset = values[1] if len(values) > 1 else 0
+            values = [values[0] * factor, beta + (offset - mean) * factor]
+        x = layer.__class__.from_config(settings)(x)
+        weights[layer.name] = values
+    copy = tf.keras.Model(inputs, x)
+    for layer in copy.layers[1:]:
+        layer.set_weights(weights[layer.name])
+    return copy
+
+
 def fine_tune(model, x, y, *, epochs, learning_rate, loss=None, batch_size=128, **settings):
     """Compiles a Keras model by `compile_model` and trains it. Returns the history.
 
@@ -104,3 +132,15 @@ def convert(model, path, traced=False, **settings):
     with replacing(path) as temporary:
         temporary.write_bytes(content)
     return path
+
+
+def stripped(path, target):
+    """Writes a .tflite file without the names of its tensors, by TensorFlow's own tool.
+
+    Returns `target`.
+    """
+    model = flatbuffer_utils.read_model(str(path))
+    flatbuffer_utils.strip_strings(model)
+    with replacing(target) as temporary:
+        flatbuffer_utils.write_model(model, str(temporary))
+    return target
