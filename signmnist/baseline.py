@@ -131,19 +131,37 @@ def train_accurate(x, y, recipe, seed=0, name="accurate", validation=None):
     return model, tune(model, x, y, recipe, seed=seed, name=name, validation=validation)
 
 
-def distil(model, x, teacher, recipe, seed=0, name="student", callbacks=()):
-    """Trains a Keras model to give the scores of `teacher`, another one. Returns the history.
+def lessons(x, teacher, recipe, seed=0):
+    """What `learn` learns from: augmented images and the scores that a teacher gives them.
 
-    x: float32 (n, 28, 28, 1). Each epoch sees every image in the same few augmentations, the
-    recipe's `copies`, which the teacher scores once, beforehand. callbacks: see `train`.
+    x: float32 (n, 28, 28, 1). teacher: a Keras model. Each image comes in as many augmentations as
+    the recipe has `copies`. Returns float32 (copies * n, 28, 28, 1) and (copies * n, 24).
     """
     strengths = recipe["augmentation"]
     copies = [augment(x, [seed, copy], **strengths) for copy in range(recipe["copies"])]
-    x = np.concatenate(copies)
+    images = np.concatenate(copies)
+    return images, predict(teacher, images)
+
+
+def learn(model, images, scores, recipe, seed=0, name="student", callbacks=()):
+    """Trains a Keras model to give the `scores` of `images`, by a recipe. Returns the history.
+
+    The loss is that of distillation at the recipe's `temperature`. callbacks: see `train`.
+    """
     settings = {key: recipe[key] for key in ("epochs", "learning_rate")}
     settings |= {"seed": seed, "name": name, "callbacks": callbacks}
-    loss = distillation_loss(recipe["temperature"])
-    return fine_tune(model, x, predict(teacher, x), loss=loss, **settings)
+    return fine_tune(
+        model, images, scores, loss=distillation_loss(recipe["temperature"]), **settings
+    )
+
+
+def distil(model, x, teacher, recipe, seed=0, name="student", callbacks=()):
+    """Trains a Keras model to give the scores of `teacher`, another one. Returns the history.
+
+    x: float32 (n, 28, 28, 1). See `lessons` and `learn`.
+    """
+    images, scores = lessons(x, teacher, recipe, seed)
+    return learn(model, images, scores, recipe, seed, name, callbacks)
 
 
 def train_compact(x, teacher, recipe, seed=0, name="compact"):

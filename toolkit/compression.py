@@ -11,6 +11,7 @@ from toolkit.training import compile_model, train
 
 use_keras_2()
 import tensorflow as tf
+import tensorflow_model_optimization as tfmot
 from tensorflow.lite.tools import flatbuffer_utils
 
 # Number formats, as settings of tf.lite.TFLiteConverter; float32 needs none. The integer ones need
@@ -85,6 +86,45 @@ def folded(model):
     for layer in copy.layers[1:]:
         layer.set_weights(weights[layer.name])
     return copy
+
+
+def cluster(model, counts, train_it):
+    """A copy of a Keras model whose layers have few different weights. Returns (copy, history).
+
+    counts: a layer's name -> how many values its weights share. train_it(wrapped) trains the copy
+    meanwhile and returns the history.
+    """
+    clustering = tfmot.clustering.keras
+
+    def wrap(layer):
+        if layer.name not in counts:
+            return layer
+        start = clustering.CentroidInitialization.KMEANS_PLUS_PLUS
+        return clustering.cluster_weights(layer, counts[layer.name], start)
+
+    wrapped = tf.keras.models.clone_model(clone(model), clone_function=wrap)
+    history = train_it(wrapped)
+    return clustering.strip_clustering(wrapped), history
+
+
+def prune(model, sparsity, larger_than, steps, train_it):
+    """A copy of a Keras model with many weights of zero. Returns (copy, history).
+
+    Layers with more weights than `larger_than` lose the share `sparsity` of them, ever more until
+    60 % of the training's `steps`. train_it(wrapped, callbacks) trains the copy meanwhile and
+    returns the history.
+    """
+    pruning, end = tfmot.sparsity.keras, int(0.6 * steps)
+    often = max(1, end // 20)
+    schedule = pruning.PolynomialDecay(0, sparsity, 0, end, frequency=often)
+    large = {name for name, kernel in kernels(model).items() if kernel.size > larger_than}
+
+    def wrap(layer):
+        return pruning.prune_low_magnitude(layer, schedule) if layer.name in large else layer
+
+    wrapped = tf.keras.models.clone_model(clone(model), clone_function=wrap)
+    history = train_it(wrapped, [pruning.UpdatePruningStep()])
+    return pruning.strip_pruning(wrapped), history
 
 
 def fine_tune(model, x, y, *, epochs, learning_rate, loss=None, batch_size=128, **settings):
