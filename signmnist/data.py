@@ -70,15 +70,19 @@ class SignMnist:
         return photo_groups(self.links[: len(self.x_train), : len(self.x_train)])
 
     @cached_property
+    def groups(self):
+        """`photo_groups` of both files, as a pair: of the training and of the test images."""
+        return np.split(photo_groups(self.links), [len(self.x_train)])
+
+    @property
     def test_groups(self):
         """The group of each test image among those of both files: int (n,)."""
-        return photo_groups(self.links)[len(self.x_train) :]
+        return self.groups[1]
 
-    @cached_property
+    @property
     def has_twin(self):
         """Whether a test image shares its group with a training image: bool (n,)."""
-        training = photo_groups(self.links)[: len(self.x_train)]
-        return np.isin(self.test_groups, training)
+        return np.isin(self.groups[1], self.groups[0])
 
 
 def find_csvs():

@@ -28,16 +28,17 @@ def what_is(path):
     path = Path(path)
     if os.path.isdir(path):
         return "a folder"
+    if path.suffix in (".part", ".crdownload", ".download"):
+        return "an unfinished download"
     try:
         with open(path, "rb") as file:
             start = file.read(100).removeprefix(b"\xef\xbb\xbf").lstrip()
     except OSError as error:
         return "a link to nothing" if os.path.islink(path) else error.strerror
-    if path.suffix in (".part", ".crdownload", ".download"):
-        return "an unfinished download"
+    if path.name.endswith((".zip", ".tar.gz")) and start[:2] in (b"PK", b"\x1f\x8b"):
+        return ""
     found = (what for sign, what in SIGNATURES.items() if re.match(sign, start, re.DOTALL))
-    named = path.name.endswith((".zip", ".tar.gz")) and start[:2] in (b"PK", b"\x1f\x8b")
-    return "" if named else next(found, "")
+    return next(found, "")
 
 
 def inventory(folder, missing=()):

@@ -29,28 +29,25 @@ def install_missing(*requirements):
     `requirements`: strings such as "qkeras==0.9.0", markers allowed. An installed
     package is left alone whatever its version. Raises RuntimeError when pip fails.
     """
-    missing = []
-    for text in requirements:
-        requirement = Requirement(text)
-        if requirement.marker and not requirement.marker.evaluate():
-            continue
-        try:
-            importlib.metadata.version(requirement.name)
-        except importlib.metadata.PackageNotFoundError:
-            missing.append(text)
+    missing = [text for text in requirements if is_missing(Requirement(text))]
     if not missing:
         return
-    print("installing", ", ".join(missing))
-    done = subprocess.run(
-        [sys.executable, "-m", "pip", "install", "--quiet", *missing],
-        capture_output=True,
-        text=True,
-    )
+    told = ", ".join(missing)
+    print("installing", told)
+    pip = [sys.executable, "-m", "pip", "install", "--quiet"]
+    done = subprocess.run([*pip, *missing], capture_output=True, text=True)
     if done.returncode:
-        raise RuntimeError(
-            f"pip could not install {', '.join(missing)}: check the network, then run this "
-            f"cell again.\n{done.stderr.strip()[-1500:]}"
-        )
+        reason = f"check the network, then run this cell again.\n{done.stderr.strip()[-1500:]}"
+        raise RuntimeError(f"pip could not install {told}: {reason}")
+
+
+def is_missing(requirement):
+    """Whether a requirement is for this machine and no version of it is installed."""
+    try:
+        importlib.metadata.version(requirement.name)
+        return False
+    except importlib.metadata.PackageNotFoundError:
+        return not requirement.marker or requirement.marker.evaluate()
 
 
 def use_keras_2():
@@ -70,8 +67,7 @@ def use_keras_2():
 
     if not tf.keras.Model.__module__.startswith("tf_keras"):
         raise RuntimeError(
-            "Keras 3 is in charge, but this needs Keras 2: TensorFlow was imported before "
-            "TF_USE_LEGACY_KERAS=1 was set. Restart the runtime (Runtime > Restart session) "
-            "and run all cells from the top."
+            "Keras 3 is in charge, as TensorFlow was imported before TF_USE_LEGACY_KERAS=1 was set."
+            " Restart the runtime (Runtime > Restart session) and run all cells from the top."
         )
     tf.get_logger().setLevel(logging.ERROR)
