@@ -18,13 +18,13 @@ layers = tf.keras.layers
 BATCH_SIZE = 128
 
 
-def build_cnn(blocks, kernel=3, stride=1):
+def build_cnn(blocks, kernel=3, stride=1, dense_bias=True):
     """A plain CNN: blocks of 3x3 convolutions, max-pooling between blocks.
 
     blocks: for each block the widths of its convolutions, such as ((16, 16), (32, 32)).
     Each convolution (conv1, conv2, ...) is followed by batch normalization (norm1, norm2,
     ...) and ReLU. kernel, stride: of the first convolution. Behind a global average comes the
-    dense layer (letters).
+    dense layer (letters), with biases or without.
     Takes (n, 28, 28, 1) in [0, 1] and gives (n, 24) logits.
     """
     inputs = x = layers.Input((28, 28, 1), name="pixels")
@@ -41,7 +41,7 @@ def build_cnn(blocks, kernel=3, stride=1):
             x = layers.BatchNormalization(name=f"norm{number}")(convolution(x))
             x = layers.ReLU()(x)
     x = layers.GlobalAveragePooling2D()(x)
-    return tf.keras.Model(inputs, layers.Dense(24, name="letters")(x))
+    return tf.keras.Model(inputs, layers.Dense(24, use_bias=dense_bias, name="letters")(x))
 
 
 def build_dense_cnn(widths=(16, 32, 64), dense=384, dropout=0.0):
