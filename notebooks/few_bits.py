@@ -302,8 +302,8 @@ def points(share):
 
 
 rows, against_auto = {}, {}
-for name, (bits, _) in WEIGHT_QUANTIZERS.items():
-    rows[name] = {"bits a weight": bits, "only rounded": rounded[name]}
+for name, (count, quantizer) in WEIGHT_QUANTIZERS.items():
+    rows[name] = {"bits a weight": count, "only rounded": rounded[name]}
     if name in right:
         difference = right[name] - right["auto"]
         low, high = accuracy_interval(difference, data.train_groups[sample])
@@ -311,8 +311,8 @@ for name, (bits, _) in WEIGHT_QUANTIZERS.items():
         rows[name] |= {"after an epoch": right[name].mean(), "against auto: from": low, "to": high}
 trials = pd.DataFrame.from_dict(rows, orient="index")
 formats = {"only rounded": "{:.2%}", "after an epoch": "{:.2%}"}
-formats |= {"against auto: from": points, "to": points}
-display(trials.style.format(formats, na_rep="–").set_caption(data.banner))
+signed = {"against auto: from": points, "to": points}
+display(trials.style.format(formats | signed, na_rep="–").set_caption(data.banner))
 
 # %%
 fig, axes = figure(
@@ -505,9 +505,8 @@ ideal = (values_of["weights"] * values_of["entropy"]).sum() / 8
 
 # %%
 from toolkit.compression import convert
-from toolkit.graph import constants
 from toolkit.quantizer import quantize  # in sight
-from toolkit.tflite import predict_tflite
+from toolkit.tflite import constants, predict_tflite
 
 # %%
 build = Path("build_few_bits")

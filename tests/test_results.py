@@ -96,6 +96,8 @@ def test_the_interval_of_groups_is_wider_than_that_of_images():
     assert 0.79 < low < 0.84 and 0.96 < high <= 1.0  # the binomial of 50, not of 1,000
     low, high = accuracy_interval(right, np.arange(1000))
     assert 0.87 < low < 0.9 < high < 0.93
+    behind = accuracy_interval(right - 1.0, np.arange(1000))  # the difference to all right
+    np.testing.assert_allclose(behind, (low - 1, high - 1))
     assert accuracy_interval(np.ones(10, bool), np.arange(10)) == (1.0, 1.0)
 
 

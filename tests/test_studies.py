@@ -12,8 +12,9 @@ import speech.data
 from photos.scoring import file_accuracy
 from speech.scoring import predict_clips
 from toolkit.files import file_sha256
+from toolkit.graph import weight_bits
 from toolkit.results import load_records
-from toolkit.tflite import count_correct, open_tflite, predict_tflite, sweeps
+from toolkit.tflite import constants, count_correct, open_tflite, predict_tflite, sweeps
 from tools.notebooks import STUDIES
 
 ROOT = Path(__file__).parent.parent
@@ -68,6 +69,16 @@ def test_all_twelve_rows_are_there_and_no_cascade_loses_to_its_parts():
             alone = RECORDS[f"cascades_{base}"]["bytes_gzip"]
             both = RECORDS[f"cascades_{base}_{kind}"]["bytes_gzip"]
             assert both < alone and both <= RECORDS[f"cascades_m_{kind}"]["bytes_gzip"]
+
+
+def test_the_ternary_file_stores_three_values_in_every_layer_in_4_bits():
+    content = (MODELS / "few_bits_ternary.tflite").read_bytes()
+    assert weight_bits(content) == 4
+    stored = [array for array in constants(MODELS / "few_bits_ternary.tflite") if array.ndim == 4]
+    assert len(stored) == 6
+    assert all(set(np.unique(array)) <= {-7, 0, 7} for array in stored)
+    assert RECORDS["few_bits_ternary"]["accuracy"] >= 0.995
+    assert RECORDS["few_bits_ternary"]["arena_bytes"] <= 32 * 1024
 
 
 def test_the_speech_networks_meet_their_goals():

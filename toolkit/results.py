@@ -27,9 +27,9 @@ MICRO_SAMPLE = 100
 def accuracy_interval(right, groups, resamples=10_000):
     """The 95 % interval of an accuracy whose images come in groups: (low, high).
 
-    right: bool (n,), whether each image was read right. groups: int (n,). The bootstrap
-    (Efron, 1979; percentiles) draws whole groups, as images of one group are not
-    independent. Without errors both ends are 1: it cannot see what it never drew.
+    right: (n,), whether each image was read right, or a difference of two such arrays. groups:
+    int (n,). The bootstrap (Efron, 1979; percentiles) draws whole groups, as images of one group
+    are not independent. Without errors both ends are 1: it cannot see what it never drew.
     """
     size, correct = np.bincount(groups), np.bincount(groups, right)
     correct, size = correct[size > 0], size[size > 0]
