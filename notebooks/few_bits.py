@@ -247,6 +247,7 @@ def quantized_copy(model, kernel_quantizer=auto, activation=None):
             return QConv2D(
                 layer.filters,
                 layer.kernel_size,
+                layer.strides,
                 padding=layer.padding,
                 use_bias=False,  # the batch normalization behind it has one
                 kernel_quantizer=kernel_quantizer(),
@@ -283,7 +284,7 @@ ONLY_ROUNDED = "alpha 1, symmetric", "alpha 1, 1 integer bit", "auto, 6 bits"
 sample = np.random.default_rng(SEED).permutation(len(data.x_train))[:1500]
 x_probe, y_probe = augment(data.x_train[sample], [SEED, 7]).numpy(), data.y_train[sample]
 
-
+# %%
 rounded, right = {}, {}  # right: whether each image is read so, 1 or 0
 for name, (_, quantizer) in WEIGHT_QUANTIZERS.items():
     model = quantized_copy(baseline, quantizer)
@@ -302,8 +303,8 @@ def points(share):
 
 
 rows, against_auto = {}, {}
-for name, (count, quantizer) in WEIGHT_QUANTIZERS.items():
-    rows[name] = {"bits a weight": count, "only rounded": rounded[name]}
+for name, candidate in WEIGHT_QUANTIZERS.items():
+    rows[name] = {"bits a weight": candidate[0], "only rounded": rounded[name]}
     if name in right:
         difference = right[name] - right["auto"]
         low, high = accuracy_interval(difference, data.train_groups[sample])

@@ -124,12 +124,3 @@ def test_packed_models_hold_no_names_and_weights_of_at_most_15_values():
         for op in model.subgraphs[0].operators:
             if op.kind in LAYERS:
                 assert len(np.unique(as_array(op.sources[1]))) <= 15
-
-
-def test_the_ternary_model_stores_three_values_in_every_layer():
-    model = read_model((MODELS / "sign_mnist_qkeras_ternary.tflite").read_bytes())
-    ops = [op for op in model.subgraphs[0].operators if op.kind in LAYERS]
-    assert len(ops) == 6
-    for op in ops:
-        assert len(np.unique(as_array(op.sources[1]))) <= 3
-    assert RECORDS["sign_mnist_qkeras_ternary"]["accuracy"] >= 0.995
