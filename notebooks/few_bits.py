@@ -75,6 +75,7 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 from IPython.display import display
+from matplotlib.ticker import LogLocator
 from qkeras import (
     QActivation,
     QConv2D,
@@ -201,7 +202,7 @@ for height, values in enumerate(map(np.unique, levels.values())):
     axes[0].plot(values, np.full(values.size, height), "|", color=BLUE, markersize=11)
 axes[0].set_yticks(range(len(levels)), levels)
 axes[0].invert_yaxis()
-axes[0].set_xlabel("weight")
+axes[0].set(xlabel="weight", xticks=[-1, -0.5, 0, 0.5])
 weights = np.linspace(0, 0.5, 101, dtype=np.float32)
 nearest = quantized_bits(4, 0, alpha=1)(tf.constant(weights)).numpy()
 with learning_phase():
@@ -209,7 +210,7 @@ with learning_phase():
     mean = at_random(tf.constant(np.tile(weights, (400, 1)))).numpy().mean(axis=0)
 axes[1].plot(weights, nearest, color=BLUE)
 axes[1].plot(weights, mean, color=ORANGE)
-axes[1].text(0.49, 0.4, "stochastic, mean", color=ORANGE, ha="right", va="top")
+axes[1].text(0.5, 0.2, "stochastic, mean", color=ORANGE, ha="right")
 axes[1].text(0.01, 0.3, "nearest", color=BLUE)
 axes[1].set(xlabel="weight", ylabel="rounded")
 plt.show()
@@ -334,7 +335,9 @@ axes[0].set_xticks(trials.loc[by_bits, "bits a weight"])
 axes[0].set(
     xlabel="bits a weight", ylabel="images read wrongly, % (log scale)", yscale="log", xlim=(0, 10)
 )
+axes[0].yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
 axes[0].yaxis.set_major_formatter("{x:g}")
+axes[0].minorticks_off()
 four = [name for name in errors.index if trials.loc[name, "bits a weight"] == 4]
 bars = axes[1].barh(four, errors[four], color=BLUE)
 axes[1].bar_label(bars, fmt=" %.1f", fontsize=9)
