@@ -428,8 +428,7 @@ in_4_bits = relu_4_bits()(tf.constant(activations)).numpy()
 steps = np.arange(16) / 4
 fig, ax = figure("Activations behind the last ReLU of the float network", banner=data.banner)
 ax.bar(steps, [100 * np.mean(in_4_bits == step) for step in steps], width=0.2, color=BLUE)
-ax.set(xlabel="level of quantized_relu(4, 2)", ylabel="share, % (log scale)", yscale="log")
-ax.yaxis.set_major_formatter("{x:g}")
+ax.set(xlabel="level of quantized_relu(4, 2)", ylabel="share of activations, %")
 plt.show()
 
 # %% [markdown]
