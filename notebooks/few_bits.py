@@ -354,7 +354,7 @@ apart = [name for name, (low, high) in against_auto.items() if not low <= 0 <= h
 # %% [markdown]
 # Before any training the steps decide: `auto` reads {{rounded["auto"]:.1%}}, the fixed grid of
 # eighths {{rounded["alpha 1"]:.1%}}. After one epoch these cannot be told from `auto`, as their
-# intervals hold 0: {{", ".join(alike) or "none"}}. These can: {{", ".join(apart) or "none"}}.
+# intervals hold 0: {{"; ".join(alike) or "none"}}. These can: {{"; ".join(apart) or "none"}}.
 # All of that is one epoch and one seed, on photos that the networks were trained on; one epoch says
 # little about quantizers that start from far below, and ternary gets more of them in section 5. The
 # stochastic form is trained with random rounding and judged with rounding to the nearest.
