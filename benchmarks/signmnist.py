@@ -3,6 +3,7 @@
 import hashlib
 import json
 import tempfile
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,26 +14,34 @@ from signmnist.baseline import (
     augment_mildly,
     build_dense_cnn,
     distil,
+    learn,
+    lessons,
     train_accurate,
     train_compact,
     tune,
 )
-from signmnist.recipes import ACCURATE, COMPACT
+from signmnist.recipes import ACCURATE, COMPACT, RACE_START
 from signmnist.splits import group_split
+from toolkit.aware import in_four_bits
 from toolkit.compression import (
     DYNAMIC_RANGE,
     INT8,
     ONE_SCALE,
     clone,
+    cluster,
     convert,
     fine_tune,
+    folded,
     kernels,
+    prune,
     representative_dataset,
     saved_or_trained,
+    stripped,
 )
 from toolkit.grid import grid_network, plain_network
 from toolkit.int4 import to_int4
 from toolkit.packing import repack
+from toolkit.quantizer import quantize
 from toolkit.runtime import use_keras_2
 from toolkit.tflite import count_correct, gzip_size, predict_tflite
 from toolkit.training import accuracy
@@ -66,9 +75,11 @@ class HeldOut:
     def accurate(self):
         return self.kept(lambda: train_accurate(self.x, self.y, ACCURATE), ACCURATE)
 
-    def compact(self):
+    def compact(self, recipe=COMPACT, seed=0):
         teacher = self.accurate()
-        return self.kept(lambda: train_compact(self.x, teacher, COMPACT), ACCURATE, COMPACT)
+        return self.kept(
+            lambda: train_compact(self.x, teacher, recipe, seed), ACCURATE, recipe, seed
+        )
 
     def judge(self, made):
         """The figures of a Keras model or of the path of a .tflite file, a dict."""
@@ -135,35 +146,53 @@ def by_compact(recipe, seed, held, folder):
     return {"float": train_compact(held.x, held.accurate(), recipe, seed, "trial")[0]}
 
 
-def by_clusters(recipe, seed, held, folder):
-    """Question 2 by the book: `cluster_weights` with a number of clusters for each layer."""
-    counts, evenly = recipe["clusters"], clustering.CentroidInitialization.LINEAR
+def four_bit_file(model, held, folder):
+    """Path of the .tflite file of a Keras model with weights of 4 bits, one scale a tensor."""
+    rows = np.random.default_rng(0).choice(len(held.x), 300, replace=False)
+    whole = convert(model, Path(folder, "float.tflite"))
+    small = quantize(whole, Path(folder, "int4.tflite"), held.x[rows], 4, 8, one_scale=True)
+    return stripped(small, Path(folder, "stripped.tflite"))
 
-    def wrap(layer):
-        if layer.name not in counts:
-            return layer
-        settings = {"number_of_clusters": counts[layer.name], "cluster_centroids_init": evenly}
-        return clustering.cluster_weights(layer, **settings)
 
-    model = tf.keras.models.clone_model(held.accurate(), clone_function=wrap)
-    tune(model, held.x, held.y, recipe, name="trial", seed=seed)
-    return files(clustering.strip_clustering(model), held, folder, "dynamic range", "int8")
+def in_both_forms(model, recipe, train_it, keep, held, folder):
+    """int8 and, after training by the recipe's `rounding`, int4: kind of file -> path."""
+    made = files(model, held, folder, "int8, one scale")
+    rounded, _ = in_four_bits(model, train_it(recipe | recipe["rounding"]), keep)
+    return made | {"int4": four_bit_file(rounded, held, folder)}
+
+
+def by_book(recipe, seed, held, folder):
+    """Questions 2 and 3 from the accurate network."""
+    return fewer(recipe, held.accurate(), partial(tuning, seed=seed, held=held), held, folder)
+
+
+def by_compact_answer(recipe, seed, held, folder):
+    """Questions 2 and 3 from the compact network, which learns the accurate one's scores."""
+    taught = lessons(held.x, held.accurate(), recipe, seed)
+
+    def learning(recipe):
+        return lambda model, callbacks=(): learn(model, *taught, recipe, seed, "trial", callbacks)
+
+    return fewer(recipe, held.compact(COMPACT, seed), learning, held, folder)
+
+
+def fewer(recipe, network, train_it, held, folder):
+    """Clusters or prunes a network by a recipe; train_it(recipe) gives what trains by one."""
+    if "clusters" in recipe:
+        model, _ = cluster(folded(network), recipe["clusters"], train_it(recipe))
+        return in_both_forms(model, recipe, train_it, "clusters", held, folder)
+    steps = recipe["epochs"] * recipe.get("copies", 1) * (len(held.x) // BATCH_SIZE)
+    large = recipe["larger_than"]
+    model, _ = prune(folded(network), recipe["sparsity"], large, steps, train_it(recipe))
+    return in_both_forms(model, recipe, train_it, "zeros", held, folder)
 
 
 def tuning(recipe, seed, held):
-    """What trains (model, callbacks) by a recipe."""
+    """What trains a model by a recipe."""
     settings = {"name": "trial", "seed": seed}
-    return lambda model, callbacks: tune(
+    return lambda model, callbacks=(): tune(
         model, held.x, held.y, recipe, callbacks=callbacks, **settings
     )
-
-
-def by_pruning(recipe, seed, held, folder):
-    """Question 3 by the book: `prune_low_magnitude` in the large layers."""
-    end = int(0.6 * recipe["epochs"] * (len(held.x) // BATCH_SIZE))
-    teacher, schedule = held.accurate(), gradual(0, recipe["sparsity"], 0, end)
-    layers = large_layers(teacher, recipe, schedule)
-    return files(pruned(teacher, layers, tuning(recipe, seed, held)), held, folder, *FORMATS)
 
 
 def on_grid(model, recipe, steps, train_it):
@@ -188,7 +217,7 @@ def by_race(recipe, seed, held, folder):
     def train_it(model, callbacks):
         distil(model, held.x, held.accurate(), recipe, seed, "trial", callbacks)
 
-    model = grid_network(held.compact(), recipe["penalty"], dense_bias=False)
+    model = grid_network(held.compact(RACE_START), recipe["penalty"], dense_bias=False)
     steps = recipe["epochs"] * recipe["copies"] * (len(held.x) // BATCH_SIZE)
     model = on_grid(model, recipe, steps, train_it)
     return int4_file(plain_network(model, average_pool=True), held, folder, 3000, coarse=16)
@@ -242,8 +271,10 @@ def cascades_end(recipe, seed, held, folder):
 RUNS = {
     "ACCURATE": by_accurate,
     "COMPACT": by_compact,
-    "CLUSTERED": by_clusters,
-    "PRUNED": by_pruning,
+    "CLUSTERED": by_book,
+    "PRUNED": by_book,
+    "CLUSTERED_COMPACT": by_compact_answer,
+    "PRUNED_COMPACT": by_compact_answer,
     "CLUSTERED_GRID": by_grid,
     "PRUNED_GRID": by_grid,
     "SIZE_RACE": by_race,
