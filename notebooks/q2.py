@@ -120,12 +120,22 @@ from toolkit.training import accuracy, predict, train  # noqa: F401
 
 # %% [markdown] tags=["solution"]
 # Both networks come from question 1. Where its files are not at hand, as in Colab, they are trained
-# here first, which takes some minutes more.
+# here first, which takes some minutes more. `tune` trains a network further on labels, `learn` on
+# the scores of another one (**distillation**), each by a recipe.
 
 # %% tags=["solution"]
-from signmnist.baseline import lessons, train_accurate, train_compact
+from signmnist.baseline import (
+    learn,  # in sight
+    lessons,
+    train_accurate,
+    train_compact,
+    tune,  # in sight
+)
 from signmnist.recipes import ACCURATE, COMPACT, in_profile
-from toolkit.compression import saved_or_trained
+from toolkit.compression import (
+    fine_tune,  # noqa: F401  (in sight)
+    saved_or_trained,
+)
 from toolkit.training import accuracy, predict
 
 # %% tags=["solution"]
@@ -187,7 +197,6 @@ print(f"scores of 500 images differ by {off:.0e} at most")
 # %% tags=["solution"]
 from toolkit.compression import (
     cluster,  # in sight
-    fine_tune,  # noqa: F401  (in sight)
     kernels,
 )
 
@@ -195,7 +204,6 @@ from toolkit.compression import (
 # How many values each layer gets is part of the recipe, and how it is trained meanwhile:
 
 # %% tags=["solution"]
-from signmnist.baseline import tune  # in sight
 from signmnist.recipes import CLUSTERED  # in sight
 
 # %% tags=["solution"]
@@ -460,7 +468,6 @@ say(
 # network itself did). The question leaves the network open; the accurate one is section 2.
 
 # %% tags=["solution"]
-from signmnist.baseline import learn  # in sight
 from signmnist.recipes import CLUSTERED_COMPACT  # in sight
 
 # %% tags=["solution"]

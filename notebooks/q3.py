@@ -118,12 +118,22 @@ from toolkit.training import accuracy, predict, train  # noqa: F401
 
 # %% [markdown] tags=["solution"]
 # Both networks come from question 1. Where its files are not at hand, as in Colab, they are trained
-# here first, which takes some minutes more.
+# here first, which takes some minutes more. `tune` trains a network further on labels, `learn` on
+# the scores of another one (**distillation**), each by a recipe.
 
 # %% tags=["solution"]
-from signmnist.baseline import lessons, train_accurate, train_compact
+from signmnist.baseline import (
+    learn,  # in sight
+    lessons,
+    train_accurate,
+    train_compact,
+    tune,  # in sight
+)
 from signmnist.recipes import ACCURATE, COMPACT, in_profile
-from toolkit.compression import saved_or_trained
+from toolkit.compression import (
+    fine_tune,  # noqa: F401  (in sight)
+    saved_or_trained,
+)
 from toolkit.training import accuracy, predict
 
 # %% tags=["solution"]
@@ -169,7 +179,6 @@ check_network(baseline, data, at_least=0.9)
 
 # %% tags=["solution"]
 from toolkit.compression import (
-    fine_tune,  # noqa: F401  (in sight)
     folded,
     kernels,
     prune,  # in sight
@@ -180,7 +189,7 @@ from toolkit.compression import (
 # pruned is what the file holds. Small layers have little to spare (section 4) and are left alone.
 
 # %% tags=["solution"]
-from signmnist.baseline import BATCH_SIZE, tune  # in sight
+from signmnist.baseline import BATCH_SIZE
 from signmnist.recipes import PRUNED  # in sight
 
 
@@ -500,7 +509,6 @@ say(
 # network itself did). The question leaves the network open; the accurate one is section 3.
 
 # %% tags=["solution"]
-from signmnist.baseline import learn  # in sight
 from signmnist.recipes import PRUNED_COMPACT  # in sight
 
 # %% tags=["solution"]
