@@ -143,12 +143,9 @@ ANSWERS = {
         """,
         """
         converter = tf.lite.TFLiteConverter.from_keras_model(plain_copy(network))
-        converter.optimizations = [tf.lite.Optimize.DEFAULT]
-        converter.representative_dataset = lambda: ([image[None]] for image in data.x_train[:20])
-        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-        path = Path("models/sign_mnist_qkeras_4bit.tflite")
-        save_tflite(converter, path)
-        path.write_bytes(pack_int4(path.read_bytes()))
+        save_tflite(converter, "float.tflite")
+        path = "models/sign_mnist_qkeras_4bit.tflite"
+        quantize("float.tflite", path, data.x_train[:20], weights=4)
         """,
     ],
 }
