@@ -195,13 +195,8 @@ print(f"{baseline.count_params():,} parameters")
 
 # %% tags=["solution"]
 from toolkit.fourbit import (
-    bit_count,
     four_bits,  # in sight
-    plain_copy,
     quantized_copy,  # in sight
-    quantized_layers,
-    quantized_weights,
-    stored_numbers,
 )
 
 # %% [markdown] tags=["solution"]
@@ -228,7 +223,14 @@ plt.show()
 
 # %% [markdown] tags=["solution"]
 # Before any training, each decides what is left. The images are a tenth of the training file, as
-# the test file is for the end.
+# the test file is for the end. `stored_numbers` divides what a quantizer gives by its step.
+
+# %% tags=["solution"]
+from toolkit.fourbit import (
+    quantized_layers,  # in sight
+    quantized_weights,
+    stored_numbers,  # in sight
+)
 
 # %% tags=["solution"]
 x_tenth, y_tenth = data.x_train[::10], data.y_train[::10]
@@ -324,6 +326,9 @@ print("\n".join(line for line in report.getvalue().splitlines() if "quantiz" not
 # that QKeras takes the input for. It prints no total of the bits and leaves batch normalization
 # (`norm1` and so on), float here, out of its count. So here is an independent count from the arrays
 # themselves, and the comparison of both.
+
+# %% tags=["solution"]
+from toolkit.fourbit import bit_count  # in sight
 
 # %%
 bits = bit_count(network)
@@ -422,6 +427,7 @@ plt.show()
 # writes the dense layer as a 1x1 convolution, which is the same function.
 
 # %% tags=["solution"]
+from toolkit.fourbit import plain_copy
 from toolkit.quantizer import quantize  # in sight
 
 # %% tags=["solution"]
