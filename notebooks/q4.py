@@ -344,16 +344,16 @@ assert by_qkeras == core, (by_qkeras, core)
 own = [layer for layer in baseline.layers if hasattr(layer, "kernel")]
 baseline_core = 32 * sum(array.size for layer in own for array in layer.get_weights())
 baseline_bits = 32 * baseline.count_params()
-rows = {
+counts = {
     # what is counted: 4 bits, float
     "weights and biases of convolutions and dense layer": (core, baseline_core),
     "... with their scales": (core + total["scales"], baseline_core),
     "... and batch normalization": (all_bits, baseline_bits),
 }
-rows = pd.DataFrame.from_dict(rows, orient="index", columns=["bits", "bits in float"])
-rows["times smaller"] = rows["bits in float"] / rows["bits"]
+compared = pd.DataFrame.from_dict(counts, orient="index", columns=["bits", "bits in float"])
+compared["times smaller"] = compared["bits in float"] / compared["bits"]
 formats = {"bits": "{:,.0f}", "bits in float": "{:,.0f}", "times smaller": "{:.2f}"}
-display(rows.style.format(formats).set_caption(data.banner))
+display(compared.style.format(formats).set_caption(data.banner))
 print(f"print_qstats counts {by_qkeras:,} bits, the independent count {core:,}: they agree")
 
 # %% [markdown] tags=["solution"]
@@ -449,14 +449,13 @@ for name, path in forms.items():
     outputs = predict_tflite(path, data.x_test)
     correct, micro = count_correct(outputs, data.y_test), run_micro(path, data.x_test[:1])
     figures = {"accuracy": correct / len(outputs), "errors": len(outputs) - correct}
-    files[name] = figures | sizes(path) | {"micro": micro.arena_bytes or micro.reason}
+    arena = f"{micro.arena_bytes:,}" if micro.arena_bytes else micro.reason
+    files[name] = figures | sizes(path) | {"micro": arena}
 alike = np.sum(outputs.argmax(axis=1) == scores[1].argmax(axis=1))
 print(f"the INT4 file reads {alike:,} of {len(outputs):,} test images as the QKeras network does")
 table = pd.DataFrame.from_dict(files, orient="index").drop(columns="bytes_zip")
 table.columns = ["test accuracy", "errors", "bytes", "after gzip", "TFLite Micro's arena"]
-commas = "{:,}".format
-formats = {"test accuracy": "{:.2%}", "errors": commas, "bytes": commas, "after gzip": commas}
-formats["TFLite Micro's arena"] = lambda arena: arena if isinstance(arena, str) else commas(arena)
+formats = dict.fromkeys(("errors", "bytes", "after gzip"), "{:,}") | {"test accuracy": "{:.2%}"}
 display(table.style.format(formats).set_caption(data.banner))
 
 # %% [markdown] tags=["solution"]
