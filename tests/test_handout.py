@@ -42,10 +42,11 @@ ANSWERS = {
             model.compile("adam", **right)
             return model
 
-        parts = {"random": random_rows, "group": group_rows}
-        parts = {name: (data.x_train[rows], data.y_train[rows]) for name, rows in parts.items()}
-        candidate, some = small(), (data.x_train[fit_rows], data.y_train[fit_rows])
-        candidate_history = train(candidate, *some, epochs=1, name="candidate", validation=parts)
+        held_out = {"group": (data.x_train[validation_rows], data.y_train[validation_rows])}
+        candidate, some = small(), (data.x_train[training_rows], data.y_train[training_rows])
+        settings = {"epochs": 1, "name": "candidate", "validation": held_out}
+        candidate_history = train(candidate, *some, **settings)
+        show_training(candidate, candidate_history)
         """,
         """
         baseline = small()
@@ -62,7 +63,7 @@ ANSWERS = {
         small_ones = {"optimizations": [tf.lite.Optimize.DEFAULT]}
         convert(baseline, "sign_mnist.tflite")
         convert(baseline, "sign_mnist_quant_dyn.tflite", **small_ones)
-        plain = evaluate("float", "sign_mnist.tflite", baseline, baseline_history, val_accuracy)
+        plain = evaluate("float", "sign_mnist.tflite", baseline, baseline_history)
         file = "sign_mnist_quant_dyn.tflite"
         dynamic = evaluate("dynamic range", file, baseline, baseline_history)
         """,
