@@ -417,8 +417,7 @@ for network, found in ((baseline, accurate), (compact, tiny)):
 # the file on the whole test file, by the LiteRT interpreter, measures it and keeps its record.
 
 # %%
-from toolkit.graph import constants
-from toolkit.tflite import predict_tflite, save_tflite
+from toolkit.tflite import constants, predict_tflite, save_tflite
 
 # %%
 records: dict = {}
@@ -875,7 +874,7 @@ print(f"{weight_entropy:.2f} of 8 bits a weight")
 # twins, latency, memory. Which differences are within the 95 % interval? Which file would you put
 # on a phone, which on a microcontroller, and why?*
 
-# %% [markdown]
+# %% [markdown] tags=["solution"]
 # ### Exercises
 #
 # 1. How many representative images does int8 need? Convert with 1, 3, 10, 100 of them and compare
@@ -883,7 +882,8 @@ print(f"{weight_entropy:.2f} of 8 bits a weight")
 # 2. `_experimental_disable_per_channel = True` gives one scale a tensor instead of one a channel.
 #    What happens to accuracy, to bytes and to bytes after gzip?
 # 3. Which letters does the compact network confuse that the accurate one does not?
-#
+
+# %% [markdown]
 # ### Sources
 #
 # - The assignment's pages: [post-training quantization](https://ai.google.dev/edge/litert/models/post_training_quantization),
