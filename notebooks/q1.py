@@ -33,23 +33,25 @@
 # | (c) | int16x8 | `sign_mnist_quant_int16x8.tflite` | {{cells(wide)}} |
 # | (d) | QAT int8 | `sign_mnist_quant_aware_training.tflite` | {{cells(qat)}} |
 #
-# **(a)** The baseline has {{baseline.count_params():,}} parameters and reads
+# **Answer to (a).** The baseline network has {{baseline.count_params():,}} parameters, was trained
+# for {{len(baseline_history["seconds"])}} epochs on augmented images and reads
 # {{accurate["correct"]:,}} of {{plain["total"]:,}} test images. The compact one has
-# {{compact.count_params():,}}; the smallest files of questions 2 and 3 start from it.
+# {{compact.count_params():,}} and learned from it; the smallest files of questions 2 and 3 start
+# there.
 #
-# **(b)** Dynamic range reads {{dynamic["correct"]:,}} images, float {{plain["correct"]:,}}, and the
-# two read {{differ("dynamic range", "float")}} images differently. It takes
-# {{dynamic["bytes"] / plain["bytes"]:.1%}} of float's bytes: a weight is one byte instead of four,
-# but the graph, the scales, the biases and the first convolution stay as they are.
+# **Answer to (b).** Dynamic range reads {{dynamic["correct"]:,}} images, float
+# {{plain["correct"]:,}}, and the two read {{differ("dynamic range", "float")}} images differently.
+# It takes {{dynamic["bytes"] / plain["bytes"]:.1%}} of float's bytes: a weight is one byte instead
+# of four, but the graph, the scales, the biases and the first convolution stay as they are.
 #
-# **(c)** int16x8 reads {{wide["correct"]:,}} images, dynamic range {{dynamic["correct"]:,}}, float
-# {{plain["correct"]:,}}; in {{wide["bytes"] / plain["bytes"]:.1%}} of float's bytes and
-# {{wide["bytes"] / dynamic["bytes"]:.1%}} of dynamic range's, as weights are bytes in both and no
-# file holds activations. What moves its scores is the rounding of the weights, which 16-bit
-# activations leave as it is.
+# **Answer to (c).** int16x8 reads {{wide["correct"]:,}} images, dynamic range
+# {{dynamic["correct"]:,}}, float {{plain["correct"]:,}}; in {{wide["bytes"] / plain["bytes"]:.1%}}
+# of float's bytes and {{wide["bytes"] / dynamic["bytes"]:.1%}} of dynamic range's, as weights are
+# bytes in both and no file holds activations. What moves its scores is the rounding of the weights,
+# which 16-bit activations leave as it is.
 #
-# **(d)** QAT int8 reads {{qat["correct"]:,}} images: float {{plain["correct"]:,}}, dynamic range
-# {{dynamic["correct"]:,}}, int16x8 {{wide["correct"]:,}}. It takes
+# **Answer to (d).** QAT int8 reads {{qat["correct"]:,}} images: float {{plain["correct"]:,}},
+# dynamic range {{dynamic["correct"]:,}}, int16x8 {{wide["correct"]:,}}. It takes
 # {{qat["bytes"] / plain["bytes"]:.1%}} of float's bytes, {{qat["bytes"] / dynamic["bytes"]:.1%}} of
 # dynamic range's and {{qat["bytes"] / wide["bytes"]:.1%}} of int16x8's; but it was also trained for
 # longer, and the float network, trained for as long, reads {{longer_right:,}}.
@@ -396,9 +398,11 @@ for network, history, found in rows:
     )
 
 # %% [markdown] tags=["solution"]
-# **(a)** The baseline has {{baseline.count_params():,}} parameters and reads
+# **Answer to (a).** The baseline network has {{baseline.count_params():,}} parameters, was trained
+# for {{len(baseline_history["seconds"])}} epochs on augmented images and reads
 # {{accurate["correct"]:,}} of {{plain["total"]:,}} test images. The compact one has
-# {{compact.count_params():,}}; the smallest files of questions 2 and 3 start from it.
+# {{compact.count_params():,}} and learned from it; the smallest files of questions 2 and 3 start
+# there.
 
 # %% [markdown] tags=["handout"]
 # **Your answer to (a).** *How is your network built, how was it trained, and why so? What does it
@@ -497,7 +501,7 @@ for w in sorted(matrices, key=lambda w: w.size):
 display(Markdown(answer("(b)", [plain, dynamic], banner=data.banner)))
 
 # %% [markdown] tags=["solution"]
-# **(b)** Dynamic range reads {{dynamic["correct"]:,}} images, float {{plain["correct"]:,}}, and the
+# Dynamic range reads {{dynamic["correct"]:,}} images, float {{plain["correct"]:,}}, and the
 # two read {{differ("dynamic range", "float")}} images differently. It takes
 # {{dynamic["bytes"] / plain["bytes"]:.1%}} of float's bytes: a weight is one byte instead of four,
 # but the graph, the scales, the biases and the first convolution stay as they are.
@@ -545,7 +549,7 @@ bias32 = evaluate("int16x8, 32-bit biases", bias32_file, baseline, baseline_hist
 display(Markdown(answer("(c)", [wide, bias32], banner=data.banner)))
 
 # %% [markdown] tags=["solution"]
-# **(c)** int16x8 reads {{wide["correct"]:,}} images, dynamic range {{dynamic["correct"]:,}}, float
+# int16x8 reads {{wide["correct"]:,}} images, dynamic range {{dynamic["correct"]:,}}, float
 # {{plain["correct"]:,}}; in {{wide["bytes"] / plain["bytes"]:.1%}} of float's bytes and
 # {{wide["bytes"] / dynamic["bytes"]:.1%}} of dynamic range's, as weights are bytes in both and no
 # file holds activations. What moves its scores is the rounding of the weights, which 16-bit
@@ -665,7 +669,7 @@ check_file("models/sign_mnist_quant_aware_training.tflite", data, at_least=0.9)
 # **Your answer to (d).** *How does it compare with the three other files?*
 
 # %% [markdown] tags=["solution"]
-# **(d)** QAT int8 reads {{qat["correct"]:,}} images: float {{plain["correct"]:,}}, dynamic range
+# QAT int8 reads {{qat["correct"]:,}} images: float {{plain["correct"]:,}}, dynamic range
 # {{dynamic["correct"]:,}}, int16x8 {{wide["correct"]:,}}. It takes
 # {{qat["bytes"] / plain["bytes"]:.1%}} of float's bytes, {{qat["bytes"] / dynamic["bytes"]:.1%}} of
 # dynamic range's and {{qat["bytes"] / wide["bytes"]:.1%}} of int16x8's; but it was also trained for
@@ -879,9 +883,10 @@ print(f"{weight_entropy:.2f} of 8 bits a weight")
 # ### Sources
 #
 # - The assignment's pages: [post-training quantization](https://ai.google.dev/edge/litert/models/post_training_quantization),
-#   [int16 activations](https://ai.google.dev/edge/litert/models/post_training_integer_quant_16x8),
-#   [quantization-aware training](https://www.tensorflow.org/model_optimization/guide/quantization/training_example),
-#   [the data set](https://www.kaggle.com/datasets/datamunge/sign-language-mnist).
+# [int16 activations](https://ai.google.dev/edge/litert/models/post_training_integer_quant_16x8),
+# [quantization-aware
+# training](https://www.tensorflow.org/model_optimization/guide/quantization/training_example), [the
+# data set](https://www.kaggle.com/datasets/datamunge/sign-language-mnist).
 # - B. Jacob et al., "Quantization and Training of Neural Networks for Efficient
 #   Integer-Arithmetic-Only Inference", CVPR 2018. int8 and QAT.
 # - G. Hinton, O. Vinyals, J. Dean, "Distilling the Knowledge in a Neural Network", 2015.
