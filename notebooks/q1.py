@@ -97,6 +97,7 @@ use_keras_2()
 
 # %%
 import contextlib
+import io
 import os
 import tempfile
 import time
@@ -727,7 +728,7 @@ images = np.concatenate([image for (image,) in calibration()])
 def litert_quantize(scheme, path, examples):
     """Quantizes the float file by a recipe and writes it. examples: (n, 28, 28, 1) each."""
     quantizer = Quantizer("models/sign_mnist.tflite", scheme())
-    with contextlib.redirect_stderr(None):  # a progress bar
+    with contextlib.redirect_stderr(io.StringIO()):  # a progress bar
         ranges = quantizer.calibrate({"serving_default": [{"pixels": x} for x in examples]})
     content = quantizer.quantize(ranges or None, enable_progress_report=False).quantized_model
     with replacing(path) as temporary:
@@ -762,8 +763,7 @@ display(side_by_side.style.format(precision=3, thousands=",").set_caption(data.b
 with tempfile.TemporaryDirectory() as folder:
     path = Path(folder, "averaged.tflite")
     litert_quantize(recipe.static_wi8_ai8, path, [image for (image,) in calibration()])
-    averaged = dequantized(path, predict_tflite(path, data.x_test))
-apart = rms(averaged - scores["float"])
+    apart = rms(dequantized(path, predict_tflite(path, data.x_test)) - scores["float"])
 print(f"RMS change at int8: one by one {apart:.3f}, at once {deviation('LiteRT int8'):.3f}")
 
 # %% [markdown] tags=["solution"]
