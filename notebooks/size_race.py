@@ -21,8 +21,8 @@
 #   {{race["accuracy_high"]:.1%}}.
 # - **The files keep to what two runtimes need, not to the specification.** They store scales of
 #   biases that are not input scale x weight scale, and leave out options of operators that Arm's
-#   Vela reads. They were tried on LiteRT, with and without XNNPACK, and on TFLite Micro, which run
-#   them, and on Vela 5.2.0, which refuses them (section 6).
+#   Vela needs, those of FULLY_CONNECTED. They were tried on LiteRT, with and without XNNPACK, and
+#   on TFLite Micro, which run them, and on Vela 5.2.0, which refuses them (section 6).
 #
 # **What you learn:** why folding and one scale a layer come first; how a network is trained on a
 # grid of whole numbers; what a penalty does to the entropy of its weights; what is in a `.tflite`
@@ -273,8 +273,9 @@ grid_zeros, grid_bits = zeros_and_bits(after.values())
 #
 # ### From the network to the file
 #
-# Converted to int8 with one scale a tensor, the grid survives: at most fifteen different bytes a
-# layer. Two more steps follow.
+# In an int8 file a number is an integer times a **scale**; **calibration** on some training images
+# tells the converter the scales of the activations. With one scale a tensor the grid survives: at
+# most fifteen different bytes a layer. Two more steps follow.
 #
 # - `to_int4` stores the weights in 4 bits, two to a byte, a type that LiteRT and TFLite Micro can
 #   run, and gives all activations the same scale, so that its bytes repeat. It rounds biases and
@@ -284,8 +285,8 @@ grid_zeros, grid_bits = zeros_and_bits(after.values())
 #   changes no prediction. With `fixed_size` it may count on images of 28 x 28, and describes some
 #   pooling layers more briefly. `tries` is how many orders of channels and tensors it compares.
 #
-# Both prove on random inputs that the file still computes what it did, the first within an eighth
-# of the range of the scores, the second to the last bit, or raise an error.
+# Both run the file on random inputs before and after, and raise an error unless the scores are the
+# same: the first to an eighth of their range, the second to the last bit.
 
 # %%
 from toolkit.int4 import to_int4
@@ -670,7 +671,7 @@ worst = survived.idxmin()
 #
 # 1. Change the penalty of `SIZE_RACE` by a factor of two either way. Draw accuracy against bytes.
 # 2. Round a grid network to -3 to 3 (`GRID = 3` before it is built). What do the bits buy?
-# 3. Prune the race to 70 % zeros. Where does its accuracy fall below that of the unpruned one?
+# 3. Prune the race to 70 % zeros. What do bytes and accuracy do?
 # 4. Undo the savings of section 2 one by one. What does each save on the compact network?
 #
 # A cell to start from, for the fourth:
