@@ -79,7 +79,7 @@ import pandas as pd
 import tensorflow as tf
 import tensorflow_model_optimization as tfmot
 import zopfli.gzip
-from IPython.display import Markdown, display
+from IPython.display import display
 
 # %% [markdown]
 # `PROFILE` sets how long to train: `full` is the recipe behind the published figures, `quick` a
@@ -110,16 +110,17 @@ data = load_sign_mnist()
 # %%
 from signmnist.baseline import (
     BATCH_SIZE,
-    augment,
     build_cnn,  # in sight
+    learn,  # in sight
+    lessons,  # in sight
     train_accurate,
     tune,  # in sight
 )
 from toolkit.compression import (
-    fine_tune,  # in sight
+    fine_tune,  # noqa: F401  (in sight)
     saved_or_trained,
 )
-from toolkit.training import accuracy, distillation_loss, predict
+from toolkit.training import accuracy
 
 # %%
 baseline = saved_or_trained(
@@ -140,35 +141,12 @@ from signmnist.recipes import (
 )
 
 # %%
-copies = np.concatenate(
-    [
-        augment(data.x_train, [SEED, copy], **RACE_START["augmentation"])
-        for copy in range(RACE_START["copies"])
-    ]
-)
-lessons = predict(baseline, copies)
-
-
-def teach(model, recipe, name, callbacks=()):
-    """Trains a Keras model to give the teacher's scores of the copies. Returns the history."""
-    recipe = in_profile(recipe, PROFILE)
-    return fine_tune(
-        model,
-        copies,
-        lessons,
-        epochs=recipe["epochs"],
-        learning_rate=recipe["learning_rate"],
-        loss=distillation_loss(recipe["temperature"]),
-        name=name,
-        seed=SEED,
-        callbacks=callbacks,
-    )
-
+taught = lessons(data.x_train, baseline, RACE_START, SEED)
 
 # %%
 tf.keras.utils.set_random_seed(SEED)
 compact = build_cnn(**RACE_START["network"])
-teach(compact, RACE_START, "compact")
+learn(compact, *taught, in_profile(RACE_START, PROFILE), SEED, "compact")
 for name, model in (("accurate", baseline), ("compact", compact)):
     reached = accuracy(model, data.x_test, data.y_test)
     print(f"{name}: {model.count_params():,} parameters, test file {reached:.2%}")
@@ -314,7 +292,7 @@ def compress(model, average_pool=False, coarse=1, tries=0):
 # photos anew.
 
 # %%
-from toolkit.results import answer, measure, write_records
+from toolkit.results import answer, measure, say, shown, write_records
 from toolkit.tflite import count_correct, gzip_size, predict_tflite, run_micro
 
 # %%
@@ -342,15 +320,10 @@ def evaluate(technique, file, content, origin, history):
     return records[technique]
 
 
-def percent(share):
-    """A share as text, a dash for None."""
-    return "–" if share is None else f"{share:.2%}"
-
-
 def row(record):
     """A record's figures as cells of the table on the first page."""
-    shares = percent(record["accuracy"]), percent(record["accuracy_no_twin"])
-    return " | ".join([*shares, f"{record['bytes']:,}", f"{record['bytes_gzip']:,}"])
+    heads = "test accuracy", "without twins", "bytes", "after gzip"
+    return " | ".join(shown(record)[head] for head in heads)
 
 
 # %%
@@ -361,7 +334,7 @@ grid = evaluate(
 
 # %% [markdown]
 # The accurate network takes {{grid["bytes_gzip"]:,}} bytes after `gzip -9n` on the grid and reads
-# {{grid["accuracy"]:.2%}} of the test file ({{percent(grid["accuracy_no_twin"])}} without twins).
+# {{grid["accuracy"]:.2%}} of the test file ({{shown(grid)["without twins"]}} without twins).
 #
 # Three more savings serve the race: the dense layer does without its bias (`dense_bias=False`), the
 # averages before it are taken by an operator with a shorter description but coarser steps
@@ -390,7 +363,7 @@ from signmnist.recipes import SIZE_RACE  # in sight
 raced = grid_network(compact, SIZE_RACE["penalty"], dense_bias=False)
 in_steps = kernels(raced)
 rounded = accuracy(raced, data.x_train, data.y_train)
-race_history = teach(raced, SIZE_RACE, "size race")
+race_history = learn(raced, *taught, in_profile(SIZE_RACE, PROFILE), SEED, "size race")
 print(f"training images: rounded {rounded:.2%}, fine-tuned", end=" ")
 print(f"{accuracy(raced, data.x_train, data.y_train):.2%}")
 
@@ -419,7 +392,7 @@ race = evaluate(
 
 # %% [markdown]
 # **{{race["bytes_gzip"]:,}} bytes after `gzip -9n` ({{race["bytes"]:,}} raw) at
-# {{race["accuracy"]:.2%}}**, {{percent(race["accuracy_no_twin"])}} without twins, with integer
+# {{race["accuracy"]:.2%}}**, {{shown(race)["without twins"]}} without twins, with integer
 # input and output. TFLite Micro, the interpreter for microcontrollers, reads {{race["micro"]}}, in
 # an **arena**, its working memory, of {{race["arena_bytes"] or 0:,}} bytes.
 #
@@ -540,7 +513,14 @@ show_masks(
 
 # %%
 wrapped = prunable(grid_network(compact, PRUNED_RACE["penalty"], dense_bias=False), PRUNED_RACE)
-pruned_race_history = teach(wrapped, PRUNED_RACE, "pruned size race", [pruning.UpdatePruningStep()])
+pruned_race_history = learn(
+    wrapped,
+    *taught,
+    in_profile(PRUNED_RACE, PROFILE),
+    SEED,
+    "pruned size race",
+    [pruning.UpdatePruningStep()],
+)
 content = compress(pruning.strip_pruning(wrapped), **FRUGAL)["int4, repacked"]
 pruned_race = evaluate(
     "pruned size race, int4", "size_race_pruned", content, compact, pruned_race_history
@@ -550,7 +530,8 @@ pruned_race = evaluate(
 # Each network without and with `prune_low_magnitude`, otherwise by the same recipe and seed:
 
 # %%
-from toolkit.graph import LAYERS, constants, read_model, scales
+from toolkit.graph import LAYERS, read_model, scales
+from toolkit.tflite import constants
 
 # %%
 compared = {}
@@ -582,7 +563,7 @@ display(compared.style.format(formats).set_caption(data.banner))
 
 # %%
 smallest = min(records.values(), key=lambda record: record["bytes_gzip"])
-display(Markdown(answer("the size race", list(records.values()), banner=data.banner)))
+say(answer("the size race", list(records.values())), data.banner)
 
 # %%
 show_accuracy_against_bytes(
