@@ -141,12 +141,12 @@ from signmnist.recipes import (
 )
 
 # %%
-taught = lessons(data.x_train, baseline, RACE_START, SEED)
+images, targets = lessons(data.x_train, baseline, RACE_START, SEED)
 
 # %%
 tf.keras.utils.set_random_seed(SEED)
 compact = build_cnn(**RACE_START["network"])
-learn(compact, *taught, in_profile(RACE_START, PROFILE), SEED, "compact")
+learn(compact, images, targets, in_profile(RACE_START, PROFILE), SEED, "compact")
 for name, model in (("accurate", baseline), ("compact", compact)):
     reached = accuracy(model, data.x_test, data.y_test)
     print(f"{name}: {model.count_params():,} parameters, test file {reached:.2%}")
@@ -277,7 +277,7 @@ TO_INT8 = INT8 | ONE_SCALE
 TO_INT8 |= {"representative_dataset": representative_dataset(data.x_train, seed=SEED)}
 
 
-def compress(model, average_pool=False, coarse=1, tries=0):
+def file_stages(model, average_pool=False, coarse=1, tries=0):
     """From a grid network to its file: the bytes after each step, by name."""
     path = convert(plain_network(model, average_pool), build / "int8.tflite", **TO_INT8)
     converted = path.read_bytes()
@@ -327,7 +327,7 @@ def row(record):
 
 
 # %%
-content = compress(on_grid)["int4, repacked"]
+content = file_stages(on_grid)["int4, repacked"]
 grid = evaluate(
     "on the grid, int4", "size_race_clustered_accurate", content, baseline, grid_history
 )
@@ -343,7 +343,7 @@ grid = evaluate(
 
 # %%
 frugal = build / "frugal.tflite"
-frugal.write_bytes(compress(on_grid, average_pool=True, coarse=16)["int4, repacked"])
+frugal.write_bytes(file_stages(on_grid, average_pool=True, coarse=16)["int4, repacked"])
 frugal_bytes = gzip_size(frugal.read_bytes())
 frugal_read = count_correct(predict_tflite(frugal, data.x_train), data.y_train) / len(data.y_train)
 print(f"{grid['bytes_gzip']:,} -> {frugal_bytes:,} bytes after gzip -9n, ", end="")
@@ -363,7 +363,7 @@ from signmnist.recipes import SIZE_RACE  # in sight
 raced = grid_network(compact, SIZE_RACE["penalty"], dense_bias=False)
 in_steps = kernels(raced)
 rounded = accuracy(raced, data.x_train, data.y_train)
-race_history = learn(raced, *taught, in_profile(SIZE_RACE, PROFILE), SEED, "size race")
+race_history = learn(raced, images, targets, in_profile(SIZE_RACE, PROFILE), SEED, "size race")
 print(f"training images: rounded {rounded:.2%}, fine-tuned", end=" ")
 print(f"{accuracy(raced, data.x_train, data.y_train):.2%}")
 
@@ -382,7 +382,7 @@ show_weights(
 
 # %%
 FRUGAL = {"average_pool": True, "coarse": 16, "tries": 3000}
-stages = compress(raced, **FRUGAL)
+stages = file_stages(raced, **FRUGAL)
 first = "int8, as converted"
 packed_int8 = repack(stages[first], FRUGAL["tries"], fixed_size=True)
 stages = {first: stages[first], "int8, repacked": packed_int8, **stages}
@@ -404,9 +404,9 @@ paths = {name: build / f"{name}.tflite" for name in stages}
 for name, path in paths.items():
     path.write_bytes(stages[name])
 for one, other in (("int8, as converted", "int8, repacked"), ("int4", "int4, repacked")):
-    scores = [predict_tflite(paths[name], data.x_test) for name in (one, other)]
+    on_litert = [predict_tflite(paths[name], data.x_test) for name in (one, other)]
     on_micro = [run_micro(paths[name], data.x_test[:100]).scores for name in (one, other)]
-    assert np.array_equal(*scores) and np.array_equal(*on_micro)
+    assert np.array_equal(*on_litert) and np.array_equal(*on_micro)
     print(f"{other}: all scores of {len(data.x_test):,} test images equal to the last bit")
 
 # %% [markdown]
@@ -490,7 +490,7 @@ pruned_grid_history = tune(
     seed=SEED,
     callbacks=[pruning.UpdatePruningStep()],
 )
-content = compress(pruning.strip_pruning(wrapped))["int4, repacked"]
+content = file_stages(pruning.strip_pruning(wrapped))["int4, repacked"]
 pruned_grid = evaluate(
     "pruned grid, int4", "size_race_pruned_accurate", content, baseline, pruned_grid_history
 )
@@ -515,13 +515,14 @@ show_masks(
 wrapped = prunable(grid_network(compact, PRUNED_RACE["penalty"], dense_bias=False), PRUNED_RACE)
 pruned_race_history = learn(
     wrapped,
-    *taught,
+    images,
+    targets,
     in_profile(PRUNED_RACE, PROFILE),
     SEED,
     "pruned size race",
     [pruning.UpdatePruningStep()],
 )
-content = compress(pruning.strip_pruning(wrapped), **FRUGAL)["int4, repacked"]
+content = file_stages(pruning.strip_pruning(wrapped), **FRUGAL)["int4, repacked"]
 pruned_race = evaluate(
     "pruned size race, int4", "size_race_pruned", content, compact, pruned_race_history
 )
@@ -537,10 +538,10 @@ from toolkit.tflite import constants
 compared = {}
 for technique, record in records.items():
     weights = [w for w in constants(Path("models", record["file"])) if w.ndim > 1]
-    zeros, bits = zeros_and_bits(weights)
+    sparsity, entropy = zeros_and_bits(weights)
     compared[technique] = {
-        "zeros": zeros,
-        "bits a weight": bits,
+        "zeros": sparsity,
+        "bits a weight": entropy,
         "bytes after gzip": record["bytes_gzip"],
         "training images": record["train_accuracy"],
     }
@@ -658,7 +659,7 @@ worst = survived.idxmin()
 # A cell to start from, for the fourth:
 
 # %%
-exact = compress(raced, tries=FRUGAL["tries"])["int4, repacked"]
+exact = file_stages(raced, tries=FRUGAL["tries"])["int4, repacked"]
 print(f"{gzip_size(exact):,} bytes after gzip -9n with exact averages and biases")
 
 # %% [markdown]
