@@ -251,7 +251,7 @@ show_weights(
 grid_zeros, grid_bits = zeros_and_bits(after.values())
 
 # %% [markdown]
-# {{grid_zeros:.0%}} of the weights are zeros now, with an entropy of {{grid_bits:.2f}} bits a weight.
+# {{grid_zeros:.0%}} of the weights are zeros now, with an entropy of {{grid_bits:.2f}} bits.
 #
 # ### From the network to the file
 #
