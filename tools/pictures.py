@@ -13,10 +13,7 @@ PICTURES = {
     "q2_parts": ("q2", "The headline file after gzip -9n"),
     "q3_models": ("q3", "Accuracy against bytes: pruning"),
     "q3_layers": ("q3", "Accuracy when one layer alone is pruned, not fine-tuned"),
-    "q4_quantizers": (
-        "q4",
-        "Accuracy after one epoch: by bits a weight, and of the 4-bit quantizers",
-    ),
+    "q4_quantizers": ("q4", "The first convolution: a fixed step, and one for each channel"),
 }
 
 
