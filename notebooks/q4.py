@@ -233,26 +233,28 @@ from toolkit.fourbit import (
 )
 
 # %% tags=["solution"]
+LEVELS = "levels that a channel uses"
 x_tenth, y_tenth = data.x_train[::10], data.y_train[::10]
 rounded = {"float": {"accuracy": accuracy(baseline, x_tenth, y_tenth)}}
 for name, quantizer in QUANTIZERS.items():
     model = quantized_copy(baseline, quantizer)
     parts = [stored_numbers(layer) for layer in quantized_layers(model)]
-    weights = np.concatenate([np.ravel(part[0][0]) for part in parts])
+    channels = [ch for part in parts for ch in np.moveaxis(np.round(part[0][0]), -1, 0)]
     biases = parts[-1][1][0]
     rounded[name] = {
         "accuracy": accuracy(model, x_tenth, y_tenth),
-        "weights that become zero": np.mean(np.round(weights) == 0),
+        LEVELS: np.mean([len(np.unique(ch)) for ch in channels]),
         "biases that become zero": np.mean(np.round(biases) == 0),
     }
 rounded = pd.DataFrame.from_dict(rounded, orient="index")
-display(rounded.style.format("{:.1%}", na_rep="–").set_caption(data.banner))
+formats = dict.fromkeys(rounded.columns, "{:.1%}") | {LEVELS: "{:.1f}"}
+display(rounded.style.format(formats, na_rep="–").set_caption(data.banner))
 
 # %% [markdown] tags=["solution"]
-# Most weights are far below 1, so that the fixed step of 1/8 turns
-# {{rounded["weights that become zero"]["alpha 1"]:.0%}} of them into zero and leaves
-# {{rounded["accuracy"]["alpha 1"]:.1%}}; a step for each channel puts its levels where the weights
-# are and leaves {{rounded["accuracy"]["auto"]:.1%}}. The {{bias.size}} biases of the dense layer
+# Weights far below 1 use few multiples of 1/8: {{rounded[LEVELS]["alpha 1"]:.1f}} in a channel, on
+# average. A step for each channel puts the levels where the weights are, and
+# {{rounded[LEVELS]["auto"]:.1f}} are used. It leaves {{rounded["accuracy"]["auto"]:.1%}} where the
+# fixed step leaves {{rounded["accuracy"]["alpha 1"]:.1%}}. The {{bias.size}} biases of the dense layer
 # share one step; they are the only ones, as batch normalization has those of the convolutions. So
 # `auto` it is, for both; its scales cost nothing in the file, where they and batch normalization's
 # factors become one scale a channel.
@@ -354,7 +356,7 @@ compared = pd.DataFrame.from_dict(counts, orient="index", columns=["bits", "bits
 compared["times smaller"] = compared["bits in float"] / compared["bits"]
 formats = {"bits": "{:,.0f}", "bits in float": "{:,.0f}", "times smaller": "{:.2f}"}
 display(compared.style.format(formats).set_caption(data.banner))
-print(f"print_qstats counts {by_qkeras:,} bits, the independent count {core:,}: they agree")
+print(f"bits by print_qstats: {by_qkeras:,}, by the independent count: {core:,}")
 
 # %% [markdown] tags=["solution"]
 # ## 5. Are they really 4 bits?
