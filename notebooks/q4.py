@@ -254,10 +254,10 @@ display(rounded.style.format(formats, na_rep="–").set_caption(data.banner))
 # Weights far below 1 use few multiples of 1/8: {{rounded[LEVELS]["alpha 1"]:.1f}} in a channel, on
 # average. A step for each channel puts the levels where the weights are, and
 # {{rounded[LEVELS]["auto"]:.1f}} are used. It leaves {{rounded["accuracy"]["auto"]:.1%}} where the
-# fixed step leaves {{rounded["accuracy"]["alpha 1"]:.1%}}. The {{bias.size}} biases of the dense layer
-# share one step; they are the only ones, as batch normalization has those of the convolutions. So
-# `auto` it is, for both; its scales cost nothing in the file, where they and batch normalization's
-# factors become one scale a channel.
+# fixed step leaves {{rounded["accuracy"]["alpha 1"]:.1%}}. The {{bias.size}} biases of the dense
+# layer share one step; they are the only ones, as batch normalization has those of the
+# convolutions. So `auto` it is, for both; its scales cost nothing in the file, where they and batch
+# normalization's factors become one scale a channel.
 #
 # ## 3. The 4-bit network, trained
 #
