@@ -29,11 +29,8 @@ CANONICAL_SHA256 = {
 KAGGLE_DATASET = "datamunge/sign-language-mnist"
 MAX_CSV_BYTES = 500_000_000
 FORMAT = "a label, 0-24 without 9, and 784 values to 255 must stand below label,pixel1,...,pixel784"
-REMEDY = (
-    f"Download the data set from https://www.kaggle.com/datasets/{KAGGLE_DATASET} and put "
-    f"{TRAIN_CSV} and {TEST_CSV} (or the archive) into the folder data/, or name their "
-    "folder in the environment variable SIGN_MNIST_DIR."
-)
+REMEDY = f"""Download https://www.kaggle.com/datasets/{KAGGLE_DATASET} and put {TRAIN_CSV} and \
+{TEST_CSV} (or the archive) into the folder data/, or name their folder in SIGN_MNIST_DIR."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,19 +67,14 @@ class SignMnist:
         return photo_groups(self.links[: len(self.x_train), : len(self.x_train)])
 
     @cached_property
-    def groups(self):
-        """`photo_groups` of both files, as a pair: of the training and of the test images."""
-        return np.split(photo_groups(self.links), [len(self.x_train)])
-
-    @property
     def test_groups(self):
         """The group of each test image among those of both files: int (n,)."""
-        return self.groups[1]
+        return photo_groups(self.links)[len(self.x_train) :]
 
-    @property
+    @cached_property
     def has_twin(self):
         """Whether a test image shares its group with a training image: bool (n,)."""
-        return np.isin(self.groups[1], self.groups[0])
+        return np.isin(self.test_groups, photo_groups(self.links)[: len(self.x_train)])
 
 
 def find_csvs():
@@ -126,8 +118,7 @@ def download(folder):
     with tempfile.TemporaryDirectory() as temporary:
         run = {"capture_output": True, "text": True, "stdin": subprocess.DEVNULL, "timeout": 600}
         done = subprocess.run([*command, "--path", temporary], **run)
-        archives = glob(f"{temporary}/*.zip")
-        if not archives:
+        if not (archives := glob(f"{temporary}/*.zip")):
             raise DataError((done.stderr or done.stdout).strip()[-300:])
         unpack(archives[0], folder)
 

@@ -10,9 +10,8 @@ from toolkit.compression import (
     representative_dataset,
     saved_or_trained,
 )
-from toolkit.graph import constants
 from toolkit.runtime import use_keras_2
-from toolkit.tflite import open_tflite, predict_tflite
+from toolkit.tflite import constants, open_tflite, predict_tflite
 
 use_keras_2()
 import tensorflow as tf

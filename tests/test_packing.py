@@ -8,10 +8,10 @@ from ai_edge_litert import schema_py_generated as schema
 
 from signmnist.baseline import build_cnn
 from toolkit.anatomy import PARTS, anatomy, deflate_symbols, gzip_anatomy, value_entropy
-from toolkit.graph import OPERATORS, constants, read_model
+from toolkit.graph import OPERATORS, read_model
 from toolkit.packing import repack
 from toolkit.runtime import use_keras_2
-from toolkit.tflite import ModelError, predict_tflite, quiet, run_micro, save_tflite
+from toolkit.tflite import ModelError, constants, predict_tflite, quiet, run_micro, save_tflite
 
 use_keras_2()
 import tensorflow as tf

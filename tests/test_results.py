@@ -44,13 +44,15 @@ def test_a_record_is_replaced_by_its_id_and_others_stay(tmp_path):
     save_record(RECORD | {"id": "other"}, path)
     save_record(RECORD | {"correct": 1}, path)
     assert [(r["id"], r["correct"]) for r in load_records(path)] == [("m", 1), ("other", 7171)]
-    assert all(list(record) == list(FIELDS) for record in json.loads(path.read_text()))
+    assert all(list(record) == list(FIELDS) for record in load_records(path))
     assert [p.name for p in path.parent.iterdir()] == ["results.json"]
 
 
 def test_a_misspelt_field_is_refused(tmp_path):
-    with pytest.raises(ValueError, match="acuracy"):
-        save_record(RECORD | {"acuracy": 1.0}, tmp_path / "results.json")
+    path = tmp_path / "results.json"
+    save_record(RECORD | {"acuracy": 1.0}, path)
+    with pytest.raises(ValueError, match="m: unknown fields .'acuracy'"):
+        load_records(path)
 
 
 def test_a_record_says_when_its_run_started_and_on_which_processor(tmp_path):
@@ -131,9 +133,6 @@ def test_a_study_replaces_its_own_records_only(tmp_path):
     records = load_records(path)
     assert [(r["id"], r["sha256"]) for r in records] == [("c", "9f"), ("d", None)]
     assert all(list(record) == list(FIELDS) for record in records)
-    with pytest.raises(ValueError, match="acuracy"):
-        write_records([{"id": "d", "acuracy": 1.0}], "one", path)
-    assert load_records(path) == records
 
 
 def test_a_file_is_kept_up_to_four_million_bytes_and_identified_in_any_case(tmp_path):

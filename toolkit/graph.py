@@ -9,7 +9,7 @@ from ai_edge_litert.interpreter import Interpreter
 
 from toolkit.flatbuffer import lay_out
 from toolkit.proof import require_running
-from toolkit.tflite import ModelError, constants, in_litert  # noqa: F401
+from toolkit.tflite import ModelError, in_litert
 
 OPERATORS, TYPES = schema.BuiltinOperator, schema.TensorType
 LAYERS = OPERATORS.CONV_2D, OPERATORS.FULLY_CONNECTED

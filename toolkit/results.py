@@ -42,9 +42,8 @@ def accuracy_interval(right, groups, resamples=10_000):
 def accuracy_three_ways(scores, data):
     """The test accuracy of a model, three ways, as fields of its record.
 
-    scores: (n, 24), of the whole test file of `data`, a SignMnist. `accuracy` is that on the
-    whole file, `accuracy_no_twin` that on the images without a twin in training (None where
-    all have one), `accuracy_low` to `accuracy_high` the 95 % interval by photo group.
+    scores: (n, 24), of the test file of `data`, a SignMnist: all of it, its images without a
+    twin in training (None where all have one), and the 95 % interval by photo group.
     """
     right = np.asarray(scores).argmax(axis=1) == data.y_test
     low, high = accuracy_interval(right, data.test_groups)
@@ -61,10 +60,8 @@ def accuracy_three_ways(scores, data):
 def measure(path, scores, data):
     """Everything about a .tflite file that its record holds, measured on a SignMnist.
 
-    scores: (n, 24), the model's scores of the whole test file. Accuracy three ways; bytes;
-    latency of single images in microseconds (median, quartiles, mean, standard deviation);
-    the arena of TFLite Micro, with `micro` saying how many of MICRO_SAMPLE test images it
-    reads as LiteRT does, or why it refuses the model.
+    scores: (n, 24), the model's scores of the whole test file. `micro` says how many of
+    MICRO_SAMPLE test images TFLite Micro reads as LiteRT does, or why it refuses the model.
     """
     micros = latency(path, data.x_test)
     low, median, high = np.percentile(micros, [25, 50, 75]).tolist()
@@ -105,34 +102,37 @@ def keep(path, folder="models"):
 
 
 def load_records(path=RESULTS):
-    """The records as a list of dicts, what they lack null; empty where there is no file yet."""
-    path = Path(path)
-    records = json.loads(path.read_text()) if path.exists() else []
-    return [dict.fromkeys(FIELDS) | record for record in records]
-
-
-def save_record(record, path=RESULTS):
-    """Adds a record, or replaces the one with its id; see `complete`."""
-    records = {other["id"]: other for other in load_records(path)}
-    write_json([*(records | {record["id"]: complete(record)}).values()], path)
-
-
-def write_records(records, notebook, path):
-    """Puts the records of a notebook in place of those that it had; see `complete`."""
-    filled = [complete(record) for record in records]
-    others = [record for record in load_records(path) if record["notebook"] != notebook]
-    write_json(others + filled, path)
-
-
-def complete(record):
-    """A record with all FIELDS: `started` and `processor` of this run, null what it lacks.
+    """The records as a list of dicts with all FIELDS, what they lack null; see `read_records`.
 
     Raises ValueError for a field that FIELDS does not name.
     """
-    if unknown := set(record) - set(FIELDS):
-        raise ValueError(f"{record.get('id')}: unknown fields {sorted(unknown)}")
-    run = {"started": STARTED, "processor": processor_name()}
-    return dict.fromkeys(FIELDS) | run | record
+    records = read_records(path)
+    for record in records:
+        if unknown := set(record) - set(FIELDS):
+            raise ValueError(f"{record.get('id')}: unknown fields {sorted(unknown)}")
+    return [dict.fromkeys(FIELDS) | record for record in records]
+
+
+def read_records(path):
+    """The records as they were saved, a list of dicts; empty where there is no file yet."""
+    return json.loads(Path(path).read_text()) if Path(path).exists() else []
+
+
+def save_record(record, path=RESULTS):
+    """Adds a record of this run, or replaces the one with its id."""
+    records = {one["id"]: one for one in [*read_records(path), of_this_run(record)]}
+    write_json(list(records.values()), path)
+
+
+def write_records(records, notebook, path):
+    """Puts the records of a notebook, of this run, in place of those that it had."""
+    others = [record for record in read_records(path) if record.get("notebook") != notebook]
+    write_json(others + [of_this_run(record) for record in records], path)
+
+
+def of_this_run(record):
+    """A record with `started` and `processor` of this run, unless it has its own."""
+    return {"started": STARTED, "processor": processor_name()} | record
 
 
 def write_json(records, path):

@@ -1,7 +1,6 @@
 """Running and measuring .tflite files: scores, constants, latency, bytes, TFLite Micro."""
 
 import contextlib
-import dataclasses
 import gzip
 import io
 import os
@@ -13,6 +12,7 @@ import warnings
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
@@ -53,8 +53,6 @@ def quiet():
         with captured_stderr() as text, warnings.catch_warnings():
             # the converter expects, for integer types, statistics that calibration replaces
             warnings.filterwarnings("ignore", "Statistics for quantized inputs were expected")
-            # the LiteRT Quantizer calibrates with all tensors kept
-            warnings.filterwarnings("ignore", "Warning: Enabling `experimental_preserve_all")
             yield
     finally:
         for line in text.getvalue().splitlines():
@@ -128,8 +126,7 @@ def quantize_input(images, detail):
 def predict_tflite(path, images, batch_size=64, xnnpack=True):
     """Scores of a .tflite model for images (n, 28, 28, 1): (n, 24), in its output type.
 
-    One interpreter a processor core, each on its share of the images in batches that stay in
-    the cache. xnnpack: see `open_tflite`.
+    One interpreter a processor core, on batches that stay in the cache. xnnpack: see `open_tflite`.
     """
     shares = np.array_split(images, min(os.cpu_count() or 1, len(images)))
     interpreters = [open_tflite(path, 1, xnnpack) for _ in shares]
@@ -200,8 +197,7 @@ def gzip_size(content):
 def sizes(path):
     """Bytes of a file: raw, in a ZIP (the course's measure), after `gzip -9`.
 
-    The ZIP stores the bare file name and a fixed date, so that neither the folder nor the
-    clock changes the figure.
+    The ZIP holds the bare file name and a fixed date: neither folder nor clock changes its size.
     """
     content, archive = Path(path).read_bytes(), io.BytesIO()
     with zipfile.ZipFile(archive, "w") as file:
@@ -210,12 +206,10 @@ def sizes(path):
     return {"bytes": len(content), "bytes_zip": zipped, "bytes_gzip": gzip_size(content)}
 
 
-@dataclasses.dataclass(frozen=True)
-class MicroRun:
-    """What TFLite Micro made of a model: its scores (n, 24) and the bytes of its arena,
-    or, where it refuses the model, neither and its `reason`."""
+class MicroRun(NamedTuple):
+    """What TFLite Micro made of a model, or, where it refuses the model, only the `reason`."""
 
-    scores: np.ndarray | None = None
+    scores: np.ndarray | None = None  # (n, 24)
     arena_bytes: int | None = None
     reason: str = ""
 
@@ -226,7 +220,7 @@ def run_micro(path, images):
         from tflite_micro.python.tflite_micro import runtime
     except ImportError:
         return MicroRun(reason="TFLite Micro is not installed: it has no package for this machine")
-    scores, failure = [], ""
+    scores = []
     with captured_stderr() as log:
         try:
             interpreter = runtime.Interpreter.from_file(str(path), arena_size=8_000_000)
@@ -240,11 +234,9 @@ def run_micro(path, images):
                 scores.append(interpreter.get_output(0)[0])
             interpreter.print_allocations()
         except RuntimeError as error:
-            failure = str(error)
+            os.write(2, str(error).encode())
     text = log.getvalue()
-    if failure:
-        operator = re.search(r"^Node (\w+) .* failed to prepare", text, re.MULTILINE)
-        lines = [*text.strip().splitlines(), failure]
-        return MicroRun(reason=f"refuses {operator[1]}" if operator else lines[0])
-    arena = re.findall(r"Arena allocation total (\d+)", text)[0]
-    return MicroRun(np.array(scores), int(arena))
+    if arena := re.search(r"Arena allocation total (\d+)", text):
+        return MicroRun(np.array(scores), int(arena[1]))
+    operator = re.search(r"^Node (\w+) .* failed to prepare", text, re.MULTILINE)
+    return MicroRun(reason=f"refuses {operator[1]}" if operator else text.strip().splitlines()[0])

@@ -4,6 +4,7 @@ import hashlib
 import pickle
 import re
 import time
+from glob import escape
 from pathlib import Path
 
 import numpy as np
@@ -18,9 +19,9 @@ import tensorflow as tf
 def batches(x, y, batch_size, seed, augment=None):
     """One epoch as a tf.data.Dataset of shuffled (images, targets) batches.
 
-    x: float32 (n, 28, 28, 1). y: (n,) labels or (n, k) targets. augment, if given, maps
-    (images, seed) to images, `seed` being two int32. The same `seed`, a list of
-    integers, gives the same batches. The last, incomplete batch is left out.
+    x: float32 (n, 28, 28, 1). y: (n,) labels or (n, k) targets. augment, if given, maps images
+    and a seed, int32 (2,), to images. The same `seed`, a list of integers, gives the same
+    batches. The last, incomplete batch is left out.
     """
     batch_size = min(batch_size, len(x))
     order = np.random.default_rng(seed).permutation(len(x))
@@ -54,13 +55,11 @@ def train(
 ):
     """Fits a compiled model and returns its history: a list per metric, one value an epoch.
 
-    The history has `seconds`, the time of each epoch, beside Keras's metrics.
-
-    x, y, batch_size, augment: see `batches`. validation: dict of (x, y) pairs, scored after
-    each epoch as `<key>_accuracy`. After each epoch the state is saved under
-    checkpoints/, so that a training that was interrupted, run again with the same network, loss,
-    data and settings, goes on where it stopped; a finished one leaves nothing there. A model
-    that was trained under this name before starts anew, from what it was then.
+    `seconds`, the time of each epoch, stands beside Keras's metrics. x, y, batch_size, augment:
+    see `batches`. validation: dict of (x, y) pairs, scored after each epoch as `<key>_accuracy`.
+    Interrupted and run again with the same network, loss, data and settings, it goes on from the
+    last whole epoch, kept under checkpoints/. A model that was trained under this name before
+    starts anew, from what it was then.
     """
     recipe = [described(part) for part in (model, model.optimizer, model.loss, augment)]
     recipe += [[tuple(weight.shape) for weight in model.weights], epochs, seed, batch_size]
@@ -74,18 +73,13 @@ def train(
         history, values = pickle.loads(saved.read_bytes())
         for variable, value in zip(variables(model), values, strict=True):
             variable.assign(value)
-        done = len(history["seconds"])
-        print(f"resuming {name} after epoch {done} (delete {saved} to start over)")
+        print(f"resuming {name} after epoch {len(history['loss'])} (delete {saved} to start over)")
     x, y = tf.constant(x), tf.constant(y)  # once, not at every epoch
-    for epoch in range(len(history.get("seconds", ())), epochs):
+    for epoch in range(len(history.get("loss", ())), epochs):
         start = time.perf_counter()
-        logs = model.fit(
-            batches(x, y, batch_size, [seed, epoch], augment),
-            initial_epoch=epoch,
-            epochs=epoch + 1,
-            callbacks=list(callbacks),
-            verbose=0,
-        ).history
+        settings = {"initial_epoch": epoch, "epochs": epoch + 1, "callbacks": list(callbacks)}
+        steps = batches(x, y, batch_size, [seed, epoch], augment)
+        logs = model.fit(steps, verbose=0, **settings).history
         for key, (images, labels) in (validation or {}).items():
             logs[f"{key}_accuracy"] = [accuracy(model, images, labels)]
         figures = "  ".join(f"{metric} {values[-1]:.4f}" for metric, values in logs.items())
@@ -119,8 +113,7 @@ def start_anew(model, name, saved):
         if not saved.exists():
             print(f"starting {name} anew, from the weights that this model had before")
     past[name] = [model.get_weights()]
-    pattern = re.compile(re.escape(name) + "-[0-9a-f]{12}")
-    others = [path for path in saved.parent.glob("*") if pattern.fullmatch(path.name)]
+    others = list(saved.parent.glob(f"{escape(name)}-{'[0-9a-f]' * 12}"))
     if others and saved not in others:
         print(f"starting {name} anew: {others[0]} is of another network, loss, data or settings")
 
