@@ -148,7 +148,7 @@ def answer(part, records, note="", banner=""):
     """
     columns = ["test accuracy", "without twins", "95 % interval", "bytes", "after gzip"]
     rows = [["model", *columns], ["--"] * 6]
-    rows += [[r["technique"], *(shown(r)[column] for column in columns)] for r in records]
+    rows += [[r["technique"], *(in_words(r)[column] for column in columns)] for r in records]
     table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
     parts = [f"**Answer to {part}**", banner and f"**{banner}**", table, note]
     return "\n\n".join(filter(None, parts))
@@ -162,11 +162,11 @@ def say(text, banner=""):
 def results_table(records):
     """The records as a pandas DataFrame of text, one row a model, ready to be shown."""
     columns = ["test accuracy", "bytes", "after gzip", "latency µs", "arena bytes"]
-    rows = {record["technique"]: shown(record) for record in records}
+    rows = {record["technique"]: in_words(record) for record in records}
     return pd.DataFrame.from_dict(rows, orient="index")[columns].rename_axis("model")
 
 
-def shown(record):
+def in_words(record):
     """The figures of a record as they are written: dict from a column's head to its text."""
 
     def written(form, *fields):
