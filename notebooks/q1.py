@@ -801,7 +801,7 @@ for name, record in records.items():
     record |= {f"latency_us_{end}": value for end, value in ends}
     record |= {"latency_us_mean": rounds[name].mean(), "latency_us_std": rounds[name].std()}
     save_record(record)
-display(results_table(records.values()).style.set_caption(f"{processor_name()}. {data.banner}"))
+display(results_table(records.values()).style.set_caption(f"{processor_name()} {data.banner}"))
 
 # %% tags=["solution"]
 against_float = rounds.drop(columns=["float", "compact float"]).div(rounds["float"], axis=0)
