@@ -222,12 +222,12 @@ eighths = {
     if isinstance(layer, tf.keras.layers.Conv2D)
 }
 used = [len(np.unique(w)) for w in eighths.values()]
-zeros = [np.mean(w == 0) for w in eighths.values()]
+become_zero = [np.mean(w == 0) for w in eighths.values()]
 
 # %% [markdown]
 # On the fixed grid of eighths the convolutions of the float network use {{min(used)}} to
-# {{max(used)}} of the 16 levels, and {{min(zeros):.0%}} to {{max(zeros):.0%}} of a layer become
-# zero. Rounded at random, a weight is right on average.
+# {{max(used)}} of the 16 levels, and {{min(become_zero):.0%}} to {{max(become_zero):.0%}} of a
+# layer become zero. Rounded at random, a weight is right on average.
 #
 # ## 2. Which quantizer for the weights
 #
@@ -236,7 +236,7 @@ zeros = [np.mean(w == 0) for w in eighths.values()]
 
 
 # %%
-def quantized_copy(model, kernel_quantizer=auto, activation=None):
+def in_few_bits(model, kernel_quantizer=auto, activation=None):
     """A Keras CNN with QKeras layers in place of its convolutions and dense layers.
 
     The weights are those of `model`, as they are. kernel_quantizer: makes a quantizer; biases
@@ -288,7 +288,7 @@ x_probe, y_probe = augment(data.x_train[sample], [SEED, 7]).numpy(), data.y_trai
 # %%
 rounded, right = {}, {}  # right: whether each image is read so, 1 or 0
 for name, (_, quantizer) in WEIGHT_QUANTIZERS.items():
-    model = quantized_copy(baseline, quantizer)
+    model = in_few_bits(baseline, quantizer)
     rounded[name] = accuracy(model, x_probe, y_probe)
     if name not in ONLY_ROUNDED:
         with learning_phase():
@@ -348,13 +348,15 @@ axes[1].grid(axis="y", visible=False)
 plt.show()
 
 # %%
-alike = [name for name, (low, high) in against_auto.items() if low <= 0 <= high and name != "auto"]
+not_apart = [
+    name for name, (low, high) in against_auto.items() if low <= 0 <= high and name != "auto"
+]
 apart = [name for name, (low, high) in against_auto.items() if not low <= 0 <= high]
 
 # %% [markdown]
 # Before any training the steps decide: `auto` reads {{rounded["auto"]:.1%}}, the fixed grid of
 # eighths {{rounded["alpha 1"]:.1%}}. After one epoch these cannot be told from `auto`, as their
-# intervals hold 0: {{"; ".join(alike) or "none"}}. These can: {{"; ".join(apart) or "none"}}.
+# intervals hold 0: {{"; ".join(not_apart) or "none"}}. These can: {{"; ".join(apart) or "none"}}.
 # All of that is one epoch and one seed, on photos that the networks were trained on; one epoch says
 # little about quantizers that start from far below, and ternary gets more of them in section 5. The
 # stochastic form is trained with random rounding and judged with rounding to the nearest.
@@ -397,10 +399,10 @@ from signmnist.recipes import FOUR_BITS  # in sight
 
 
 # %%
-def four_bits(model, activation=None):
+def train_in_4_bits(model, activation=None):
     """Trains a copy of `model` in 4 bits by question 4's recipe. Returns (model, history)."""
     tf.keras.utils.set_random_seed(SEED)
-    copy = quantized_copy(model, activation=activation)
+    copy = in_few_bits(model, activation=activation)
     name = "4-bit activations" if activation else "4 bits"
     recipe = in_profile(FOUR_BITS, PROFILE)
     return copy, tune(copy, data.x_train, data.y_train, recipe, name=name, seed=SEED)
@@ -413,8 +415,10 @@ def relu_4_bits():
 
 LAYERS_OF_QKERAS = {"QConv2D": QConv2D, "QDense": QDense, "quantized_bits": quantized_bits}
 with tf.keras.utils.custom_object_scope(LAYERS_OF_QKERAS):
-    narrow = saved_or_trained("../models/sign_mnist_qkeras_4bit.keras", lambda: four_bits(baseline))
-narrower, narrower_history = four_bits(narrow, relu_4_bits)
+    four_bit = saved_or_trained(
+        "../models/sign_mnist_qkeras_4bit.keras", lambda: train_in_4_bits(baseline)
+    )
+narrower, narrower_history = train_in_4_bits(four_bit, relu_4_bits)
 
 # %% [markdown]
 # What the levels make of activations: those behind the last ReLU of the float network, of 100
@@ -445,7 +449,7 @@ from signmnist.recipes import TERNARY  # in sight
 
 # %%
 tf.keras.utils.set_random_seed(SEED)
-three_valued = quantized_copy(baseline, lambda: ternary(alpha="auto"))
+three_valued = in_few_bits(baseline, lambda: ternary(alpha="auto"))
 recipe = in_profile(TERNARY, PROFILE)
 ternary_history = tune(three_valued, data.x_train, data.y_train, recipe, name="ternary", seed=SEED)
 
@@ -560,7 +564,7 @@ write_records([record], "few_bits", "results.json")
 # %%
 networks = {
     "float": baseline,
-    "4-bit weights": narrow,
+    "4-bit weights": four_bit,
     "4-bit weights and activations": narrower,
     "ternary weights": three_valued,
 }
