@@ -296,7 +296,7 @@ def file_stages(model, average_pool=False, coarse=1, tries=0):
 # photos anew.
 
 # %%
-from toolkit.results import answer, measure, say, shown, write_records
+from toolkit.results import answer, in_words, measure, say, write_records
 from toolkit.tflite import count_correct, gzip_size, predict_tflite, run_micro
 
 # %%
@@ -327,7 +327,7 @@ def evaluate(technique, file, content, origin, history):
 def row(record):
     """A record's figures as cells of the table on the first page."""
     heads = "test accuracy", "without twins", "bytes", "after gzip"
-    return " | ".join(shown(record)[head] for head in heads)
+    return " | ".join(in_words(record)[head] for head in heads)
 
 
 # %%
@@ -338,7 +338,7 @@ grid = evaluate(
 
 # %% [markdown]
 # The accurate network takes {{grid["bytes_gzip"]:,}} bytes after `gzip -9n` on the grid and reads
-# {{grid["accuracy"]:.2%}} of the test file ({{shown(grid)["without twins"]}} without twins).
+# {{grid["accuracy"]:.2%}} of the test file ({{in_words(grid)["without twins"]}} without twins).
 #
 # Three more savings serve the race: the dense layer does without its bias (`dense_bias=False`), the
 # averages before it are taken by an operator with a shorter description but coarser steps
@@ -396,7 +396,7 @@ race = evaluate(
 
 # %% [markdown]
 # **{{race["bytes_gzip"]:,}} bytes after `gzip -9n` ({{race["bytes"]:,}} raw) at
-# {{race["accuracy"]:.2%}}**, {{shown(race)["without twins"]}} without twins, with integer
+# {{race["accuracy"]:.2%}}**, {{in_words(race)["without twins"]}} without twins, with integer
 # input and output. TFLite Micro, the interpreter for microcontrollers, reads {{race["micro"]}}, in
 # an **arena**, its working memory, of {{race["arena_bytes"] or 0:,}} bytes.
 #
