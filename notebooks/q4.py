@@ -223,7 +223,8 @@ plt.show()
 
 # %% [markdown] tags=["solution"]
 # Before any training, each decides what is left. The images are a tenth of the training file, as
-# the test file is for the end. `stored_numbers` divides what a quantizer gives by its step.
+# the test file is for the end; the error is that of rounding, as a share of the values' own size
+# (root mean square). `stored_numbers` divides what a quantizer gives by its step.
 
 # %% tags=["solution"]
 from toolkit.fourbit import (
@@ -233,29 +234,29 @@ from toolkit.fourbit import (
 )
 
 # %% tags=["solution"]
-LEVELS = "levels that a channel uses"
 x_tenth, y_tenth = data.x_train[::10], data.y_train[::10]
 rounded = {"float": {"accuracy": accuracy(baseline, x_tenth, y_tenth)}}
 for name, quantizer in QUANTIZERS.items():
-    model = quantized_copy(baseline, quantizer)
-    parts = [stored_numbers(layer) for layer in quantized_layers(model)]
-    channels = [ch for part in parts for ch in np.moveaxis(np.round(part[0][0]), -1, 0)]
-    biases = parts[-1][1][0]
+    model, errors = quantized_copy(baseline, quantizer), []
+    for layer in quantized_layers(model):
+        for values, (numbers, step) in zip(layer.get_weights(), stored_numbers(layer), strict=True):
+            off = np.mean((numbers * step - values) ** 2) / np.mean(values**2)
+            errors.append(np.sqrt(off))
     rounded[name] = {
         "accuracy": accuracy(model, x_tenth, y_tenth),
-        LEVELS: np.mean([len(np.unique(ch)) for ch in channels]),
-        "biases that become zero": np.mean(np.round(biases) == 0),
+        "error of weights": np.mean(errors[:-1]),
+        "error of biases": errors[-1],
     }
 rounded = pd.DataFrame.from_dict(rounded, orient="index")
-formats = dict.fromkeys(rounded.columns, "{:.1%}") | {LEVELS: "{:.1f}"}
-display(rounded.style.format(formats, na_rep="–").set_caption(data.banner))
+display(rounded.style.format("{:.1%}", na_rep="–").set_caption(data.banner))
 
 # %% [markdown] tags=["solution"]
-# Weights far below 1 use few multiples of 1/8: {{rounded[LEVELS]["alpha 1"]:.1f}} in a channel, on
-# average. A step for each channel puts the levels where the weights are, and
-# {{rounded[LEVELS]["auto"]:.1f}} are used. It leaves {{rounded["accuracy"]["auto"]:.1%}} where the
-# fixed step leaves {{rounded["accuracy"]["alpha 1"]:.1%}}. The {{bias.size}} biases of the dense
-# layer share one step; they are the only ones, as batch normalization has those of the
+# The fixed step rounds the weights by {{rounded["error of weights"]["alpha 1"]:.0%}} of their size
+# (mean of the layers) and the biases by {{rounded["error of biases"]["alpha 1"]:.0%}}, steps that
+# follow the values by {{rounded["error of weights"]["auto"]:.0%}} and
+# {{rounded["error of biases"]["auto"]:.0%}}. They leave {{rounded["accuracy"]["auto"]:.1%}} where
+# the fixed step leaves {{rounded["accuracy"]["alpha 1"]:.1%}}. The {{bias.size}} biases of the
+# dense layer share one step; they are the only ones, as batch normalization has those of the
 # convolutions. So `auto` it is, for both; its scales cost nothing in the file, where they and batch
 # normalization's factors become one scale a channel.
 #
