@@ -6,12 +6,12 @@ import pytest
 from signmnist.baseline import build_cnn
 from signmnist.recipes import RACE_START
 from toolkit.anatomy import container_floor
-from toolkit.graph import LAYERS, OPERATORS, as_array, constants, read_model
+from toolkit.graph import LAYERS, OPERATORS, as_array, read_model
 from toolkit.grid import GRID, grid_network, plain_network, whole_numbers
 from toolkit.int4 import to_int4
 from toolkit.packing import repack
 from toolkit.runtime import use_keras_2
-from toolkit.tflite import ModelError, predict_tflite, run_micro, save_tflite
+from toolkit.tflite import ModelError, constants, predict_tflite, run_micro, save_tflite
 
 use_keras_2()
 import tensorflow as tf
