@@ -30,6 +30,7 @@ from toolkit.compression import (
     clone,
     cluster,
     convert,
+    equalized,
     fine_tune,
     folded,
     kernels,
@@ -157,7 +158,7 @@ def four_bit_file(model, held, folder):
 def in_both_forms(model, recipe, train_it, keep, held, folder):
     """int8 and, after training by the recipe's `rounding`, int4: kind of file -> path."""
     made = files(model, held, folder, "int8, one scale")
-    rounded, _ = in_four_bits(model, train_it(recipe | recipe["rounding"]), keep)
+    rounded, _ = in_four_bits(model, train_it(recipe | recipe["rounding"]), recipe.get("keep", keep))
     return made | {"int4": four_bit_file(rounded, held, folder)}
 
 
@@ -179,11 +180,11 @@ def by_compact_answer(recipe, seed, held, folder):
 def fewer(recipe, network, train_it, held, folder):
     """Clusters or prunes a network by a recipe; train_it(recipe) gives what trains by one."""
     if "clusters" in recipe:
-        model, _ = cluster(folded(network), recipe["clusters"], train_it(recipe))
+        model, _ = cluster(equalized(folded(network)), recipe["clusters"], train_it(recipe))
         return in_both_forms(model, recipe, train_it, "clusters", held, folder)
     steps = recipe["epochs"] * recipe.get("copies", 1) * (len(held.x) // BATCH_SIZE)
     large = recipe["larger_than"]
-    model, _ = prune(folded(network), recipe["sparsity"], large, steps, train_it(recipe))
+    model, _ = prune(equalized(folded(network)), recipe["sparsity"], large, steps, train_it(recipe))
     return in_both_forms(model, recipe, train_it, "zeros", held, folder)
 
 
