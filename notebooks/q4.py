@@ -229,7 +229,6 @@ plt.show()
 # %% tags=["solution"]
 from toolkit.fourbit import (
     quantized_layers,  # in sight
-    quantized_weights,
     stored_numbers,  # in sight
 )
 
@@ -276,6 +275,9 @@ history = tune(trained, data.x_train, data.y_train, recipe, name="4 bits", seed=
 # %% [markdown] tags=["solution"]
 # The file gets the values that the network computes with, already rounded. Rounding them again
 # changes nothing beyond float rounding: the largest of each channel stays, and so does its step.
+
+# %% tags=["solution"]
+from toolkit.fourbit import quantized_weights  # in sight
 
 # %% tags=["solution"]
 network = quantized_copy(baseline)
@@ -430,7 +432,7 @@ plt.show()
 # writes the dense layer as a 1x1 convolution, which is the same function.
 
 # %% tags=["solution"]
-from toolkit.fourbit import plain_copy
+from toolkit.fourbit import plain_copy  # in sight
 from toolkit.quantizer import quantize  # in sight
 
 # %% tags=["solution"]
