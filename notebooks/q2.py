@@ -174,16 +174,17 @@ check_network(baseline, data, at_least=0.9)
 # %% [markdown] tags=["solution"]
 # ## 1. Weight clustering
 #
-# Batch normalization multiplies each output channel by a factor, which the converter **folds** into
-# the kernel before it. So it has to be folded first: shared values that are multiplied afterwards,
-# by another factor in each channel, are shared no longer. `folded` writes the network without it;
-# its scores stay the same.
+# A layer shares its values among all channels, and two things stand in the way. Batch normalization
+# multiplies each output channel by a factor, which the converter **folds** into the kernel before
+# it: values that were shared are shared no longer. So it is folded first. And some channels have
+# far larger weights than others: `equalized` divides each channel by a factor that the next layer
+# takes back, which ReLU lets pass (Nagel et al., 2019). Neither changes what the network computes.
 
 # %% tags=["solution"]
-from toolkit.compression import folded
+from toolkit.compression import equalized, folded
 
 # %% tags=["solution"]
-without_norms = folded(baseline)
+without_norms = equalized(folded(baseline))
 off = np.abs(predict(without_norms, data.x_test[:500]) - predict(baseline, data.x_test[:500])).max()
 print(f"{baseline.count_params():,} -> {without_norms.count_params():,} parameters; ", end="")
 print(f"scores of 500 images differ by {off:.0e} at most")
@@ -363,10 +364,11 @@ cqat = evaluate("CQAT, int8", "sign_mnist_clustered_cqat", aware, cqat_history)
 # %% [markdown] tags=["solution"]
 # ### Four bits instead of eight
 #
-# Few values need no bytes. The **LiteRT Quantizer** of question 1 writes weights in 4 bits, the
+# Few values need no byte each. The **LiteRT Quantizer** of question 1 writes weights in 4 bits, the
 # whole numbers from -7 to 7 times one scale a tensor, two to a byte. Rounding the centroids to
-# these costs accuracy unless training knows of it: TensorFlow's quantizers, those of CQAT, with 4
-# bits instead of 8.
+# these costs accuracy unless training knows of it: TensorFlow's own quantizers, with 4 bits instead
+# of 8. The weights of a cluster may then part again, by whole steps, and at most 15 values are
+# left.
 
 # %% tags=["solution"]
 from toolkit.aware import (
@@ -393,7 +395,6 @@ recipe = in_profile(CLUSTERED["rounding"] | {"augmentation": CLUSTERED["augmenta
 in_4, in_4_history = in_four_bits(
     clustered,
     lambda aware: tune(aware, *images, recipe, name="4 bits", seed=SEED),
-    keep="clusters",
 )
 four_bit_file(in_4, "sign_mnist_clustered_int4")
 accurate = evaluate("clustered, int4", "sign_mnist_clustered_int4", in_4, in_4_history)
@@ -474,7 +475,7 @@ from signmnist.recipes import CLUSTERED_COMPACT  # in sight
 recipe = in_profile(CLUSTERED_COMPACT, PROFILE)
 taught = lessons(data.x_train, baseline, recipe, SEED)
 few_values, _ = cluster(
-    folded(compact),
+    equalized(folded(compact)),
     CLUSTERED_COMPACT["clusters"],
     lambda wrapped: learn(wrapped, *taught, recipe, SEED, name="compact, clustering"),
 )
@@ -482,7 +483,6 @@ recipe = in_profile(CLUSTERED_COMPACT | CLUSTERED_COMPACT["rounding"], PROFILE)
 headline, headline_history = in_four_bits(
     few_values,
     lambda aware: learn(aware, *taught, recipe, SEED, name="compact, 4 bits"),
-    keep="clusters",
 )
 
 # %% [markdown] tags=["solution"]
@@ -498,7 +498,7 @@ def whole_numbers(network):
 in_steps = whole_numbers(headline)
 show_weights(
     "The compact network: before, and as whole numbers afterwards",
-    whole_numbers(folded(compact)),
+    whole_numbers(equalized(folded(compact))),
     in_steps,
     banner=data.banner,
     xlabel="weight, in steps",
@@ -635,6 +635,8 @@ show_accuracy_against_bytes("Accuracy against bytes", list(records.values()), da
 #   [weight clustering](https://www.tensorflow.org/model_optimization/guide/clustering),
 #   [combining techniques](https://www.tensorflow.org/model_optimization/guide/combine/cqat_example).
 # - S. Han, H. Mao, W. Dally, "Deep Compression", ICLR 2016. Shared weights, pruning, codes.
+# - M. Nagel et al., "Data-Free Quantization Through Weight Equalization and Bias Correction", ICCV
+#   2019.
 # - G. Hinton, O. Vinyals, J. Dean, "Distilling the Knowledge in a Neural Network", 2015.
 
 # %%

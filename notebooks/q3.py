@@ -179,14 +179,16 @@ check_network(baseline, data, at_least=0.9)
 
 # %% tags=["solution"]
 from toolkit.compression import (
+    equalized,
     folded,
     kernels,
     prune,  # in sight
 )
 
 # %% [markdown] tags=["solution"]
-# Batch normalization is folded into the convolutions first (question 2, section 1), so that what is
-# pruned is what the file holds. Small layers have little to spare (section 4) and are left alone.
+# Batch normalization is folded into the convolutions first and the channels are equalized (question
+# 2, section 1), so that what is pruned is what the file holds. Small layers have little to spare
+# (section 4) and are left alone.
 
 # %% tags=["solution"]
 from signmnist.baseline import BATCH_SIZE
@@ -199,7 +201,7 @@ def steps(recipe):
     return recipe["epochs"] * recipe.get("copies", 1) * (len(data.x_train) // BATCH_SIZE)
 
 
-images, without_norms = (data.x_train, data.y_train), folded(baseline)
+images, without_norms = (data.x_train, data.y_train), equalized(folded(baseline))
 recipe = in_profile(PRUNED, PROFILE)
 pruned, pruned_history = prune(
     without_norms,
@@ -443,7 +445,7 @@ recipe = in_profile(PRUNED | PRUNED["rounding"], PROFILE)
 in_4, in_4_history = in_four_bits(
     pruned,
     lambda aware: tune(aware, *images, recipe, name="4 bits", seed=SEED),
-    keep="zeros",
+    keep_zeros=True,
 )
 four_bit_file(in_4, "sign_mnist_pruned_int4")
 accurate = evaluate("pruned, int4", "sign_mnist_pruned_int4", in_4, in_4_history)
@@ -515,7 +517,7 @@ from signmnist.recipes import PRUNED_COMPACT  # in sight
 recipe = in_profile(PRUNED_COMPACT, PROFILE)
 taught = lessons(data.x_train, baseline, recipe, SEED)
 sparse, _ = prune(
-    folded(compact),
+    equalized(folded(compact)),
     PRUNED_COMPACT["sparsity"],
     PRUNED_COMPACT["larger_than"],
     steps(recipe),
@@ -527,7 +529,7 @@ recipe = in_profile(PRUNED_COMPACT | PRUNED_COMPACT["rounding"], PROFILE)
 headline, headline_history = in_four_bits(
     sparse,
     lambda aware: learn(aware, *taught, recipe, SEED, name="compact, 4 bits"),
-    keep="zeros",
+    keep_zeros=True,
 )
 
 # %% [markdown] tags=["solution"]
@@ -543,7 +545,7 @@ def whole_numbers(network):
 in_steps = whole_numbers(headline)
 show_weights(
     "The compact network: before, and as whole numbers afterwards",
-    whole_numbers(folded(compact)),
+    whole_numbers(equalized(folded(compact))),
     in_steps,
     banner=data.banner,
     xlabel="weight, in steps",

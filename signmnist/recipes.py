@@ -35,7 +35,7 @@ ACCURATE: dict = {
     "augmentation": STRONG,
 }
 COMPACT: dict = {
-    "network": {"blocks": [[6, 8], [8], [10]], "kernel": 5, "stride": 2, "dense_bias": False},
+    "network": {"blocks": [[8, 10], [10], [12]], "kernel": 5, "stride": 2, "dense_bias": False},
     "epochs": 6,
     "learning_rate": 3e-2,
     "augmentation": MILD,

@@ -1,7 +1,7 @@
 """Quantization-aware training with weights of 4 bits, by the means of TensorFlow's toolkit.
 
-The toolkit's own scheme rounds to 8 bits; its quantizers take any number. Those of its
-collaborative optimization keep what clustering or pruning made.
+The toolkit's own scheme rounds to 8 bits; its quantizers take any number. That of its sparsity-
+preserving training (PQAT) keeps the zeros.
 """
 
 from toolkit.runtime import use_keras_2
@@ -9,9 +9,6 @@ from toolkit.runtime import use_keras_2
 use_keras_2()
 import tensorflow as tf
 import tensorflow_model_optimization as tfmot
-from tensorflow_model_optimization.python.core.quantization.keras.collab_opts.cluster_preserve import (  # noqa: E501
-    cluster_preserve_quantize_registry as clusters,
-)
 from tensorflow_model_optimization.python.core.quantization.keras.collab_opts.prune_preserve import (  # noqa: E501
     prune_preserve_quantize_registry as zeros,
 )
@@ -22,20 +19,15 @@ quantization = tfmot.quantization.keras
 class FourBitWeights(quantization.QuantizeConfig):
     """Rounds a layer's kernel to -7 ... 7 times one step; biases and activations stay in float.
 
-    keep: "clusters" or "zeros" of the kernel, which training then preserves, or "".
+    keep_zeros: whether weights that are zero before the training stay so.
     """
 
-    def __init__(self, keep=""):
-        self.keep = keep
-        settings = {"num_bits": 4, "per_axis": False, "symmetric": True, "narrow_range": True}
-        if keep == "clusters":
-            self.quantizer = clusters.ClusterPreserveDefaultWeightsQuantizer(
-                **settings, preserve_sparsity=False
-            )
-        elif keep == "zeros":
-            self.quantizer = zeros.PrunePreserveDefaultWeightsQuantizer(**settings)
-        else:
-            self.quantizer = quantization.quantizers.LastValueQuantizer(**settings)
+    def __init__(self, keep_zeros=False):
+        self.keep_zeros = keep_zeros
+        kind = quantization.quantizers.LastValueQuantizer
+        if keep_zeros:
+            kind = zeros.PrunePreserveDefaultWeightsQuantizer
+        self.quantizer = kind(num_bits=4, per_axis=False, symmetric=True, narrow_range=True)
 
     def get_weights_and_quantizers(self, layer):
         return [(layer.kernel, self.quantizer)]
@@ -53,21 +45,21 @@ class FourBitWeights(quantization.QuantizeConfig):
         return []
 
     def get_config(self):
-        return {"keep": self.keep}
+        return {"keep_zeros": self.keep_zeros}
 
 
-def in_four_bits(model, train_it, keep=""):
+def in_four_bits(model, train_it, keep_zeros=False):
     """A copy of a Keras model with kernels of 4 bits, one step a layer. Returns (copy, history).
 
     model: without batch normalization. train_it(aware) trains the copy with the rounding in its
-    forward pass and returns the history. keep: see FourBitWeights.
+    forward pass and returns the history. keep_zeros: see FourBitWeights.
     """
 
     def annotate(layer):
         copy = layer.__class__.from_config(layer.get_config())
         if not hasattr(layer, "kernel"):
             return copy
-        return quantization.quantize_annotate_layer(copy, FourBitWeights(keep))
+        return quantization.quantize_annotate_layer(copy, FourBitWeights(keep_zeros))
 
     annotated = tf.keras.models.clone_model(model, clone_function=annotate)
     annotated.set_weights(model.get_weights())
