@@ -177,7 +177,7 @@ def show_parts(title, files, banner=""):
 
 
 def show_accuracy_against_bytes(title, records, banner="", floor=None):
-    """Test accuracy against gzip bytes (log scales), each record a point with its name.
+    """Test accuracy against gzip bytes (log scales), each record a point with its name, if any.
 
     The line is the Pareto front: for each size the best accuracy that fits into it. Accuracies
     are spread as their odds are (a logit axis); 100 % has no place there and is drawn at 99.99 %.
@@ -201,8 +201,11 @@ def show_accuracy_against_bytes(title, records, banner="", floor=None):
     ticks = [share for share in shares if low < share < high]
     ax.set_yticks(ticks, [f"{100 * share:g}" for share in ticks])
     ax.minorticks_off()
-    told = [f"{record['technique']}\n{record['bytes_gzip']:,}" for record in records]
-    names = [ax.text(*place, fontsize=9, ha="center") for place in zip(x, y, told, strict=True)]
+    names = [
+        ax.text(*place, f"{record['technique']}\n{record['bytes_gzip']:,}", fontsize=9, ha="center")
+        for *place, record in zip(x, y, records, strict=True)
+        if record["technique"]
+    ]
     fig.canvas.draw()  # lays the axes out, on which the names then find their places
     line = {"arrowstyle": "-", "color": "0.6"}
     adjust_text(names, x, y, ax=ax, expand=(1.15, 1.5), force_text=(0.3, 0.8),
