@@ -29,8 +29,9 @@ CANONICAL_SHA256 = {
 KAGGLE_DATASET = "datamunge/sign-language-mnist"
 MAX_CSV_BYTES = 500_000_000
 FORMAT = "a label, 0-24 without 9, and 784 values to 255 must stand below label,pixel1,...,pixel784"
-REMEDY = f"""Download https://www.kaggle.com/datasets/{KAGGLE_DATASET} and put {TRAIN_CSV} and \
-{TEST_CSV} (or the archive) into the folder data/, or name their folder in SIGN_MNIST_DIR."""
+REMEDY = f"""Download the data set from https://www.kaggle.com/datasets/{KAGGLE_DATASET} and put \
+{TRAIN_CSV} and {TEST_CSV} (or the archive) into the folder data/, or name their folder in the \
+environment variable SIGN_MNIST_DIR."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,7 +81,7 @@ class SignMnist:
 def find_csvs():
     """Paths (train, test) of the CSVs: SIGN_MNIST_DIR, beside the notebook, data/ or Kaggle.
 
-    An archive found instead of them is unpacked in its place. Raises DataError for none at all.
+    An archive found there is unpacked. Raises DataError where they cannot be had.
     """
     named, reason = os.environ.get("SIGN_MNIST_DIR"), ""
     beside = all(map(os.path.isfile, CANONICAL_SHA256))
@@ -116,8 +117,10 @@ def download(folder):
     print(f"downloading {KAGGLE_DATASET} from Kaggle")
     command = [sys.executable, "-m", "kaggle", "datasets", "download", KAGGLE_DATASET, "--quiet"]
     with tempfile.TemporaryDirectory() as temporary:
-        run = {"capture_output": True, "text": True, "stdin": subprocess.DEVNULL, "timeout": 600}
-        done = subprocess.run([*command, "--path", temporary], **run)
+        command += ["--path", temporary]
+        done = subprocess.run(
+            command, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=600
+        )
         if not (archives := glob(f"{temporary}/*.zip")):
             raise DataError((done.stderr or done.stdout).strip()[-300:])
         unpack(archives[0], folder)
@@ -179,9 +182,8 @@ def content_sha256(pixels, labels):
 
 
 def read_csvs(paths):
-    """The contents of both CSVs, as of `read_csv`, and name -> `content_sha256`.
-
-    Raises DataError, also where the real files have each other's name.
+    """Both CSVs as of `read_csv`, and name -> `content_sha256`. Raises DataError, also where the
+    real files have each other's name.
     """
     contents = [read_csv(path) for path in paths]
     sha256 = {path.name: content_sha256(*c) for path, c in zip(paths, contents, strict=True)}

@@ -18,7 +18,8 @@ def with_codebooks(path, target):
     not know it. Writes `target` and returns {tensor's index: (bits, weights)} of those stored so.
     Raises ModelError for a file that LiteRT cannot load.
     """
-    content, stored = Path(path).read_bytes(), {}
+    content = Path(path).read_bytes()
+    stored: dict = {}
     smallest = content
     with in_litert(f"{path}: LiteRT cannot load it"):
         interpreter = Interpreter(str(path))

@@ -70,10 +70,7 @@ def naming(path, remedy):
 
 @contextlib.contextmanager
 def replacing(path):
-    """Yields a temporary path beside `path` that takes its name if the block succeeds.
-
-    If the block fails, the temporary file is removed and `path` stays as it was.
-    """
+    """Yields a path beside `path` that takes its name if the block succeeds, and goes if not."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{os.getpid()}.{path.name}")

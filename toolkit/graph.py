@@ -19,9 +19,10 @@ OPTIONS = {  # what they are where they are read here
     **dict.fromkeys(POOLS, schema.Pool2DOptionsT),
 }
 NAMES = "float64 float32 float16 int64 int32 int16 int8 uint64 uint32 uint16 uint8 bool complex64"
-DTYPES = {TYPES.COMPLEX128: np.dtype("complex128"), TYPES.INT4: np.dtype("int8")} | {
-    getattr(TYPES, name.upper()): np.dtype(name) for name in NAMES.split()
-}
+DTYPES: dict[int, np.dtype] = {
+    TYPES.COMPLEX128: np.dtype("complex128"),
+    TYPES.INT4: np.dtype("int8"),
+} | {getattr(TYPES, name.upper()): np.dtype(name) for name in NAMES.split()}
 
 
 def load_model(content):

@@ -95,10 +95,7 @@ def open_tflite(path, threads=None, xnnpack=True):
 
 
 def constants(path):
-    """The weights, biases and other constants of a .tflite file: arrays, INT4 as int8.
-
-    Raises ModelError for a file that LiteRT cannot load.
-    """
+    """The weights, biases and other constants of a .tflite file: arrays, INT4 as int8."""
     with in_litert(f"{path}: LiteRT cannot load it"):
         interpreter = Interpreter(str(path))
     found = []
@@ -110,10 +107,9 @@ def constants(path):
 
 
 def quantize_input(images, detail):
-    """Images in [0, 1] as the model's input tensor wants them.
+    """Images in [0, 1] as an input, an entry of `get_input_details()`, wants them.
 
-    Integer inputs take round(x / scale) + zero_point, clipped to their type; float inputs
-    the images as they are. detail: an entry of `get_input_details()`.
+    Integer inputs take round(x / scale) + zero_point, clipped to their type.
     """
     if detail["dtype"] == np.float32:
         return images

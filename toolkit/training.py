@@ -98,9 +98,9 @@ def train(
 
 
 def start_anew(model, name, saved):
-    """Puts a model whose training under `name` is run again back to what it was before, if so.
+    """Puts a model whose training under `name` is run again back to what it was before.
 
-    Says so, and if what was interrupted under this name is another training than `saved`.
+    Says so, and if another training than `saved` was interrupted under this name.
     """
     past = vars(model).setdefault("trained", {})  # name -> weights before and, if done, after it
     before, *after = past.get(name, [None])
@@ -143,8 +143,8 @@ def described(part):
 def predict(model, x):
     """Scores of a Keras model: float32 (n, 24) for images float32 (n, 28, 28, 1).
 
-    Layer by layer: the graph behind `model.predict` merges layers with a reciprocal square
-    root whose last bits depend on the processor, and distillation would amplify them.
+    Layer by layer: `model.predict` merges layers with a reciprocal square root whose last bits
+    depend on the processor, and distillation would amplify them.
     """
     parts = np.split(x, range(512, len(x), 512))
     return np.concatenate([model(part, training=False) for part in parts])
