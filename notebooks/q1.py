@@ -745,9 +745,9 @@ for technique, (scheme, file) in LITERT.items():
 
 # %% tags=["solution"]
 ROWS = sorted(records.keys() - {"float", "QAT int8", "compact float"}, key=deviation)
-COLUMNS = {"correct": "images read rightly", "bytes": "bytes", "bytes_gzip": "after gzip"}
+HEADS = {"correct": "images read rightly", "bytes": "bytes", "bytes_gzip": "after gzip"}
 side_by_side = pd.DataFrame([records[name] for name in ROWS], index=ROWS)
-side_by_side = side_by_side[list(COLUMNS)].rename(columns=COLUMNS)
+side_by_side = side_by_side[list(HEADS)].rename(columns=HEADS)
 side_by_side["RMS change of scores"] = [deviation(name) for name in ROWS]
 display(side_by_side.style.format(precision=3, thousands=",").set_caption(data.banner))
 

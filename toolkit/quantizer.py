@@ -2,8 +2,8 @@
 
 import warnings
 
+from litert_quantizer import Quantizer
 from litert_quantizer.qtyping import QuantGranularity, TFLOperationName
-from litert_quantizer.quantizer import Quantizer
 
 from toolkit.files import replacing
 from toolkit.tflite import open_tflite, quiet
