@@ -80,7 +80,7 @@ def test_each_model_file_has_a_record_and_each_record_a_file():
 def test_the_saved_baselines_meet_their_bounds(real):
     accurate = tf.keras.models.load_model(MODELS / "sign_mnist_baseline.keras")
     compact = tf.keras.models.load_model(MODELS / "sign_mnist_compact.keras", compile=False)
-    assert accurate.count_params() <= 100_000 and compact.count_params() <= 2_500
+    assert accurate.count_params() <= 100_000 and compact.count_params() <= 4_000
     assert accuracy(accurate, real.x_test, real.y_test) >= 0.997
     assert accuracy(compact, real.x_test, real.y_test) >= 0.93
 

@@ -41,17 +41,7 @@ def batches(x, y, batch_size, seed, augment=None):
 
 
 def train(
-    model,
-    x,
-    y,
-    *,
-    epochs,
-    name,
-    seed=0,
-    batch_size=128,
-    augment=None,
-    validation=None,
-    callbacks=(),
+    model, x, y, *, epochs, name, seed=0, batch_size=128, augment=None, validation=(), callbacks=()
 ):
     """Fits a compiled model and returns its history: a list per metric, one value an epoch.
 
