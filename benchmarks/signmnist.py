@@ -155,10 +155,10 @@ def four_bit_file(model, held, folder):
     return stripped(small, Path(folder, "stripped.tflite"))
 
 
-def in_both_forms(model, recipe, train_it, keep_zeros, held, folder):
+def in_both_forms(model, recipe, train_it, held, folder):
     """int8 and, after training by the recipe's `rounding`, int4: kind of file -> path."""
     made = files(model, held, folder, "int8, one scale")
-    rounded, _ = in_four_bits(model, train_it(recipe | recipe["rounding"]), keep_zeros)
+    rounded, _ = in_four_bits(model, train_it(recipe | recipe["rounding"]), keep_zeros=True)
     return made | {"int4": four_bit_file(rounded, held, folder)}
 
 
@@ -180,12 +180,14 @@ def by_compact_answer(recipe, seed, held, folder):
 def fewer(recipe, network, train_it, held, folder):
     """Clusters or prunes a network by a recipe; train_it(recipe) gives what trains by one."""
     if "clusters" in recipe:
-        model, _ = cluster(equalized(folded(network)), recipe["clusters"], train_it(recipe))
-        return in_both_forms(model, recipe, train_it, False, held, folder)
+        model, _ = cluster(
+            equalized(folded(network)), recipe["clusters"], recipe["centroids"], train_it(recipe)
+        )
+        return in_both_forms(model, recipe, train_it, held, folder)
     steps = recipe["epochs"] * recipe.get("copies", 1) * (len(held.x) // BATCH_SIZE)
     large = recipe["larger_than"]
     model, _ = prune(equalized(folded(network)), recipe["sparsity"], large, steps, train_it(recipe))
-    return in_both_forms(model, recipe, train_it, True, held, folder)
+    return in_both_forms(model, recipe, train_it, held, folder)
 
 
 def tuning(recipe, seed, held):

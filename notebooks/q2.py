@@ -213,6 +213,7 @@ recipe = in_profile(CLUSTERED, PROFILE)
 clustered, clustered_history = cluster(
     without_norms,
     CLUSTERED["clusters"],
+    CLUSTERED["centroids"],
     lambda wrapped: tune(wrapped, *images, recipe, name="clustering", seed=SEED),
 )
 print(f"test file {accuracy(clustered, data.x_test, data.y_test):.2%}")
@@ -395,6 +396,7 @@ recipe = in_profile(CLUSTERED["rounding"] | {"augmentation": CLUSTERED["augmenta
 in_4, in_4_history = in_four_bits(
     clustered,
     lambda aware: tune(aware, *images, recipe, name="4 bits", seed=SEED),
+    keep_zeros=True,
 )
 four_bit_file(in_4, "sign_mnist_clustered_int4")
 accurate = evaluate("clustered, int4", "sign_mnist_clustered_int4", in_4, in_4_history)
@@ -477,12 +479,14 @@ taught = lessons(data.x_train, baseline, recipe, SEED)
 few_values, _ = cluster(
     equalized(folded(compact)),
     CLUSTERED_COMPACT["clusters"],
+    CLUSTERED_COMPACT["centroids"],
     lambda wrapped: learn(wrapped, *taught, recipe, SEED, name="compact, clustering"),
 )
 recipe = in_profile(CLUSTERED_COMPACT | CLUSTERED_COMPACT["rounding"], PROFILE)
 headline, headline_history = in_four_bits(
     few_values,
     lambda aware: learn(aware, *taught, recipe, SEED, name="compact, 4 bits"),
+    keep_zeros=True,
 )
 
 # %% [markdown] tags=["solution"]

@@ -35,7 +35,7 @@ ACCURATE: dict = {
     "augmentation": STRONG,
 }
 COMPACT: dict = {
-    "network": {"blocks": [[8, 10], [10], [12]], "kernel": 5, "stride": 2, "dense_bias": False},
+    "network": {"blocks": [[7, 9], [9], [11]], "kernel": 5, "stride": 2, "dense_bias": False},
     "epochs": 6,
     "learning_rate": 3e-2,
     "augmentation": MILD,
@@ -46,7 +46,8 @@ QAT: dict = {"epochs": 2, "learning_rate": 2e-4, "augmentation": STRONG}
 
 # Question 2; `rounding`: the training with weights of 4 bits that follows
 CLUSTERED: dict = {
-    "clusters": {"conv1": 15, "conv2": 5, "conv3": 5, "conv4": 4, "conv5": 4, "letters": 6},
+    "clusters": {"conv1": 15, "conv2": 5, "conv3": 5, "conv4": 5, "conv5": 5, "letters": 7},
+    "centroids": "LINEAR",
     "epochs": 6,
     "learning_rate": 2e-3,
     "augmentation": STRONG,
@@ -54,13 +55,14 @@ CLUSTERED: dict = {
 }
 CQAT: dict = {"epochs": 2, "learning_rate": 1e-4, "augmentation": STRONG}
 CLUSTERED_COMPACT: dict = {
-    "clusters": {"conv1": 15, "conv2": 8, "conv3": 8, "conv4": 8, "letters": 8},
+    "clusters": {"conv1": 15, "conv2": 7, "conv3": 7, "conv4": 7, "letters": 7},
+    "centroids": "LINEAR",
     "epochs": 4,
-    "learning_rate": 3e-3,
+    "learning_rate": 2e-3,
     "augmentation": MILD,
-    "copies": 4,
+    "copies": 8,
     "temperature": 2.0,
-    "rounding": {"epochs": 3, "learning_rate": 1e-3},
+    "rounding": {"epochs": 8, "learning_rate": 1e-3},
 }
 
 # Question 3; `larger_than`: only layers with more weights than that are pruned
@@ -81,14 +83,14 @@ SPARSE_CLUSTERED: dict = {
 }
 PCQAT: dict = {"epochs": 1, "learning_rate": 1e-4, "augmentation": STRONG}
 PRUNED_COMPACT: dict = {
-    "sparsity": 0.5,
+    "sparsity": 0.55,
     "larger_than": 200,
     "epochs": 4,
     "learning_rate": 3e-3,
     "augmentation": MILD,
-    "copies": 4,
+    "copies": 8,
     "temperature": 2.0,
-    "rounding": {"epochs": 3, "learning_rate": 1e-3},
+    "rounding": {"epochs": 6, "learning_rate": 1e-3},
 }
 
 # The study of the size race

@@ -52,7 +52,8 @@ def in_four_bits(model, train_it, keep_zeros=False):
     """A copy of a Keras model with kernels of 4 bits, one step a layer. Returns (copy, history).
 
     model: without batch normalization. train_it(aware) trains the copy with the rounding in its
-    forward pass and returns the history. keep_zeros: see FourBitWeights.
+    forward pass and returns the history. keep_zeros: what 4 bits round to zero at the start stays
+    so; see FourBitWeights.
     """
 
     def annotate(layer):
@@ -63,6 +64,11 @@ def in_four_bits(model, train_it, keep_zeros=False):
 
     annotated = tf.keras.models.clone_model(model, clone_function=annotate)
     annotated.set_weights(model.get_weights())
+    for layer in annotated.layers if keep_zeros else ():
+        if hasattr(layer, "layer"):
+            size = tf.abs(layer.layer.kernel)
+            rounded_off = size < tf.reduce_max(size) / 14  # half a step
+            layer.layer.kernel.assign(tf.where(rounded_off, 0.0, layer.layer.kernel))
     with quantization.quantize_scope({"FourBitWeights": FourBitWeights}):
         aware = quantization.quantize_apply(annotated)
     history = train_it(aware)

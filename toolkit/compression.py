@@ -115,10 +115,11 @@ def equalized(model, rounds=20):
     return copy
 
 
-def cluster(model, counts, train_it):
+def cluster(model, counts, centroids, train_it):
     """A copy of a Keras model whose layers have few different weights. Returns (copy, history).
 
-    counts: a layer's name -> how many values its weights share. train_it(wrapped) trains the copy
+    counts: a layer's name -> how many values its weights share. centroids: where these start, the
+    name of a tfmot.clustering.keras.CentroidInitialization. train_it(wrapped) trains the copy
     meanwhile and returns the history.
     """
     clustering = tfmot.clustering.keras
@@ -126,7 +127,7 @@ def cluster(model, counts, train_it):
     def wrap(layer):
         if layer.name not in counts:
             return layer
-        start = clustering.CentroidInitialization.KMEANS_PLUS_PLUS
+        start = clustering.CentroidInitialization[centroids]
         return clustering.cluster_weights(layer, counts[layer.name], start)
 
     wrapped = tf.keras.models.clone_model(clone(model), clone_function=wrap)
