@@ -28,13 +28,13 @@ from toolkit.compression import (
     INT8,
     ONE_SCALE,
     clone,
-    cluster,
+    cluster_layers,
     convert,
     equalized,
     fine_tune,
-    folded,
+    fold_norms,
     kernels,
-    prune,
+    prune_layers,
     representative_dataset,
     saved_or_trained,
     stripped,
@@ -169,24 +169,30 @@ def by_book(recipe, seed, held, folder):
 
 def by_compact_answer(recipe, seed, held, folder):
     """Questions 2 and 3 from the compact network, which learns the accurate one's scores."""
-    taught = lessons(held.x, held.accurate(), recipe, seed)
+    images, scores = lessons(held.x, held.accurate(), recipe, seed)
 
     def learning(recipe):
-        return lambda model, callbacks=(): learn(model, *taught, recipe, seed, "trial", callbacks)
+        return lambda model, callbacks=(): learn(
+            model, images, scores, recipe, seed, "trial", callbacks
+        )
 
     return fewer(recipe, held.compact(COMPACT, seed), learning, held, folder)
 
 
 def fewer(recipe, network, train_it, held, folder):
     """Clusters or prunes a network by a recipe; train_it(recipe) gives what trains by one."""
+    network = equalized(fold_norms(network))
     if "clusters" in recipe:
-        model, _ = cluster(
-            equalized(folded(network)), recipe["clusters"], recipe["centroids"], train_it(recipe)
+        model, _ = cluster_layers(
+            network,
+            recipe["clusters"],
+            recipe["centroids"],
+            train_it(recipe),
         )
         return in_both_forms(model, recipe, train_it, held, folder)
     steps = recipe["epochs"] * recipe.get("copies", 1) * (len(held.x) // BATCH_SIZE)
     large = recipe["larger_than"]
-    model, _ = prune(equalized(folded(network)), recipe["sparsity"], large, steps, train_it(recipe))
+    model, _ = prune_layers(network, recipe["sparsity"], large, steps, train_it(recipe))
     return in_both_forms(model, recipe, train_it, held, folder)
 
 

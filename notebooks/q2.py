@@ -181,10 +181,10 @@ check_network(baseline, data, at_least=0.9)
 # takes back, which ReLU lets pass (Nagel et al., 2019). Neither changes what the network computes.
 
 # %% tags=["solution"]
-from toolkit.compression import equalized, folded
+from toolkit.compression import equalized, fold_norms
 
 # %% tags=["solution"]
-without_norms = equalized(folded(baseline))
+without_norms = equalized(fold_norms(baseline))
 off = np.abs(predict(without_norms, data.x_test[:500]) - predict(baseline, data.x_test[:500])).max()
 print(f"{baseline.count_params():,} -> {without_norms.count_params():,} parameters; ", end="")
 print(f"scores of 500 images differ by {off:.0e} at most")
@@ -197,7 +197,7 @@ print(f"scores of 500 images differ by {off:.0e} at most")
 
 # %% tags=["solution"]
 from toolkit.compression import (
-    cluster,  # in sight
+    cluster_layers,  # in sight
     kernels,
 )
 
@@ -210,7 +210,7 @@ from signmnist.recipes import CLUSTERED  # in sight
 # %% tags=["solution"]
 images = data.x_train, data.y_train
 recipe = in_profile(CLUSTERED, PROFILE)
-clustered, clustered_history = cluster(
+clustered, clustered_history = cluster_layers(
     without_norms,
     CLUSTERED["clusters"],
     CLUSTERED["centroids"],
@@ -388,8 +388,8 @@ def four_bit_file(network, name):
     whole = convert(network, build / f"{name}_float.tflite")
     small = quantize(whole, build / f"{name}.tflite", examples, 4, 8, one_scale=True)
     final = stripped(small, Path("models", f"{name}.tflite"))
-    steps = zip(("float", "4 bits", "without names"), (whole, small, final), strict=True)
-    return {step: gzip_size(path.read_bytes()) for step, path in steps}
+    made = zip(("float", "4 bits", "without names"), (whole, small, final), strict=True)
+    return {step: gzip_size(path.read_bytes()) for step, path in made}
 
 
 recipe = in_profile(CLUSTERED["rounding"] | {"augmentation": CLUSTERED["augmentation"]}, PROFILE)
@@ -475,17 +475,17 @@ from signmnist.recipes import CLUSTERED_COMPACT  # in sight
 
 # %% tags=["solution"]
 recipe = in_profile(CLUSTERED_COMPACT, PROFILE)
-taught = lessons(data.x_train, baseline, recipe, SEED)
-few_values, _ = cluster(
-    equalized(folded(compact)),
+taught, scores_taught = lessons(data.x_train, baseline, recipe, SEED)
+few_values, _ = cluster_layers(
+    equalized(fold_norms(compact)),
     CLUSTERED_COMPACT["clusters"],
     CLUSTERED_COMPACT["centroids"],
-    lambda wrapped: learn(wrapped, *taught, recipe, SEED, name="compact, clustering"),
+    lambda wrapped: learn(wrapped, taught, scores_taught, recipe, SEED, name="compact, clustering"),
 )
 recipe = in_profile(CLUSTERED_COMPACT | CLUSTERED_COMPACT["rounding"], PROFILE)
 headline, headline_history = in_four_bits(
     few_values,
-    lambda aware: learn(aware, *taught, recipe, SEED, name="compact, 4 bits"),
+    lambda aware: learn(aware, taught, scores_taught, recipe, SEED, name="compact, 4 bits"),
     keep_zeros=True,
 )
 
@@ -494,15 +494,15 @@ headline, headline_history = in_four_bits(
 
 
 # %% tags=["solution"]
-def whole_numbers(network):
+def steps_of(network):
     """A layer's name -> its kernel in steps of a seventh of its largest weight."""
     return {name: 7 * w / np.abs(w).max() for name, w in kernels(network).items()}
 
 
-in_steps = whole_numbers(headline)
+in_steps = steps_of(headline)
 show_weights(
     "The compact network: before, and as whole numbers afterwards",
-    whole_numbers(equalized(folded(compact))),
+    steps_of(equalized(fold_norms(compact))),
     in_steps,
     banner=data.banner,
     xlabel="weight, in steps",
@@ -515,8 +515,8 @@ show_weights(
 # interpreter reads.
 
 # %% tags=["solution"]
-steps = {"float, not clustered": sizes(convert(compact, build / "compact.tflite"))["bytes_gzip"]}
-steps |= four_bit_file(headline, "sign_mnist_clustered")
+by_step = {"float, not clustered": sizes(convert(compact, build / "compact.tflite"))["bytes_gzip"]}
+by_step |= four_bit_file(headline, "sign_mnist_clustered")
 small = evaluate(
     "clustered compact, int4", "sign_mnist_clustered", headline, headline_history, compact
 )
@@ -528,8 +528,8 @@ quantize(
     convert(empty, build / "empty.tflite"), build / "empty4.tflite", examples, 4, 8, one_scale=True
 )
 container = gzip_size(stripped(build / "empty4.tflite", build / "container.tflite").read_bytes())
-steps["the container alone"] = container
-display(pd.DataFrame({"bytes after gzip": steps}).style.format("{:,}").set_caption(data.banner))
+by_step["the container alone"] = container
+display(pd.DataFrame({"bytes after gzip": by_step}).style.format("{:,}").set_caption(data.banner))
 
 # %% tags=["solution"]
 count = sum(w.size for w in in_steps.values())

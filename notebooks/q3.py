@@ -180,9 +180,9 @@ check_network(baseline, data, at_least=0.9)
 # %% tags=["solution"]
 from toolkit.compression import (
     equalized,
-    folded,
+    fold_norms,
     kernels,
-    prune,  # in sight
+    prune_layers,  # in sight
 )
 
 # %% [markdown] tags=["solution"]
@@ -201,9 +201,9 @@ def steps(recipe):
     return recipe["epochs"] * recipe.get("copies", 1) * (len(data.x_train) // BATCH_SIZE)
 
 
-images, without_norms = (data.x_train, data.y_train), equalized(folded(baseline))
+images, without_norms = (data.x_train, data.y_train), equalized(fold_norms(baseline))
 recipe = in_profile(PRUNED, PROFILE)
-pruned, pruned_history = prune(
+pruned, pruned_history = prune_layers(
     without_norms,
     PRUNED["sparsity"],
     PRUNED["larger_than"],
@@ -437,8 +437,8 @@ def four_bit_file(network, name):
     whole = convert(network, build / f"{name}_float.tflite")
     small = quantize(whole, build / f"{name}.tflite", examples, 4, 8, one_scale=True)
     final = stripped(small, Path("models", f"{name}.tflite"))
-    steps = zip(("float", "4 bits", "without names"), (whole, small, final), strict=True)
-    return {step: gzip_size(path.read_bytes()) for step, path in steps}
+    made = zip(("float", "4 bits", "without names"), (whole, small, final), strict=True)
+    return {step: gzip_size(path.read_bytes()) for step, path in made}
 
 
 recipe = in_profile(PRUNED | PRUNED["rounding"], PROFILE)
@@ -515,20 +515,20 @@ from signmnist.recipes import PRUNED_COMPACT  # in sight
 
 # %% tags=["solution"]
 recipe = in_profile(PRUNED_COMPACT, PROFILE)
-taught = lessons(data.x_train, baseline, recipe, SEED)
-sparse, _ = prune(
-    equalized(folded(compact)),
+taught, scores_taught = lessons(data.x_train, baseline, recipe, SEED)
+sparse, _ = prune_layers(
+    equalized(fold_norms(compact)),
     PRUNED_COMPACT["sparsity"],
     PRUNED_COMPACT["larger_than"],
     steps(recipe),
     lambda wrapped, callbacks: learn(
-        wrapped, *taught, recipe, SEED, name="compact, pruning", callbacks=callbacks
+        wrapped, taught, scores_taught, recipe, SEED, name="compact, pruning", callbacks=callbacks
     ),
 )
 recipe = in_profile(PRUNED_COMPACT | PRUNED_COMPACT["rounding"], PROFILE)
 headline, headline_history = in_four_bits(
     sparse,
-    lambda aware: learn(aware, *taught, recipe, SEED, name="compact, 4 bits"),
+    lambda aware: learn(aware, taught, scores_taught, recipe, SEED, name="compact, 4 bits"),
     keep_zeros=True,
 )
 
@@ -537,15 +537,15 @@ headline, headline_history = in_four_bits(
 
 
 # %% tags=["solution"]
-def whole_numbers(network):
+def steps_of(network):
     """A layer's name -> its kernel in steps of a seventh of its largest weight."""
     return {name: 7 * w / np.abs(w).max() for name, w in kernels(network).items()}
 
 
-in_steps = whole_numbers(headline)
+in_steps = steps_of(headline)
 show_weights(
     "The compact network: before, and as whole numbers afterwards",
-    whole_numbers(equalized(folded(compact))),
+    steps_of(equalized(fold_norms(compact))),
     in_steps,
     banner=data.banner,
     xlabel="weight, in steps",
@@ -558,8 +558,8 @@ show_weights(
 # interpreter reads.
 
 # %% tags=["solution"]
-steps = {"float, not pruned": sizes(convert(compact, build / "compact.tflite"))["bytes_gzip"]}
-steps |= four_bit_file(headline, "sign_mnist_pruned")
+by_step = {"float, not pruned": sizes(convert(compact, build / "compact.tflite"))["bytes_gzip"]}
+by_step |= four_bit_file(headline, "sign_mnist_pruned")
 small = evaluate("pruned compact, int4", "sign_mnist_pruned", headline, headline_history, compact)
 empty = clone(headline)
 for layer in empty.layers:
@@ -569,8 +569,8 @@ quantize(
     convert(empty, build / "empty.tflite"), build / "empty4.tflite", examples, 4, 8, one_scale=True
 )
 container = gzip_size(stripped(build / "empty4.tflite", build / "container.tflite").read_bytes())
-steps["the container alone"] = container
-display(pd.DataFrame({"bytes after gzip": steps}).style.format("{:,}").set_caption(data.banner))
+by_step["the container alone"] = container
+display(pd.DataFrame({"bytes after gzip": by_step}).style.format("{:,}").set_caption(data.banner))
 
 # %% tags=["solution"]
 values = np.concatenate([np.round(w).ravel() for w in in_steps.values()])

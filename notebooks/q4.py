@@ -451,13 +451,13 @@ forms = {
 # %% tags=["solution"]
 files = {}
 for name, path in forms.items():
-    outputs = predict_tflite(path, data.x_test)
-    correct, micro = count_correct(outputs, data.y_test), run_micro(path, data.x_test[:1])
-    figures = {"accuracy": correct / len(outputs), "errors": len(outputs) - correct}
+    read = predict_tflite(path, data.x_test)
+    correct, micro = count_correct(read, data.y_test), run_micro(path, data.x_test[:1])
+    figures = {"accuracy": correct / len(read), "errors": len(read) - correct}
     arena = f"{micro.arena_bytes:,}" if micro.arena_bytes else micro.reason
     files[name] = figures | sizes(path) | {"micro": arena}
-alike = np.sum(outputs.argmax(axis=1) == scores[1].argmax(axis=1))
-print(f"the INT4 file reads {alike:,} of {len(outputs):,} test images as the QKeras network does")
+equal = np.sum(read.argmax(axis=1) == scores[1].argmax(axis=1))
+print(f"the INT4 file reads {equal:,} of {len(read):,} test images as the QKeras network does")
 table = pd.DataFrame.from_dict(files, orient="index").drop(columns="bytes_zip")
 table.columns = ["test accuracy", "errors", "bytes", "after gzip", "TFLite Micro's arena"]
 formats = dict.fromkeys(("errors", "bytes", "after gzip"), "{:,}") | {"test accuracy": "{:.2%}"}

@@ -5,7 +5,7 @@ import pytest
 
 from signmnist.baseline import build_cnn
 from toolkit.aware import in_four_bits
-from toolkit.compression import equalized, folded, kernels
+from toolkit.compression import equalized, fold_norms, kernels
 from toolkit.runtime import use_keras_2
 from toolkit.training import compile_model, predict
 
@@ -28,7 +28,7 @@ def network():
 
 
 def test_folding_and_equalizing_change_no_score(network):
-    plain = folded(network)
+    plain = fold_norms(network)
     assert not any(isinstance(la, tf.keras.layers.BatchNormalization) for la in plain.layers)
     expected = predict(network, IMAGES)
     np.testing.assert_allclose(predict(plain, IMAGES), expected, rtol=1e-3, atol=1e-3)
@@ -40,7 +40,7 @@ def test_folding_and_equalizing_change_no_score(network):
 
 
 def test_a_channel_without_weights_is_left_as_it_is(network):
-    plain = folded(network)
+    plain = fold_norms(network)
     layer = plain.get_layer("conv1")
     kernel, bias = layer.get_weights()
     kernel[..., 0] = 0
@@ -51,7 +51,7 @@ def test_a_channel_without_weights_is_left_as_it_is(network):
 
 @pytest.mark.parametrize("keep_zeros", [False, True])
 def test_kernels_have_15_levels_and_zeros_stay_where_asked(network, keep_zeros):
-    plain = equalized(folded(network))
+    plain = equalized(fold_norms(network))
     kernel, bias = plain.get_layer("conv3").get_weights()
     kernel[np.abs(kernel) < np.median(np.abs(kernel))] = 0
     plain.get_layer("conv3").set_weights([kernel, bias])

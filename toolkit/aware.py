@@ -10,13 +10,13 @@ use_keras_2()
 import tensorflow as tf
 import tensorflow_model_optimization as tfmot
 from tensorflow_model_optimization.python.core.quantization.keras.collab_opts.prune_preserve import (  # noqa: E501
-    prune_preserve_quantize_registry as zeros,
+    prune_preserve_quantize_registry as sparse_registry,
 )
 
 quantization = tfmot.quantization.keras
 
 
-class FourBitWeights(quantization.QuantizeConfig):
+class FourBitWeights(quantization.QuantizeConfig):  # type: ignore[name-defined]
     """Rounds a layer's kernel to -7 ... 7 times one step; biases and activations stay in float.
 
     keep_zeros: whether weights that are zero before the training stay so.
@@ -26,7 +26,7 @@ class FourBitWeights(quantization.QuantizeConfig):
         self.keep_zeros = keep_zeros
         kind = quantization.quantizers.LastValueQuantizer
         if keep_zeros:
-            kind = zeros.PrunePreserveDefaultWeightsQuantizer
+            kind = sparse_registry.PrunePreserveDefaultWeightsQuantizer
         self.quantizer = kind(num_bits=4, per_axis=False, symmetric=True, narrow_range=True)
 
     def get_weights_and_quantizers(self, layer):

@@ -61,7 +61,7 @@ def kernels(model):
     return {la.name: la.get_weights()[0] for la in model.layers if hasattr(la, "kernel")}
 
 
-def folded(model):
+def fold_norms(model):
     """A copy of a Keras model with each batch normalization folded into the convolution before it.
 
     The network is a chain; its scores stay the same but for rounding. As the converter folds, the
@@ -115,7 +115,7 @@ def equalized(model, rounds=20):
     return copy
 
 
-def cluster(model, counts, centroids, train_it):
+def cluster_layers(model, counts, centroids, train_it):
     """A copy of a Keras model whose layers have few different weights. Returns (copy, history).
 
     counts: a layer's name -> how many values its weights share. centroids: where these start, the
@@ -135,7 +135,7 @@ def cluster(model, counts, centroids, train_it):
     return clustering.strip_clustering(wrapped), history
 
 
-def prune(model, sparsity, larger_than, steps, train_it):
+def prune_layers(model, sparsity, larger_than, steps, train_it):
     """A copy of a Keras model with many weights of zero. Returns (copy, history).
 
     Layers with more weights than `larger_than` lose the share `sparsity` of them, ever more until
