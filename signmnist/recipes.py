@@ -35,7 +35,7 @@ ACCURATE: dict = {
     "augmentation": STRONG,
 }
 COMPACT: dict = {
-    "network": {"blocks": [[7, 9], [9], [11]], "kernel": 5, "stride": 2, "dense_bias": False},
+    "network": {"blocks": [[8, 10], [10], [12]], "kernel": 5, "stride": 2, "dense_bias": False},
     "epochs": 6,
     "learning_rate": 3e-2,
     "augmentation": MILD,
@@ -83,7 +83,7 @@ SPARSE_CLUSTERED: dict = {
 }
 PCQAT: dict = {"epochs": 1, "learning_rate": 1e-4, "augmentation": STRONG}
 PRUNED_COMPACT: dict = {
-    "sparsity": 0.55,
+    "sparsity": 0.6,
     "larger_than": 200,
     "epochs": 4,
     "learning_rate": 3e-3,
