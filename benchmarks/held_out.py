@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow_model_optimization as tfmot
 
 from signmnist.baseline import train_accurate, train_compact
-from signmnist.recipes import ACCURATE, COMPACT
+from signmnist.recipes import ACCURATE
 from signmnist.splits import group_split
 from toolkit.compression import (
     DYNAMIC_RANGE,
@@ -55,7 +55,7 @@ class HeldOut:
     def accurate(self):
         return self.kept(lambda: train_accurate(self.x, self.y, ACCURATE), ACCURATE)
 
-    def compact(self, recipe=COMPACT, seed=0):
+    def compact(self, recipe, seed=0):
         teacher = self.accurate()
         return self.kept(
             lambda: train_compact(self.x, teacher, recipe, seed), ACCURATE, recipe, seed

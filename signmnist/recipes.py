@@ -55,6 +55,7 @@ CLUSTERED: dict = {
 }
 CQAT: dict = {"epochs": 2, "learning_rate": 1e-4, "augmentation": STRONG}
 CLUSTERED_COMPACT: dict = {
+    "start": COMPACT,
     "clusters": {"conv1": 15, "conv2": 7, "conv3": 7, "conv4": 7, "letters": 7},
     "centroids": "LINEAR",
     "epochs": 4,
@@ -83,6 +84,7 @@ SPARSE_CLUSTERED: dict = {
 }
 PCQAT: dict = {"epochs": 1, "learning_rate": 1e-4, "augmentation": STRONG}
 PRUNED_COMPACT: dict = {
+    "start": COMPACT,
     "sparsity": 0.6,
     "larger_than": 200,
     "epochs": 4,

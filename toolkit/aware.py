@@ -4,6 +4,9 @@ The toolkit's own scheme rounds to 8 bits; its quantizers take any number. That 
 preserving training (PQAT) keeps the zeros.
 """
 
+import numpy as np
+
+from toolkit.compression import clone
 from toolkit.runtime import use_keras_2
 
 use_keras_2()
@@ -48,12 +51,24 @@ class FourBitWeights(quantization.QuantizeConfig):  # type: ignore[name-defined]
         return {"keep_zeros": self.keep_zeros}
 
 
+def rounded_off(model):
+    """A copy of a Keras model without the weights that 4 bits round to zero.
+
+    Those are less than half a step, which is a seventh of the layer's largest weight.
+    """
+    copy = clone(model)
+    for layer in copy.layers:
+        if hasattr(layer, "kernel"):
+            size = np.abs(layer.kernel.numpy())
+            layer.kernel.assign(np.where(size < size.max() / 14, 0, layer.kernel.numpy()))
+    return copy
+
+
 def in_four_bits(model, train_it, keep_zeros=False):
     """A copy of a Keras model with kernels of 4 bits, one step a layer. Returns (copy, history).
 
     model: without batch normalization. train_it(aware) trains the copy with the rounding in its
-    forward pass and returns the history. keep_zeros: what 4 bits round to zero at the start stays
-    so; see FourBitWeights.
+    forward pass and returns the history. keep_zeros: see FourBitWeights.
     """
 
     def annotate(layer):
@@ -64,11 +79,6 @@ def in_four_bits(model, train_it, keep_zeros=False):
 
     annotated = tf.keras.models.clone_model(model, clone_function=annotate)
     annotated.set_weights(model.get_weights())
-    for layer in annotated.layers if keep_zeros else ():
-        if hasattr(layer, "layer"):
-            size = tf.abs(layer.layer.kernel)
-            rounded_off = size < tf.reduce_max(size) / 14  # half a step
-            layer.layer.kernel.assign(tf.where(rounded_off, 0.0, layer.layer.kernel))
     with quantization.quantize_scope({"FourBitWeights": FourBitWeights}):
         aware = quantization.quantize_apply(annotated)
     history = train_it(aware)
