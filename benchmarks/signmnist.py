@@ -9,7 +9,7 @@ from sklearn.model_selection import StratifiedGroupKFold
 
 from benchmarks.cascades import cascades_end, cascades_m
 from benchmarks.held_out import HeldOut, files, gradual, int4_file, large_layers, pruned
-from signmnist.baseline import BATCH_SIZE, distil, learn, lessons, train_accurate, tune
+from signmnist.baseline import BATCH_SIZE, learn, lessons, train_accurate, tune
 from signmnist.recipes import RACE_START
 from toolkit.aware import in_four_bits, rounded_off
 from toolkit.compression import (
@@ -136,7 +136,8 @@ def by_race(recipe, seed, held, folder):
     """The size race: the compact network on the grid."""
 
     def train_it(model, callbacks):
-        distil(model, held.x, held.accurate(), recipe, seed, "trial", callbacks)
+        images, scores = lessons(held.x, held.accurate(), recipe, seed)
+        learn(model, images, scores, recipe, seed, "trial", callbacks)
 
     model = grid_network(held.compact(RACE_START), recipe["penalty"], dense_bias=False)
     steps = recipe["epochs"] * recipe["copies"] * (len(held.x) // BATCH_SIZE)

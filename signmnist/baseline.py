@@ -107,7 +107,7 @@ def augment(images, seed, **strengths):
 
 
 def augment_mildly(images, seed):
-    """`augment` at about half strength: for networks with no room for more."""
+    """`augment` as mild as MILD: for networks with no room for more."""
     return augment(images, seed, **MILD)
 
 
@@ -150,22 +150,13 @@ def learn(model, images, scores, recipe, seed=0, name="student", callbacks=()):
     """
     settings = {key: recipe[key] for key in ("epochs", "learning_rate")}
     settings |= {"seed": seed, "name": name, "callbacks": callbacks}
-    return fine_tune(
-        model, images, scores, loss=distillation_loss(recipe["temperature"]), **settings
-    )
-
-
-def distil(model, x, teacher, recipe, seed=0, name="student", callbacks=()):
-    """Trains a Keras model to give the scores of `teacher`, another one. Returns the history.
-
-    x: float32 (n, 28, 28, 1). See `lessons` and `learn`.
-    """
-    images, scores = lessons(x, teacher, recipe, seed)
-    return learn(model, images, scores, recipe, seed, name, callbacks)
+    loss = distillation_loss(recipe["temperature"])
+    return fine_tune(model, images, scores, loss=loss, **settings)
 
 
 def train_compact(x, teacher, recipe, seed=0, name="compact"):
-    """Distils the compact baseline from `teacher`. Returns (model, history); see `distil`."""
+    """Distils the compact baseline from `teacher`. Returns (model, history); see `lessons`."""
     tf.keras.utils.set_random_seed(seed)
     model = build_cnn(**recipe["network"])
-    return model, distil(model, x, teacher, recipe, seed, name)
+    images, scores = lessons(x, teacher, recipe, seed)
+    return model, learn(model, images, scores, recipe, seed, name)

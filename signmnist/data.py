@@ -182,9 +182,7 @@ def content_sha256(pixels, labels):
 
 
 def read_csvs(paths):
-    """Both CSVs as of `read_csv`, and name -> `content_sha256`. Raises DataError, also where the
-    real files have each other's name.
-    """
+    """Both CSVs, see `read_csv`, and name -> `content_sha256`. DataError, also if swapped."""
     contents = [read_csv(path) for path in paths]
     sha256 = {path.name: content_sha256(*c) for path, c in zip(paths, contents, strict=True)}
     names = {digest: name for name, digest in CANONICAL_SHA256.items()}
