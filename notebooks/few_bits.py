@@ -1,10 +1,10 @@
 # %% [markdown]
 # # Few bits
 #
-# **Weights of three values in every layer read {{found.loc["ternary weights", "test file"]:.2%}} of
-# the test file, in {{record["bytes_gzip"]:,}} bytes after `gzip -9`.** Question 4 gives each weight
-# and bias 4 bits. This study asks what else QKeras's quantizers do, what 4-bit activations cost,
-# and how far down the weights can go.
+# **Weights of three values in every layer read {{record["accuracy"]:.2%}} of the test file, in
+# {{record["bytes_gzip"]:,}} bytes after `gzip -9n`.** Question 4 gives each weight and bias 4 bits.
+# This study asks what else QKeras's quantizers do, what 4-bit activations cost, and how far down
+# the weights can go. The networks in QKeras:
 #
 # | network | bits a weight | test file | without twins | against float, points | file |
 # |---|---|---|---|---|---|
@@ -14,10 +14,9 @@
 # | ternary weights | 2 | {{cells("ternary weights")}} | `few_bits_ternary.tflite` |
 #
 # *Against float* is the 95 % interval of the difference on the test file, photos drawn anew: where
-# it holds 0, the two networks cannot be told apart. It knows nothing of other seeds. In
-# `studies/models/` the ternary file takes {{record["bytes"]:,}} bytes raw and reads
-# {{record["accuracy"]:.2%}}; its format has 4 bits a weight, and only gzip makes use of the three
-# values.
+# it holds 0, the two networks cannot be told apart. It knows nothing of other seeds. The file, in
+# `studies/models/`, takes {{record["bytes"]:,}} bytes raw: its format has 4 bits a weight, and only
+# gzip makes use of the three values.
 #
 # **What you learn:** what the arguments of a QKeras quantizer do; how much of the differences
 # between quantizers is left after training; what becomes of activations in 4 bits; how ternary
@@ -32,8 +31,8 @@
 # | 7 | side by side |
 #
 # **In Colab:** upload this one file, then *Runtime > Run all*. Folded cells named *Helpers* hold
-# the plumbing. On a GPU the weights come out slightly otherwise than on a CPU. Figures in the text
-# are those of the published run; your own stand in the outputs.
+# the plumbing. Figures in the text are those of the published run; your own run's stand in the
+# outputs, and those from a GPU differ slightly, as it adds in another order.
 
 # %% [markdown]
 # ## Setup
@@ -552,7 +551,7 @@ record = {
 write_records([record], "few_bits", "results.json")
 
 # %% [markdown]
-# {{record["bytes"]:,}} bytes, {{record["bytes_gzip"]:,}} after `gzip -9`; on TFLite Micro:
+# {{record["bytes"]:,}} bytes, {{record["bytes_gzip"]:,}} after `gzip -9n`; on TFLite Micro:
 # {{record["micro"]}}, in an arena (its working memory) of {{record["arena_bytes"] or 0:,}} bytes.
 # The file reads {{record["accuracy"]:.2%}} of the test file.
 #

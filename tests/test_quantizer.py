@@ -43,6 +43,13 @@ def test_a_file_has_the_bits_that_were_asked_for(float_file, weights, activation
     assert run_micro(path, IMAGES[:2]).arena_bytes
 
 
+def test_without_images_only_the_weights_are_integers(float_file, tmp_path):
+    path = quantize(float_file, tmp_path / "dynamic.tflite", weights=4)
+    assert weight_bits(path.read_bytes()) == 4
+    for op in read_model(path.read_bytes()).subgraphs[0].operators:
+        assert op.sources[0].type == TYPES.FLOAT32
+
+
 def test_an_image_that_stands_out_sets_the_range(float_file, tmp_path):
     ranges = []
     for factor in (1, 10):
