@@ -1,7 +1,5 @@
 """How the recipes of the study of cascades are tried."""
 
-import tensorflow_model_optimization as tfmot
-
 from benchmarks.held_out import files, gradual, pruned
 from signmnist.baseline import BATCH_SIZE, augment_mildly, build_dense_cnn
 from toolkit.compression import clone, fine_tune
@@ -9,6 +7,7 @@ from toolkit.runtime import use_keras_2
 
 use_keras_2()
 import tensorflow as tf
+import tensorflow_model_optimization as tfmot
 
 clustering = tfmot.clustering.keras
 

@@ -5,7 +5,6 @@ import json
 from pathlib import Path
 
 import numpy as np
-import tensorflow_model_optimization as tfmot
 
 from signmnist.baseline import train_accurate, train_compact
 from signmnist.recipes import ACCURATE
@@ -28,6 +27,7 @@ from toolkit.training import accuracy
 
 use_keras_2()
 import tensorflow as tf
+import tensorflow_model_optimization as tfmot
 
 pruning = tfmot.sparsity.keras
 FORMATS = {"dynamic range": DYNAMIC_RANGE, "int8": INT8, "int8, one scale": INT8 | ONE_SCALE}
