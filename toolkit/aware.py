@@ -51,7 +51,7 @@ class FourBitWeights(quantization.QuantizeConfig):  # type: ignore[name-defined]
         return {"keep_zeros": self.keep_zeros}
 
 
-def rounded_off(model):
+def without_small_weights(model):
     """A copy of a Keras model without the weights that 4 bits round to zero.
 
     Those are less than half a step, which is a seventh of the layer's largest weight.

@@ -105,6 +105,7 @@ def show_weights(title, before, after, banner="", xlabel="weight", yscale="linea
         top.set_title(name, fontsize=11)
         bottom.set_title(f"{len(values)} values", fontsize=11, color=ORANGE)
         top.set(yscale=yscale, ylim=(foot, None))
+        top.minorticks_off()
         bottom.set(yscale=yscale, ylim=(foot, None), xlabel=xlabel)
         bottom.sharex(top)
     scale = "" if yscale == "linear" else f" ({yscale})"
