@@ -26,13 +26,15 @@
 # {{answers["headline"]}}
 #
 # {{answers["book"]}}
+#
+# Smaller still, with layers and a file of one's own: the study `studies/size_race.ipynb`.
 
 # %% [markdown] tags=["solution"]
 # | what you learn | section |
 # |---|---|
 # | what `prune_low_magnitude` does, and when | 1 |
 # | when a zero saves bytes and when it does not | 2 |
-# | what each quantization leaves of the zeros | 3 |
+# | what each quantization leaves of the zeros; the files from the accurate network | 3 |
 # | which layers can spare weights | 4 |
 # | **the answer**: zeros, 4 bits, one scale a layer, no names | 5 |
 #
@@ -145,9 +147,10 @@ compact = saved_or_trained(
     "models/sign_mnist_compact.keras",
     lambda: train_compact(data.x_train, baseline, in_profile(COMPACT, PROFILE), SEED),
 )
-for name, model in (("accurate", baseline), ("compact", compact)):
-    reached = accuracy(model, data.x_test, data.y_test)
-    print(f"{name}: {model.count_params():,} parameters, test file {reached:.2%}")
+accurate_accuracy = accuracy(baseline, data.x_test, data.y_test)
+compact_accuracy = accuracy(compact, data.x_test, data.y_test)
+print(f"accurate: {baseline.count_params():,} parameters, test file {accurate_accuracy:.2%}")
+print(f"compact: {compact.count_params():,} parameters, test file {compact_accuracy:.2%}")
 
 # %% tags=["check"]
 from signmnist.checks import check_file, check_network, check_pruned
@@ -172,23 +175,21 @@ check_network(baseline, data, at_least=0.9)
 # %% [markdown] tags=["solution"]
 # ## 1. Magnitude pruning
 #
-# `prune_low_magnitude` keeps a mask for each layer: during training the smallest weights are set
-# to zero, ever more of them as a **schedule** says. It wraps the very layer objects it is given, so
-# it gets a copy; the callback `UpdatePruningStep` must be there, or training stops with an error;
-# and `strip_pruning` at the end takes masks and thresholds off again.
+# `prune_low_magnitude` keeps a mask for each layer: during training the smallest weights are set to
+# zero, ever more of them as a **schedule** says. It wraps the very layer objects that it is given,
+# so it gets a copy; the callback `UpdatePruningStep` must be there, or training stops with an
+# error; and `strip_pruning` at the end takes masks and thresholds off again.
 
 # %% tags=["solution"]
 from toolkit.compression import (
     equalized,
     fold_norms,
-    kernels,
     prune_layers,  # in sight
 )
 
 # %% [markdown] tags=["solution"]
 # Batch normalization is folded into the convolutions first and the channels are equalized (question
-# 2, section 1), so that what is pruned is what the file holds. Small layers have little to spare
-# (section 4) and are left alone.
+# 2, section 1), so that what is pruned is what the file holds. Small layers are left alone.
 
 # %% tags=["solution"]
 from signmnist.baseline import BATCH_SIZE
@@ -218,6 +219,8 @@ print(f"test file {accuracy(pruned, data.x_test, data.y_test):.2%}")
 check_pruned(pruned, at_least=0.5)
 
 # %%
+from toolkit.compression import kernels
+from toolkit.results import answer, measure, results_table, save_record, say
 from toolkit.plots import (
     BLUE,
     ORANGE,
@@ -235,12 +238,14 @@ show_masks("What is left: blue is alive, white is zero", kernels(pruned), banner
 # ## 2. Pruning and quantization
 
 # %% [markdown] tags=["solution"]
-# How many weights have which value, above before and below after: everything around zero is gone.
-# `conv1` to `conv5` are the convolutions in the order of the network, `letters` is the dense layer.
+# How many weights have which value, before and, below, after, in the first, the middle and the last
+# of the pruned layers: what lay around zero is gone. `conv1` to `conv5` are the convolutions in the
+# order of the network, `letters` is the dense layer.
 
 # %% tags=["solution"]
 before, after = kernels(without_norms), kernels(pruned)
-chosen = list(before)[0], list(before)[3], list(before)[-1]
+large = [name for name, kernel in after.items() if kernel.size > PRUNED["larger_than"]]
+chosen = large[0], large[len(large) // 2], large[-1]
 fig, axes = figure("Three layers before and after pruning", 2, 3, (9, 4.5), data.banner)
 for column, name in zip(axes.T, chosen, strict=True):
     for ax, kernel, colour in zip(column, (before[name], after[name]), (BLUE, ORANGE), strict=True):
@@ -262,7 +267,7 @@ show_masks("What is left", {name: after[name] for name in chosen}, banner=data.b
 
 # %% [markdown] tags=["solution"]
 # The **schedule** that led there rises fast at first, when there is much to spare, and slowly at
-# the end; at 60 % of the training it is through, and the rest repairs what was lost.
+# the end; at 60 % of the training it is through, and the rest trains what is left.
 
 # %% tags=["solution"]
 end, count = int(0.6 * steps(recipe)), steps(recipe)
@@ -280,17 +285,17 @@ plt.show()
 # In a `.tflite` file, the format of TensorFlow Lite (now named LiteRT), a zero is by default stored
 # like any other number: zeros only pay once the file is compressed. There is another way: the
 # converter's flag `EXPERIMENTAL_SPARSITY` writes a tensor with many zeros as the list of its other
-# weights and their places.
+# weights and their places. `convert` runs the converter of question 1 with settings like these:
 
 # %% tags=["solution"]
 from toolkit.compression import (
-    DYNAMIC_RANGE,
-    INT8,
-    ONE_SCALE,
+    DYNAMIC_RANGE,  # in sight
+    INT8,  # in sight
+    ONE_SCALE,  # in sight
     convert,
     representative_dataset,
 )
-from toolkit.tflite import ModelError, gzip_size, predict_tflite, run_micro, sizes
+from toolkit.tflite import ModelError, constants, gzip_size, predict_tflite, run_micro, sizes
 
 # %% tags=["solution"]
 build = Path("build_q3")
@@ -323,20 +328,34 @@ for number, (name, (model, optimizations)) in enumerate(FILES.items()):
     )
     rows[name] = row
 rows = pd.DataFrame.from_dict(rows, orient="index").drop(columns="ZIP")
-formats = dict.fromkeys(("bytes", "after gzip"), "{:,}")
-display(rows.style.format(formats).set_caption(data.banner))
+display(rows.style.format("{:,}", ["bytes", "after gzip"]).set_caption(data.banner))
 
 # %% [markdown] tags=["solution"]
 # The columns on the right count letters read as by the Keras network, or say who refuses the file.
 # (`DENSIFY` is the operator that expands sparse weights, XNNPACK the library of fast kernels that
-# LiteRT uses on CPUs.) What keeps the gzipped float file large: where the zeros are must be written
-# down too, and a float that is left takes its full four bytes.
-#
+# LiteRT uses on CPUs.)
+
+# %% tags=["solution"]
+alive = sum(np.count_nonzero(kernel) for kernel in after.values())
+raw, packed = rows["bytes"], rows["after gzip"]
+say(
+    f"The sparse form takes {raw['float, sparse']:,} bytes raw instead of {raw['float']:,} in "
+    f"float, and {raw['dynamic range, sparse']:,} instead of {raw['dynamic range']:,} in dynamic "
+    f"range; after gzip {packed['float, sparse']:,} instead of {packed['float']:,}, and "
+    f"{packed['dynamic range, sparse']:,} instead of {packed['dynamic range']:,}. The {alive:,} "
+    f"weights that are left take {4 * alive:,} bytes as floats.",
+    data.banner,
+)
+
+# %% [markdown] tags=["solution"]
 # ## 3. What quantization leaves of it
 #
-# int8 keeps every zero: its weights are symmetric, so that 0.0 is the number 0 in each channel.
-# **PQAT** is sparsity-preserving quantization-aware training; for **PCQAT** the weights that are
-# left are clustered first, to 16 values, and the training keeps zeros and clusters.
+# In int8 a zero stays zero: weights are symmetric, so that 0.0 is the number 0. Here they have one
+# scale a tensor instead of the converter's scale for each channel (question 2, section 2). **PQAT**
+# is sparsity-preserving quantization-aware training: rounding to 8 bits stands in the forward pass,
+# and a mask keeps the zeros. For **PCQAT** the weights that are left are clustered first, to 16
+# values, and both are kept. (Its quantizer stops keeping zeros in all convolutions once one of them
+# has none; so each layer gets one, its smallest weight.)
 
 # %% tags=["solution"]
 from signmnist.recipes import (
@@ -359,8 +378,12 @@ def quantization_aware(model, scheme, recipe, name):
 
 prune_preserving = combine.Default8BitPrunePreserveQuantizeScheme()
 pqat, pqat_history = quantization_aware(pruned, prune_preserving, PQAT, "PQAT")
+with_zeros = clone(pruned)
+for name, kernel in after.items():
+    smallest = np.abs(kernel) == np.abs(kernel).min()
+    with_zeros.get_layer(name).kernel.assign(np.where(smallest, 0, kernel))
 wrapped = clustering.cluster_weights(
-    clone(pruned),
+    with_zeros,
     number_of_clusters=SPARSE_CLUSTERED["clusters"],
     cluster_centroids_init=clustering.CentroidInitialization.LINEAR,
     preserve_sparsity=True,
@@ -374,9 +397,6 @@ pcqat, pcqat_history = quantization_aware(
 # %% [markdown] tags=["solution"]
 # *Without twins* leaves out the test images that share a photo with the training file; the
 # interval comes from drawing the test file's groups of photos anew (question 1, section 1).
-
-# %%
-from toolkit.results import answer, measure, results_table, save_record, say
 
 # %%
 records: dict = {}
@@ -400,6 +420,21 @@ def evaluate(technique, file, network, history, origin=baseline):
     return records[technique]
 
 
+# %% [markdown] tags=["handout"]
+# `evaluate(technique, file, network, history)` scores `models/<file>.tflite` on the test file,
+# measures it, saves its record and returns it; the tables at the end show all of them.
+
+# %% [markdown] tags=["task"]
+# ### Task 3: make the smallest file that reads 90 %; measure it as `race`
+#
+# **Given:** `save_tflite(converter, path)` runs a `tf.lite.TFLiteConverter` and writes the file.
+# The network is yours to choose, also a smaller one; what counts is that many of its weights are
+# zero.
+#
+# **Afterwards there are:** `models/sign_mnist_pruned.tflite` and `race`, what `evaluate("size
+# race", "sign_mnist_pruned", network, history, network)` returns.
+
+
 # %% tags=["solution"]
 def cells(record):
     return f"{record['accuracy']:.2%} | {record['bytes']:,} | {record['bytes_gzip']:,}"
@@ -417,13 +452,16 @@ by_pcqat = evaluate("PCQAT, int8", "sign_mnist_pruned_pcqat", pcqat, pcqat_histo
 # ### Four bits instead of eight
 #
 # What is left needs no whole byte either. The **LiteRT Quantizer** of question 1 writes weights in
-# 4 bits, the whole numbers from -7 to 7 times one scale a tensor, two to a byte. Training has to
-# know of that rounding: TensorFlow's quantizers, those of PQAT, with 4 bits instead of 8.
+# 4 bits, the whole numbers from -7 to 7 times one scale a tensor, two to a byte. It is tried on the
+# pruned network as it is; then this is trained with that rounding in its forward pass, by the
+# quantizers of PQAT with 4 bits instead of 8: what rounds to zero at the start stays zero.
+# `FourBitWeights` says what is rounded and how; `in_four_bits` puts it around each layer, trains
+# and takes it off.
 
 # %% tags=["solution"]
 from toolkit.aware import (
     FourBitWeights,  # noqa: F401  (in sight)
-    in_four_bits,  # in sight
+    in_four_bits,
 )
 from toolkit.compression import stripped
 from toolkit.quantizer import quantize
@@ -432,23 +470,36 @@ from toolkit.quantizer import quantize
 examples = data.x_train[np.random.default_rng(SEED).choice(len(data.x_train), 300, replace=False)]
 
 
-def four_bit_file(network, name):
-    """models/<name>.tflite with weights of 4 bits, activations of 8, no names; bytes by step."""
-    whole = convert(network, build / f"{name}_float.tflite")
-    small = quantize(whole, build / f"{name}.tflite", examples, 4, 8, one_scale=True)
-    final = stripped(small, Path("models", f"{name}.tflite"))
-    made = zip(("float", "4 bits", "without names"), (whole, small, final), strict=True)
-    return {step: gzip_size(path.read_bytes()) for step, path in made}
+def four_bit_file(network, target):
+    """Writes a .tflite file with weights of 4 bits and activations of 8; its bytes by step."""
+    whole = convert(network, build / "whole.tflite")
+    small = quantize(whole, build / "quantized.tflite", examples, 4, 8, one_scale=True)
+    made = {"float": whole, "4 bits": small, "without names": stripped(small, target)}
+    return {step: gzip_size(Path(path).read_bytes()) for step, path in made.items()}
 
 
+four_bit_file(pruned, build / "rounded.tflite")
+rounded = predict_tflite(build / "rounded.tflite", data.x_test).argmax(axis=1)
+print(f"rounded, not trained: test file {np.mean(rounded == data.y_test):.2%}")
 recipe = in_profile(PRUNED | PRUNED["rounding"], PROFILE)
 in_4, in_4_history = in_four_bits(
     pruned,
     lambda aware: tune(aware, *images, recipe, name="4 bits", seed=SEED),
     keep_zeros=True,
 )
-four_bit_file(in_4, "sign_mnist_pruned_int4")
+four_bit_file(in_4, "models/sign_mnist_pruned_int4.tflite")
 accurate = evaluate("pruned, int4", "sign_mnist_pruned_int4", in_4, in_4_history)
+
+# %% [markdown] tags=["solution"]
+# What each file has left of the zeros:
+
+# %% tags=["solution"]
+answered = [by_book, by_pqat, by_pcqat, accurate]
+for record in answered:
+    stored = [w for w in constants(f"models/{record['file']}") if w.ndim > 1]
+    share = np.mean(np.concatenate([w.ravel() for w in stored]) == 0)
+    most = max(len(np.unique(w)) for w in stored)
+    print(f"{record['technique']}: {share:.1%} zeros, at most {most:,} values a layer")
 
 # %% tags=["solution"]
 answers = {}
@@ -457,11 +508,10 @@ answers["book"] = (
     f"{accurate['accuracy']:.2%} with weights of 4 bits and {by_book['bytes_gzip']:,} at "
     f"{by_book['accuracy']:.2%} with 8; PQAT and PCQAT, with a scale for each channel, "
     f"{by_pqat['bytes_gzip']:,} and {by_pcqat['bytes_gzip']:,} at {by_pqat['accuracy']:.2%} and "
-    f"{by_pcqat['accuracy']:.2%}. Not pruned, the network takes "
-    f"{rows.loc['float, not pruned', 'after gzip']:,.0f} bytes in float."
+    f"{by_pcqat['accuracy']:.2%}. In float and not pruned, it takes "
+    f"{rows.loc['float, not pruned', 'after gzip']:,.0f} at {accurate_accuracy:.2%}."
 )
-shown = [by_book, by_pqat, by_pcqat, accurate]
-say(answer("question 3, from the accurate network", shown, answers["book"], data.banner))
+say(answer("question 3, from the accurate network", answered, answers["book"], data.banner))
 
 # %% [markdown] tags=["solution"]
 # ## 4. Which layers bear it: sensitivity
@@ -553,22 +603,18 @@ show_weights(
 
 # %% [markdown] tags=["solution"]
 # The bytes after gzip at each step, and what is left when all weights are equal, so that only the
-# **container** remains: operators, tensors, scales and biases. `stripped` is
-# TensorFlow's own `flatbuffer_utils.strip_strings`: it takes the tensors' names out, which no
-# interpreter reads.
+# **container** remains: operators, tensors, scales and biases. `stripped` runs TensorFlow's own
+# `flatbuffer_utils.strip_strings`, which takes out the names of the tensors; LiteRT and TFLite
+# Micro run the file without them.
 
 # %% tags=["solution"]
 by_step = {"float, not pruned": sizes(convert(compact, build / "compact.tflite"))["bytes_gzip"]}
-by_step |= four_bit_file(headline, "sign_mnist_pruned")
+by_step |= four_bit_file(headline, "models/sign_mnist_pruned.tflite")
 small = evaluate("pruned compact, int4", "sign_mnist_pruned", headline, headline_history, compact)
 empty = clone(headline)
-for layer in empty.layers:
-    if hasattr(layer, "kernel"):
-        layer.kernel.assign(tf.ones_like(layer.kernel))
-quantize(
-    convert(empty, build / "empty.tflite"), build / "empty4.tflite", examples, 4, 8, one_scale=True
-)
-container = gzip_size(stripped(build / "empty4.tflite", build / "container.tflite").read_bytes())
+for name, kernel in in_steps.items():
+    empty.get_layer(name).kernel.assign(np.ones_like(kernel))
+container = four_bit_file(empty, build / "container.tflite")["without names"]
 by_step["the container alone"] = container
 display(pd.DataFrame({"bytes after gzip": by_step}).style.format("{:,}").set_caption(data.banner))
 
@@ -577,8 +623,10 @@ values = np.concatenate([np.round(w).ravel() for w in in_steps.values()])
 answers["headline"] = (
     f"{values.size:,} weights, {np.mean(values == 0):.0%} of them zero: "
     f"**{small['bytes_gzip']:,} bytes** after gzip ({small['bytes']:,} raw) at "
-    f"{small['accuracy']:.2%}, {small['accuracy_no_twin']:.2%} without twins. The weights are "
-    f"{small['bytes_gzip'] - container:,} bytes of it, "
+    f"{small['accuracy']:.2%}, {small['accuracy_no_twin']:.2%} on images without a twin in "
+    f"training. In float and not pruned, the same network takes "
+    f"{by_step['float, not pruned']:,} bytes at {compact_accuracy:.2%}; of the answer, the "
+    f"weights are {small['bytes_gzip'] - container:,} bytes, "
     f"{8 * (small['bytes_gzip'] - container) / values.size:.1f} bits each."
 )
 say(answer("question 3", [small], answers["headline"], data.banner))

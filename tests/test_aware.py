@@ -5,12 +5,13 @@ import pytest
 
 from signmnist.baseline import build_cnn
 from toolkit.aware import in_four_bits
-from toolkit.compression import equalized, fold_norms, kernels
+from toolkit.compression import clone, equalized, fold_norms, kernels
 from toolkit.runtime import use_keras_2
 from toolkit.training import compile_model, predict
 
 use_keras_2()
 import tensorflow as tf
+import tensorflow_model_optimization as tfmot
 
 IMAGES = np.random.default_rng(0).random((32, 28, 28, 1), np.float32)
 
@@ -69,3 +70,23 @@ def test_kernels_have_15_levels_and_zeros_stay_where_asked(network, keep_zeros):
         assert not np.array_equal(rounded, kernels(plain)[name])
     stayed = kernels(four)["conv3"][kernel == 0] == 0
     assert stayed.all() == keep_zeros
+
+
+def test_where_relu_is_folded_training_for_8_bits_keeps_the_zeros(network):
+    """Behind a convolution a ReLU layer would switch its rounding off, and with it the mask."""
+    plain = fold_norms(network)
+    for layer in plain.layers:
+        if hasattr(layer, "kernel"):
+            size = np.abs(layer.kernel)
+            layer.kernel.assign(np.where(size < np.median(size), 0, layer.kernel))
+    scheme = tfmot.experimental.combine.Default8BitPrunePreserveQuantizeScheme()
+    quantization = tfmot.quantization.keras
+    aware = quantization.quantize_apply(quantization.quantize_annotate_model(clone(plain)), scheme)
+    compile_model(aware, 4, 1e-2)
+    aware.fit(IMAGES, np.arange(32) % 24, batch_size=8, verbose=0)
+    for name, kernel in kernels(plain).items():
+        if name != "conv1":  # tfmot leaves a first convolution of one channel as it is
+            (wrapper,) = (layer for layer in aware.layers if layer.name.endswith(name))
+            ((weights, quantizer, ranges),) = wrapper._weight_vars
+            rounded = quantizer(weights, training=False, weights=ranges)
+            assert np.all(np.asarray(rounded)[kernel == 0] == 0)

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter
-from tflite_micro.tensorflow.lite.micro.compression import compress, spec
 
 from toolkit.files import replacing
 from toolkit.tflite import in_litert, quiet
@@ -16,7 +15,7 @@ def with_codebooks(path, target):
     One table of values a tensor, and for each weight the number of its value in as few bits as
     these need, by the package of TFLite Micro, whose operator DECODE takes it back; LiteRT does
     not know it. Writes `target` and returns {tensor's index: (bits, weights)} of those stored so.
-    Raises ModelError for a file that LiteRT cannot load.
+    Where there is no TFLite Micro, none are. Raises ModelError for a file that LiteRT cannot load.
     """
     content = Path(path).read_bytes()
     stored: dict = {}
@@ -42,7 +41,14 @@ def with_codebooks(path, target):
 
 
 def compressed(content, tables):
-    """The bytes of a .tflite file with codebooks. tables: tensor's index -> (bits, ...)."""
+    """The bytes of a .tflite file with codebooks. tables: tensor's index -> (bits, ...).
+
+    Where there is no TFLite Micro, as on Windows, the bytes as they are.
+    """
+    try:
+        from tflite_micro.tensorflow.lite.micro.compression import compress, spec
+    except ImportError:
+        return content
     wanted = [
         spec.Tensor(0, index, [spec.LookUpTableCompression(bits, spec.PerTensor())])
         for index, (bits, *_) in tables.items()

@@ -66,25 +66,29 @@ def fold_norms(model):
 
     The network is a chain; its scores stay the same but for rounding. As the converter folds, the
     kernel of each channel is multiplied by gamma / sqrt(variance + epsilon), and the rest becomes
-    its bias.
+    its bias. ReLU becomes the activation of the layer before it: where it stands by itself, tfmot
+    trains a convolution as if it had no weights to be rounded (`LayerReLUQuantize`).
     """
-    layers, weights = tf.keras.layers, {}
-    x = inputs = tf.keras.Input(model.input_shape[1:], name=model.layers[0].name)
-    for layer, following in zip(model.layers[1:], [*model.layers[2:], None], strict=True):
+    layers = tf.keras.layers
+    chain: list = []  # (class, settings, weights) of each layer
+    for layer in model.layers[1:]:
         if isinstance(layer, layers.BatchNormalization):
-            continue
-        settings, values = layer.get_config(), layer.get_weights()
-        if isinstance(following, layers.BatchNormalization):
-            gamma, beta, mean, variance = following.get_weights()
-            factor = gamma / np.sqrt(variance + following.epsilon)
-            settings |= {"use_bias": True}
+            _, settings, values = chain[-1]
+            gamma, beta, mean, variance = layer.get_weights()
+            factor = gamma / np.sqrt(variance + layer.epsilon)
             offset = values[1] if len(values) > 1 else 0
-            values = [values[0] * factor, beta + (offset - mean) * factor]
-        x = layer.__class__.from_config(settings)(x)
-        weights[layer.name] = values
+            settings["use_bias"] = True
+            values[:] = values[0] * factor, beta + (offset - mean) * factor
+        elif isinstance(layer, layers.ReLU):
+            chain[-1][1]["activation"] = "relu"
+        else:
+            chain.append((layer.__class__, layer.get_config(), layer.get_weights()))
+    x = inputs = tf.keras.Input(model.input_shape[1:], name=model.layers[0].name)
+    for kind, settings, _ in chain:
+        x = kind.from_config(settings)(x)
     copy = tf.keras.Model(inputs, x)
-    for layer in copy.layers[1:]:
-        layer.set_weights(weights[layer.name])
+    for layer, (_, _, values) in zip(copy.layers[1:], chain, strict=True):
+        layer.set_weights(values)
     return copy
 
 
