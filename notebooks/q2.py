@@ -391,13 +391,15 @@ cqat = evaluate("CQAT, int8", "sign_mnist_clustered_cqat", aware, cqat_history)
 # whole numbers from -7 to 7 times one scale a tensor, two to a byte. It is tried on the clustered
 # network as it is; then this is trained with that rounding in its forward pass, by TensorFlow's own
 # quantizers with 4 bits instead of 8. The weights of a cluster may then part again, by whole steps;
-# at most 15 values are left, and what rounds to zero at the start stays zero. `FourBitWeights` says
-# what is rounded and how; `in_four_bits` puts it around each layer, trains and takes it off.
+# at most 15 values are left, and weights below half a step are set to zero at the start and stay
+# zero. `FourBitWeights` says what is rounded and how; `in_four_bits` puts it around each layer,
+# trains and takes it off.
 
 # %% tags=["solution"]
 from toolkit.aware import (
     FourBitWeights,  # noqa: F401  (in sight)
     in_four_bits,
+    without_small_weights,
 )
 from toolkit.compression import stripped
 from toolkit.quantizer import quantize
@@ -419,7 +421,7 @@ rounded = predict_tflite(build / "rounded.tflite", data.x_test).argmax(axis=1)
 print(f"rounded, not trained: test file {np.mean(rounded == data.y_test):.2%}")
 recipe = in_profile(CLUSTERED | CLUSTERED["rounding"], PROFILE)
 in_4, in_4_history = in_four_bits(
-    clustered,
+    without_small_weights(clustered),
     lambda aware: tune(aware, *images, recipe, name="4 bits", seed=SEED),
     keep_zeros=True,
 )
@@ -506,7 +508,7 @@ few_values, _ = cluster_layers(
 )
 recipe = in_profile(CLUSTERED_COMPACT | CLUSTERED_COMPACT["rounding"], PROFILE)
 headline, headline_history = in_four_bits(
-    few_values,
+    without_small_weights(few_values),
     lambda aware: learn(aware, taught, scores_taught, recipe, SEED, name="compact, 4 bits"),
     keep_zeros=True,
 )
@@ -554,11 +556,10 @@ count = sum(w.size for w in in_steps.values())
 answers["headline"] = (
     f"{count:,} weights with at most "
     f"{max(len(np.unique(np.round(w))) for w in in_steps.values())} different values a layer: "
-    f"**{small['bytes_gzip']:,} bytes** after gzip ({small['bytes']:,} raw) at "
-    f"{small['accuracy']:.2%}, {small['accuracy_no_twin']:.2%} on images without a twin in "
-    f"training. In float and not clustered, the same network takes "
-    f"{by_step['float, not clustered']:,} bytes at {compact_accuracy:.2%}; of the answer, the "
-    f"weights are {small['bytes_gzip'] - container:,} bytes, "
+    f"**{small['bytes_gzip']:,} bytes** after gzip at {small['accuracy']:.2%}, "
+    f"{small['accuracy_no_twin']:.2%} on images without a twin in training. In float and not "
+    f"clustered, the same network takes {by_step['float, not clustered']:,} bytes at "
+    f"{compact_accuracy:.2%}; the weights are {small['bytes_gzip'] - container:,} of the bytes, "
     f"{8 * (small['bytes_gzip'] - container) / count:.1f} bits each."
 )
 say(answer("question 2", [small], answers["headline"], data.banner))

@@ -270,8 +270,8 @@ show_masks("What is left", {name: after[name] for name in chosen}, banner=data.b
 # the end; at 60 % of the training it is through, and the rest trains what is left.
 
 # %% tags=["solution"]
-end, count = int(0.6 * steps(recipe)), steps(recipe)
-schedule = tfmot.sparsity.keras.PolynomialDecay(0, PRUNED["sparsity"], 0, end)
+count = steps(recipe)
+schedule = tfmot.sparsity.keras.PolynomialDecay(0, PRUNED["sparsity"], 0, int(0.6 * count))
 at = np.linspace(0, count, 60).astype(int)
 zeros = [100 * float(schedule(tf.constant(step, tf.int64))[1]) for step in at]
 fig, ax = figure("The pruning schedule", size=(9, 2.6), banner=data.banner)
@@ -454,9 +454,8 @@ by_pcqat = evaluate("PCQAT, int8", "sign_mnist_pruned_pcqat", pcqat, pcqat_histo
 # What is left needs no whole byte either. The **LiteRT Quantizer** of question 1 writes weights in
 # 4 bits, the whole numbers from -7 to 7 times one scale a tensor, two to a byte. It is tried on the
 # pruned network as it is; then this is trained with that rounding in its forward pass, by the
-# quantizers of PQAT with 4 bits instead of 8: what rounds to zero at the start stays zero.
-# `FourBitWeights` says what is rounded and how; `in_four_bits` puts it around each layer, trains
-# and takes it off.
+# quantizers of PQAT with 4 bits instead of 8, so that zeros stay zero. `FourBitWeights` says what
+# is rounded and how; `in_four_bits` puts it around each layer, trains and takes it off.
 
 # %% tags=["solution"]
 from toolkit.aware import (
@@ -622,11 +621,10 @@ display(pd.DataFrame({"bytes after gzip": by_step}).style.format("{:,}").set_cap
 values = np.concatenate([np.round(w).ravel() for w in in_steps.values()])
 answers["headline"] = (
     f"{values.size:,} weights, {np.mean(values == 0):.0%} of them zero: "
-    f"**{small['bytes_gzip']:,} bytes** after gzip ({small['bytes']:,} raw) at "
-    f"{small['accuracy']:.2%}, {small['accuracy_no_twin']:.2%} on images without a twin in "
-    f"training. In float and not pruned, the same network takes "
-    f"{by_step['float, not pruned']:,} bytes at {compact_accuracy:.2%}; of the answer, the "
-    f"weights are {small['bytes_gzip'] - container:,} bytes, "
+    f"**{small['bytes_gzip']:,} bytes** after gzip at {small['accuracy']:.2%}, "
+    f"{small['accuracy_no_twin']:.2%} on images without a twin in training. In float and not "
+    f"pruned, the same network takes {by_step['float, not pruned']:,} bytes at "
+    f"{compact_accuracy:.2%}; the weights are {small['bytes_gzip'] - container:,} of the bytes, "
     f"{8 * (small['bytes_gzip'] - container) / values.size:.1f} bits each."
 )
 say(answer("question 3", [small], answers["headline"], data.banner))
