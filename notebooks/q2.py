@@ -253,7 +253,7 @@ show_weights(
 
 # %% tags=["solution"]
 for name, kernel in after.items():
-    print(f"{name:8}", *(f"{value:6.2f}" for value in np.unique(kernel)))
+    print(f"{name:8}", *(f"{value:5.2f}" for value in np.unique(kernel)))
 
 # %% [markdown] tags=["solution"]
 # ## 2. What quantization leaves of it
