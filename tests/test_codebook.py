@@ -1,5 +1,7 @@
 """Codebooks: an int8 network of few values, smaller raw, the same to the bit on TFLite Micro."""
 
+import sys
+
 import numpy as np
 import pytest
 
@@ -67,3 +69,9 @@ def test_a_file_that_is_no_model_is_refused(tmp_path):
     with pytest.raises(ModelError, match=r"no\.tflite"):
         with_codebooks(tmp_path / "no.tflite", tmp_path / "target.tflite")
     assert not (tmp_path / "target.tflite").exists()
+
+
+def test_without_tflite_micro_the_file_is_copied(files, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "tflite_micro.tensorflow.lite.micro.compression", None)
+    assert with_codebooks(files[0], tmp_path / "copy.tflite") == {}
+    assert (tmp_path / "copy.tflite").read_bytes() == files[0].read_bytes()
