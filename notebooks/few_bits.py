@@ -4,7 +4,7 @@
 # **Weights of three values in every layer read {{record["accuracy"]:.2%}} of the test file, in
 # {{record["bytes_gzip"]:,}} bytes after `gzip -9n`.** Question 4 gives each weight and bias 4 bits.
 # This study asks what else QKeras's quantizers do, what 4-bit activations cost, and how far down
-# the weights can go. The networks in QKeras:
+# the weights can go. The networks, before they become files:
 #
 # | network | bits a weight | test file | without twins | against float, points | file |
 # |---|---|---|---|---|---|
