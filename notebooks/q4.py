@@ -16,7 +16,7 @@
 # # Question 4: four bits for every weight
 #
 # **With QKeras, all weights and biases of the convolutions and the dense layer in 4 bits, as
-# accurate as float.** The accurate network of question 1 is trained further with its weights
+# accurate as possible.** The accurate network of question 1 is trained further with its weights
 # rounded, its bits are counted and proved, and its weights are stored as INT4, two to a byte.
 #
 # | what | file in `models/` | test accuracy | bytes | after gzip |
