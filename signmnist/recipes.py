@@ -6,7 +6,7 @@ more as their names say. All are plain values, so that a recipe can be stored as
 
 # Recipes of which benchmarks/trials.json holds a trial from before they were first published; all
 # others were set.
-CHOSEN = "CLUSTERED", "CLUSTERED_GRID", "PRUNED", "CASCADES_M", "CASCADES_END"
+CHOSEN = "CLUSTERED_COMPACT", "CLUSTERED_GRID", "CASCADES_M", "CASCADES_END"
 
 STRONG = {
     "rotation": 0.07,
