@@ -17,13 +17,14 @@ import ast
 import json
 import subprocess
 import time
+from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
 
 from signmnist.data import load_sign_mnist
 from speech.data import load_speech_commands
 from toolkit.results import write_json
-from toolkit.runtime import STARTED, processor_name
+from toolkit.runtime import processor_name
 
 TRIALS = Path(__file__).with_suffix(".json")
 LOADERS = {"signmnist": load_sign_mnist, "speech": load_speech_commands}
@@ -68,7 +69,7 @@ def run_trial(data, package, name, given=(), seed=0, path=TRIALS):
             f"{package}/recipes.py has no {name} with {', '.join(given) or 'settings'}"
         )
     settings = plain(recipe | dict(given))
-    start = time.perf_counter()
+    start, started = time.perf_counter(), datetime.now(UTC).isoformat(timespec="seconds")
     judged_on, figures = import_module(f"benchmarks.{package}").run(data, name, settings, seed)
     record = {
         "recipe": f"{package}.{name}",
@@ -77,7 +78,7 @@ def run_trial(data, package, name, given=(), seed=0, path=TRIALS):
         "judged_on": judged_on,
         "figures": figures,
         "seconds": round(time.perf_counter() - start),
-        "started": STARTED,
+        "started": started,
         "commit": commit(),
         "processor": processor_name(),
     }

@@ -663,7 +663,7 @@ sparse_clustered, sparse_history = cluster(p1, "P1 clustered", preserve_sparsity
 
 # %%
 from toolkit.anatomy import value_entropy
-from toolkit.graph import constants
+from toolkit.tflite import constants
 
 
 # %%

@@ -14,25 +14,33 @@
 # %% [markdown] tags=["solution"]
 # # Question 3: weights that are zero
 #
-# **Magnitude pruning and quantization: the smallest `.tflite` that reads 90 % of the signs.**
-# The smallest weights of a network are set to zero and the rest is trained to do without them.
-# This notebook prunes the networks of question 1, combines pruning with each quantization, and
-# then races for bytes. The score is the size after `gzip -9n`.
+# Magnitude pruning and quantization: **the smallest `.tflite` that reads 90 % of the signs**, made
+# by public tools alone. The score is the size after `gzip -9n`.
 #
-# **What you learn:** what `prune_low_magnitude` does, and when; which layers can spare weights;
-# when a zero saves bytes and when it does not; what pruning adds to a network that already lives on
-# a small grid of values.
+# | what | file in `models/` | test accuracy | bytes | after gzip |
+# |---|---|---|---|---|
+# | **the answer**, from the compact network | `sign_mnist_pruned.tflite` | {{cells(small)}} |
+# | from the accurate network | `sign_mnist_pruned_int4.tflite` | {{cells(accurate)}} |
+# | the same, as int8 | `sign_mnist_pruned_int8.tflite` | {{cells(by_book)}} |
 #
-# | track | starts from | section | `models/sign_mnist_...` |
-# |---|---|---|---|
-# | by the book: pruning, then quantization | accurate baseline | 1 to 4 | `pruned_dyn` ... |
-# | the same network on one small grid | accurate baseline | 5 | `pruned_accurate` |
-# | **the size race** | compact baseline | 6 | `pruned` |
+# {{answers["headline"]}}
+#
+# {{answers["book"]}}
+#
+# Smaller still, with layers and a file of one's own: the study `studies/size_race.ipynb`.
+
+# %% [markdown] tags=["solution"]
+# | what you learn | section |
+# |---|---|
+# | what `prune_low_magnitude` does, and when | 1 |
+# | when a zero saves bytes and when it does not | 2 |
+# | what each quantization leaves of the zeros; the files from the accurate network | 3 |
+# | which layers can spare weights | 4 |
+# | **the answer**: zeros, 4 bits, one scale a layer, no names | 5 |
 #
 # **In Colab:** upload this one file, then *Runtime > Run all*. Folded cells named *Helpers* hold
-# the plumbing (loading, the training loop, drawing); what the question is about stays in sight. On
-# a GPU the weights come out slightly otherwise than on a CPU. The figures in the text are those of
-# the published run; those of your own stand in the outputs.
+# the plumbing. Figures in the text are those of the published run; your own run's stand in the
+# outputs, and those from a GPU differ slightly, as it adds in another order.
 
 # %% [markdown]
 # ## Setup
@@ -50,6 +58,7 @@ install_missing(
     "tensorflow-model-optimization",
     "setuptools",
     "ai-edge-litert",
+    "litert-quantizer",
     "tflite-micro",
     "kaggle",
     "pandas",
@@ -62,7 +71,6 @@ install_missing(
 use_keras_2()
 
 # %%
-import logging
 import os
 import time
 from pathlib import Path
@@ -72,24 +80,17 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 import tensorflow_model_optimization as tfmot
-from IPython.display import Markdown, display
+from IPython.display import display
 
 # %% [markdown] tags=["handout"]
 # `SEED` makes trainings come out the same again; `PROFILE` is noted beside what you measure.
-
-# %% tags=["handout"]
-PROFILE = os.environ.get("PROFILE", "full")
-SEED = 0
-
-tf.keras.utils.set_random_seed(SEED)
-started = time.perf_counter()
 
 # %% [markdown] tags=["solution"]
 # `PROFILE` sets how long to train: `full` is the recipe behind the published figures, `quick` a
 # tour, `smoke` only proves that every cell runs. A **recipe** is a dict that holds how a network is
 # trained, and `in_profile` shortens it.
 
-# %% tags=["solution"]
+# %%
 PROFILE = os.environ.get("PROFILE", "full")
 SEED = 0
 
@@ -98,7 +99,6 @@ started = time.perf_counter()
 
 # %%
 from signmnist.data import load_sign_mnist
-from toolkit.files import replacing
 
 # %%
 data = load_sign_mnist()
@@ -119,28 +119,24 @@ from toolkit.training import accuracy, predict, train  # noqa: F401
 # **Afterwards there is:** `baseline`, a Keras model.
 
 # %% [markdown] tags=["solution"]
-# Both baselines come from question 1, and one function builds them. `tune` trains a network by a
-# recipe.
-
-# %% tags=["solution"]
-from signmnist.recipes import ACCURATE, COMPACT, in_profile
+# Both networks come from question 1. Where its files are not at hand, as in Colab, they are trained
+# here first, which takes some minutes more. `tune` trains a network further on labels, `learn` on
+# the scores of another one (**distillation**), each by a recipe.
 
 # %% tags=["solution"]
 from signmnist.baseline import (
-    BATCH_SIZE,
-    augment,
-    build_cnn,  # noqa: F401  (in sight)
-    distil,
+    learn,  # in sight
+    lessons,
     train_accurate,
     train_compact,
     tune,  # in sight
 )
-from toolkit.compression import saved_or_trained
+from signmnist.recipes import ACCURATE, COMPACT, in_profile
+from toolkit.compression import (
+    fine_tune,  # noqa: F401  (in sight)
+    saved_or_trained,
+)
 from toolkit.training import accuracy, predict
-
-# %% [markdown] tags=["solution"]
-# Where question 1's files are not at hand, as in Colab, both networks are trained here first, which
-# takes some minutes more.
 
 # %% tags=["solution"]
 baseline = saved_or_trained(
@@ -151,9 +147,10 @@ compact = saved_or_trained(
     "models/sign_mnist_compact.keras",
     lambda: train_compact(data.x_train, baseline, in_profile(COMPACT, PROFILE), SEED),
 )
-for name, model in (("accurate", baseline), ("compact", compact)):
-    reached = accuracy(model, data.x_test, data.y_test)
-    print(f"{name}: {model.count_params():,} parameters, test file {reached:.2%}")
+accurate_accuracy = accuracy(baseline, data.x_test, data.y_test)
+compact_accuracy = accuracy(compact, data.x_test, data.y_test)
+print(f"accurate: {baseline.count_params():,} parameters, test file {accurate_accuracy:.2%}")
+print(f"compact: {compact.count_params():,} parameters, test file {compact_accuracy:.2%}")
 
 # %% tags=["check"]
 from signmnist.checks import check_file, check_network, check_pruned
@@ -176,72 +173,59 @@ check_network(baseline, data, at_least=0.9)
 # half are zero, and `pruned_history`, what `train` returned.
 
 # %% [markdown] tags=["solution"]
-# ## 1. Magnitude pruning in its smallest form
+# ## 1. Magnitude pruning
 #
-# `prune_low_magnitude` keeps a mask for each layer: during training the smallest weights are set
-# to zero, ever more of them as a **schedule** says. It wraps the very layer objects it is given, so
-# it gets a copy. The callback `UpdatePruningStep` must be there, or training stops with an
-# error.
+# `prune_low_magnitude` keeps a mask for each layer: during training the smallest weights are set to
+# zero, ever more of them as a **schedule** says. It wraps the very layer objects that it is given,
+# so it gets a copy; the callback `UpdatePruningStep` must be there, or training stops with an
+# error; and `strip_pruning` at the end takes masks and thresholds off again.
 
 # %% tags=["solution"]
-from signmnist.recipes import ALL_PRUNED  # in sight
-from toolkit.compression import clone
-
-# %% tags=["solution"]
-pruning = tfmot.sparsity.keras
-
-
-def steps(recipe):
-    """Training steps of a recipe in this profile, at least 4."""
-    epochs = in_profile(recipe, PROFILE)["epochs"] * recipe.get("copies", 1)
-    return max(4, epochs * (len(data.x_train) // BATCH_SIZE))
-
-
-def tune_pruned(wrapped, recipe, name):
-    """Trains a wrapped model and takes the wrappers off. Returns (model, history)."""
-    recipe, callbacks = in_profile(recipe, PROFILE), [pruning.UpdatePruningStep()]
-    settings = {"name": name, "seed": SEED, "callbacks": callbacks}
-    history = tune(wrapped, data.x_train, data.y_train, recipe, **settings)
-    return pruning.strip_pruning(wrapped), history
-
-
-def prune(model, schedule, name):
-    """A copy of `model`, pruned by `schedule` while it is fine-tuned. Returns (model, history)."""
-    wrapped = pruning.prune_low_magnitude(clone(model), pruning_schedule=schedule)
-    return tune_pruned(wrapped, ALL_PRUNED, name)
-
-
-def gradual(final, count, initial=0.0):
-    """From `initial` to `final` sparsity in the first 60 % of so many steps, then constant."""
-    end = int(0.6 * count)
-    return pruning.PolynomialDecay(initial, final, 0, end, frequency=max(1, end // 20))
-
-
-# %% tags=["solution"]
-SPARSITY, STEPS = ALL_PRUNED["sparsity"], steps(ALL_PRUNED)
-pruned, pruned_history = prune(baseline, gradual(SPARSITY, STEPS), "80 % sparsity")
-print(f"test file {accuracy(pruned, data.x_test, data.y_test):.2%}")
+from toolkit.compression import (
+    equalized,
+    fold_norms,
+    prune_layers,  # in sight
+)
 
 # %% [markdown] tags=["solution"]
-# `strip_pruning` at the end must not be forgotten: while training, each layer carries its mask and
-# its threshold, which double the size of the model.
-#
-# What pruning did: how many weights have which value, above before and below after. Everything
-# around zero is gone. `conv1` to `conv5` are the convolutions in the order of the network,
-# `letters` is the dense layer.
+# Batch normalization is folded into the convolutions first and the channels are equalized (question
+# 2, section 1), so that what is pruned is what the file holds. Small layers are left alone.
 
+# %% tags=["solution"]
+from signmnist.baseline import BATCH_SIZE
+from signmnist.recipes import PRUNED  # in sight
+
+
+# %% tags=["solution"]
+def steps(recipe):
+    """Training steps of a recipe."""
+    return recipe["epochs"] * recipe.get("copies", 1) * (len(data.x_train) // BATCH_SIZE)
+
+
+images, without_norms = (data.x_train, data.y_train), equalized(fold_norms(baseline))
+recipe = in_profile(PRUNED, PROFILE)
+pruned, pruned_history = prune_layers(
+    without_norms,
+    PRUNED["sparsity"],
+    PRUNED["larger_than"],
+    steps(recipe),
+    lambda wrapped, callbacks: tune(
+        wrapped, *images, recipe, name="pruning", seed=SEED, callbacks=callbacks
+    ),
+)
+print(f"test file {accuracy(pruned, data.x_test, data.y_test):.2%}")
 
 # %% tags=["check"]
 check_pruned(pruned, at_least=0.5)
 
 # %%
 from toolkit.compression import kernels
+from toolkit.results import answer, measure, results_table, save_record, say
 from toolkit.plots import (
     BLUE,
     ORANGE,
     figure,
     show_accuracy_against_bytes,
-    show_errors,
     show_lines,
     show_masks,
     show_weights,
@@ -253,9 +237,15 @@ show_masks("What is left: blue is alive, white is zero", kernels(pruned), banner
 # %% [markdown] tags=["handout"]
 # ## 2. Pruning and quantization
 
+# %% [markdown] tags=["solution"]
+# How many weights have which value, before and, below, after, in the first, the middle and the last
+# of the pruned layers: what lay around zero is gone. `conv1` to `conv5` are the convolutions in the
+# order of the network, `letters` is the dense layer.
+
 # %% tags=["solution"]
-before, after = kernels(baseline), kernels(pruned)
-chosen = list(before)[0], list(before)[3], list(before)[-1]
+before, after = kernels(without_norms), kernels(pruned)
+large = [name for name, kernel in after.items() if kernel.size > PRUNED["larger_than"]]
+chosen = large[0], large[len(large) // 2], large[-1]
 fig, axes = figure("Three layers before and after pruning", 2, 3, (9, 4.5), data.banner)
 for column, name in zip(axes.T, chosen, strict=True):
     for ax, kernel, colour in zip(column, (before[name], after[name]), (BLUE, ORANGE), strict=True):
@@ -276,44 +266,36 @@ plt.show()
 show_masks("What is left", {name: after[name] for name in chosen}, banner=data.banner)
 
 # %% [markdown] tags=["solution"]
-# And the **schedule** that led there: the polynomial rises fast at first, when there is much to
-# spare, and slowly at the end.
+# The **schedule** that led there rises fast at first, when there is much to spare, and slowly at
+# the end; at 60 % of the training it is through, and the rest trains what is left.
 
 # %% tags=["solution"]
-curves = {}
-for name, schedule in {
-    "0 to 80 %": gradual(SPARSITY, STEPS),
-    "50 to 80 %": gradual(SPARSITY, STEPS, initial=0.5),
-    "constant 80 %": pruning.ConstantSparsity(SPARSITY, 0, frequency=1),
-}.items():
-    at = np.linspace(0, STEPS, 60).astype(int)
-    zeros = [100 * float(schedule(tf.constant(step, tf.int64))[1]) for step in at]
-    curves[name] = (at / STEPS * 100, zeros)
-show_lines(
-    "Pruning schedules", curves, "share of the training, %", "sparsity, %", banner=data.banner
-)
+count = steps(recipe)
+schedule = tfmot.sparsity.keras.PolynomialDecay(0, PRUNED["sparsity"], 0, int(0.6 * count))
+at = np.linspace(0, count, 60).astype(int)
+zeros = [100 * float(schedule(tf.constant(step, tf.int64))[1]) for step in at]
+fig, ax = figure("The pruning schedule", size=(9, 2.6), banner=data.banner)
+ax.plot(at / count * 100, zeros, color=BLUE)
+ax.set(xlabel="share of the training, %", ylabel="zeros, %")
+plt.show()
 
 # %% [markdown] tags=["solution"]
-# ### When a zero saves bytes
+# ## 2. When a zero saves bytes
 #
 # In a `.tflite` file, the format of TensorFlow Lite (now named LiteRT), a zero is by default stored
-# like any other number. Then zeros only pay once the file is compressed. There is another way: the
+# like any other number: zeros only pay once the file is compressed. There is another way: the
 # converter's flag `EXPERIMENTAL_SPARSITY` writes a tensor with many zeros as the list of its other
-# weights and their places.
+# weights and their places. `convert` runs the converter of question 1 with settings like these:
 
 # %% tags=["solution"]
-from toolkit.anatomy import container_floor, value_entropy
-from toolkit.graph import constants
-from toolkit.tflite import (
-    ModelError,
-    gzip_size,
-    predict_tflite,
-    run_micro,
-    sizes,
+from toolkit.compression import (
+    DYNAMIC_RANGE,  # in sight
+    INT8,  # in sight
+    ONE_SCALE,  # in sight
+    convert,
+    representative_dataset,
 )
-
-# %% tags=["solution"]
-from toolkit.compression import convert
+from toolkit.tflite import ModelError, constants, gzip_size, predict_tflite, run_micro, sizes
 
 # %% tags=["solution"]
 build = Path("build_q3")
@@ -321,11 +303,11 @@ build.mkdir(exist_ok=True)
 SPARSE = tf.lite.Optimize.EXPERIMENTAL_SPARSITY
 FILES = {
     # file: network, the converter's optimizations
-    "float": (baseline, []),
-    "80 % zeros": (pruned, []),
-    "80 % zeros, sparse": (pruned, [SPARSE]),
-    "80 % zeros, dynamic range": (pruned, [tf.lite.Optimize.DEFAULT]),
-    "80 % zeros, dynamic range, sparse": (pruned, [tf.lite.Optimize.DEFAULT, SPARSE]),
+    "float, not pruned": (without_norms, []),
+    "float": (pruned, []),
+    "float, sparse": (pruned, [SPARSE]),
+    "dynamic range": (pruned, [tf.lite.Optimize.DEFAULT]),
+    "dynamic range, sparse": (pruned, [tf.lite.Optimize.DEFAULT, SPARSE]),
 }
 few = data.x_test[:100]
 rows = {}
@@ -333,7 +315,7 @@ for number, (name, (model, optimizations)) in enumerate(FILES.items()):
     path = build / f"zeros_{number}.tflite"
     convert(model, path, optimizations=optimizations)
     expected = predict(model, few).argmax(axis=1)
-    row = dict(zip(("raw bytes", "ZIP", "gzip"), sizes(path).values(), strict=True))
+    row = dict(zip(("bytes", "ZIP", "after gzip"), sizes(path).values(), strict=True))
     for runtime, xnnpack in (("LiteRT", True), ("LiteRT without XNNPACK", False)):
         try:
             found = predict_tflite(path, few, xnnpack=xnnpack).argmax(axis=1)
@@ -345,183 +327,35 @@ for number, (name, (model, optimizations)) in enumerate(FILES.items()):
         f"{np.sum(micro.scores.argmax(axis=1) == expected)} of {len(few)}"
     )
     rows[name] = row
-rows = pd.DataFrame.from_dict(rows, orient="index")
-formats = dict.fromkeys(("raw bytes", "ZIP", "gzip"), "{:,}")
-display(rows.style.format(formats).set_caption(data.banner))
+rows = pd.DataFrame.from_dict(rows, orient="index").drop(columns="ZIP")
+display(rows.style.format("{:,}", ["bytes", "after gzip"]).set_caption(data.banner))
 
 # %% [markdown] tags=["solution"]
 # The columns on the right count letters read as by the Keras network, or say who refuses the file.
 # (`DENSIFY` is the operator that expands sparse weights, XNNPACK the library of fast kernels that
-# LiteRT uses on CPUs.) After gzip the zeros are cheap in either form. What keeps the gzipped float
-# file above a fifth: where the zeros are must be written down too (a mask of one bit a weight would
-# take 5 kB at the most, but gzip works on bytes), and a float that is left takes its full four
-# bytes.
-#
-# ## 2. Which layers bear it: sensitivity
-#
-# One layer at a time loses its smallest weights, without any fine-tuning, while all others stay
-# whole. 1,500 augmented training images stand for unseen ones. In the plot, the names
-# stand in the order of the lines' ends.
+# LiteRT uses on CPUs.)
 
 # %% tags=["solution"]
-sample = np.random.default_rng(SEED).permutation(len(data.x_train))[:1500]
-x_probe, y_probe = augment(data.x_train[sample], [SEED, 7]).numpy(), data.y_train[sample]
-LEVELS = [0.3, 0.5, 0.6, 0.7, 0.8, 0.9]
-
-# %% tags=["solution"]
-sensitivity = {}
-probe = clone(baseline)
-for name, kernel in before.items():
-    shares = []
-    for level in LEVELS:
-        threshold = np.quantile(np.abs(kernel), level)
-        probe.get_layer(name).kernel.assign(np.where(np.abs(kernel) < threshold, 0, kernel))
-        shares.append(100 * accuracy(probe, x_probe, y_probe))
-    probe.get_layer(name).kernel.assign(kernel)
-    sensitivity[name] = ([100 * level for level in LEVELS], shares)
-
-# %% tags=["solution"]
-show_lines(
-    "Accuracy when one layer alone is pruned, not fine-tuned",
-    sensitivity,
-    "sparsity of the layer, %",
-    "accuracy on augmented images, %",
-    banner=data.banner,
-)
-
-# %% tags=["solution"]
-at_70 = pd.Series({name: shares[LEVELS.index(0.7)] for name, (_, shares) in sensitivity.items()})
-display(
-    Markdown(
-        f"At 70 % sparsity, accuracy falls furthest with **{at_70.idxmin()}**, to "
-        f"{at_70.min():.1f} %, and least with **{at_70.idxmax()}**, to {at_70.max():.1f} %."
-    )
+alive = sum(np.count_nonzero(kernel) for kernel in after.values())
+raw, packed = rows["bytes"], rows["after gzip"]
+say(
+    f"The sparse form takes {raw['float, sparse']:,} bytes raw instead of {raw['float']:,} in "
+    f"float, and {raw['dynamic range, sparse']:,} instead of {raw['dynamic range']:,} in dynamic "
+    f"range; after gzip {packed['float, sparse']:,} instead of {packed['float']:,}, and "
+    f"{packed['dynamic range, sparse']:,} instead of {packed['dynamic range']:,}. The {alive:,} "
+    f"weights that are left take {4 * alive:,} bytes as floats.",
+    data.banner,
 )
 
 # %% [markdown] tags=["solution"]
-# ## 3. Schedules, and which layers
+# ## 3. What quantization leaves of it
 #
-# The same 80 % in four ways, each with the same fine-tuning: gradually from 0, gradually from 50 %,
-# all at once, and gradually but only in the layers with more than 3,000 weights, which then have to
-# give more for the same total.
-
-# %% tags=["solution"]
-total = sum(kernel.size for kernel in before.values())
-large = sum(kernel.size for kernel in before.values() if kernel.size > 3000)
-share_of_large = SPARSITY * total / large
-
-
-def prune_large(model, schedule, size):
-    """The model with those of its layers wrapped that have more than `size` weights."""
-
-    def wrap(layer):
-        if hasattr(layer, "kernel") and np.prod(layer.kernel.shape) > size:
-            return pruning.prune_low_magnitude(layer, pruning_schedule=schedule)
-        return layer
-
-    return tf.keras.models.clone_model(model, clone_function=wrap)
-
-
-# %% tags=["solution"]
-wrapped = prune_large(clone(baseline), gradual(share_of_large, STEPS), 3000)
-selected, _ = tune_pruned(wrapped, ALL_PRUNED, "large layers only")
-at_once = pruning.ConstantSparsity(SPARSITY, 0, frequency=max(1, STEPS // 20))
-from_half = gradual(SPARSITY, STEPS, initial=0.5)
-trials = {
-    "gradually from 0": pruned,
-    "gradually from 50 %": prune(baseline, from_half, "from 50 %")[0],
-    "all at once": prune(baseline, at_once, "all at once")[0],
-    "gradually, large layers only": selected,
-}
-
-# %% tags=["solution"]
-found = []
-for name, model in trials.items():
-    path = build / "trial.tflite"
-    convert(model, path)
-    weights = np.concatenate([kernel.ravel() for kernel in kernels(model).values()])
-    found.append(
-        {
-            "schedule": name,
-            "sparsity": np.mean(weights == 0),
-            "augmented training images": accuracy(model, x_probe, y_probe),
-            "gzip bytes, float": sizes(path)["bytes_gzip"],
-        }
-    )
-rows = pd.DataFrame(found)
-shown = rows.style.format(
-    {"gzip bytes, float": "{:,}"} | dict.fromkeys(rows.columns[1:3], "{:.2%}")
-)
-display(shown.hide(axis="index").set_caption(data.banner))
-
-# %% tags=["solution"]
-reached = rows.set_index("schedule")["augmented training images"]
-display(
-    Markdown(
-        f"Best on the augmented images: **{reached.idxmax()}** ({reached.max():.2%}); worst: "
-        f"**{reached.idxmin()}** ({reached.min():.2%})."
-    )
-)
-
-# %% [markdown] tags=["solution"]
-# The best of the four goes into what follows: gradually from 0, and in the large layers only. (In
-# all layers alike, starting at 50 % is ahead of starting at 0; the two were not combined.)
-#
-# ## 4. By the book: pruning and each quantization
-#
-# The accurate baseline, `prune_low_magnitude` on its layers with more than 3,000 weights,
-# fine-tuning, and the converters of question 1. Nothing else. The recipe was **chosen**: tried on
-# the held-out photos of question 1, by a network trained without them, before it was published, and
-# beside one other, with more zeros, fewer epochs and a higher rate, that read fewer of them. The
-# converter keeps every zero: int8 weights are symmetric, so that 0.0 is the number 0 in each
-# channel.
-
-# %% tags=["solution"]
-from signmnist.recipes import PRUNED  # in sight
-
-# %% tags=["solution"]
-schedule = gradual(PRUNED["sparsity"], steps(PRUNED))
-wrapped = prune_large(clone(baseline), schedule, PRUNED["larger_than"])
-book, book_history = tune_pruned(wrapped, PRUNED, "by the book")
-by_layer = {
-    name: {"zeros": np.mean(w == 0), "weights": w.size} for name, w in kernels(book).items()
-}
-rows = pd.DataFrame.from_dict(by_layer, orient="index")
-formats = {"zeros": "{:.1%}", "weights": "{:,.0f}"}
-display(rows.style.format(formats).set_caption(data.banner))
-
-# %% [markdown] tags=["solution"]
-# int8 in two forms: with a scale for each channel, as the converter does it by itself, and with one
-# scale for each tensor (`ONE_SCALE`).
-
-# %% tags=["solution"]
-from toolkit.compression import (
-    BIAS_32,
-    DYNAMIC_RANGE,
-    FLOAT16,
-    INT8,
-    INT16X8,
-    ONE_SCALE,  # in sight
-    representative_dataset,
-)
-
-# %% tags=["solution"]
-CALIBRATION = {"representative_dataset": representative_dataset(data.x_train, seed=SEED)}
-SETTINGS = {
-    "float": {},
-    "dyn": DYNAMIC_RANGE,
-    "float16": FLOAT16,
-    "int16x8": INT16X8 | BIAS_32 | CALIBRATION,
-    "int8": INT8 | CALIBRATION,
-    "int8_one_scale": INT8 | ONE_SCALE | CALIBRATION,
-}
-for name, settings in SETTINGS.items():
-    convert(book, f"models/sign_mnist_pruned_{name}.tflite", **settings)
-
-# %% [markdown] tags=["solution"]
-# **PQAT**, sparsity-preserving quantization-aware training, and **PCQAT**: clustering to 16 values
-# that keeps the zeros, then quantization-aware training that keeps both in the Keras layers. Both
-# are trained for as many epochs in all.
+# In int8 a zero stays zero: weights are symmetric, so that 0.0 is the number 0. Here they have one
+# scale a tensor instead of the converter's scale for each channel (question 2, section 2). **PQAT**
+# is sparsity-preserving quantization-aware training: rounding to 8 bits stands in the forward pass,
+# and a mask keeps the zeros. For **PCQAT** the weights that are left are clustered first, to 16
+# values, and both are kept. (Its quantizer stops keeping zeros in all convolutions once one of them
+# has none; so each layer gets one, its smallest weight.)
 
 # %% tags=["solution"]
 from signmnist.recipes import (
@@ -529,69 +363,40 @@ from signmnist.recipes import (
     PQAT,  # in sight
     SPARSE_CLUSTERED,  # in sight
 )
-
+from toolkit.compression import clone
 
 # %% tags=["solution"]
+combine, clustering = tfmot.experimental.combine, tfmot.clustering.keras
+
+
 def quantization_aware(model, scheme, recipe, name):
     """Fine-tunes `model` under fake quantization. Returns (model, history)."""
     annotated = tfmot.quantization.keras.quantize_annotate_model(clone(model))
-    logging.disable(logging.WARNING)  # a note for each layer that it has no zeros to preserve
     aware = tfmot.quantization.keras.quantize_apply(annotated, scheme)
-    logging.disable(logging.NOTSET)
-    recipe = in_profile(recipe, PROFILE)
-    return aware, tune(aware, data.x_train, data.y_train, recipe, name=name, seed=SEED)
+    return aware, tune(aware, *images, in_profile(recipe, PROFILE), name=name, seed=SEED)
 
 
-# %% tags=["solution"]
-combine = tfmot.experimental.combine
-pqat, pqat_history = quantization_aware(
-    book, combine.Default8BitPrunePreserveQuantizeScheme(), PQAT, "PQAT"
-)
-convert(pqat, "models/sign_mnist_pruned_pqat.tflite", **DYNAMIC_RANGE)
-
-# %% tags=["solution"]
-clustered = tfmot.clustering.keras.cluster_weights(
-    clone(book),
+prune_preserving = combine.Default8BitPrunePreserveQuantizeScheme()
+pqat, pqat_history = quantization_aware(pruned, prune_preserving, PQAT, "PQAT")
+with_zeros = clone(pruned)
+for name, kernel in after.items():
+    smallest = np.abs(kernel) == np.abs(kernel).min()
+    with_zeros.get_layer(name).kernel.assign(np.where(smallest, 0, kernel))
+wrapped = clustering.cluster_weights(
+    with_zeros,
     number_of_clusters=SPARSE_CLUSTERED["clusters"],
-    cluster_centroids_init=tfmot.clustering.keras.CentroidInitialization.LINEAR,
+    cluster_centroids_init=clustering.CentroidInitialization.LINEAR,
     preserve_sparsity=True,
 )
-tune(
-    clustered,
-    data.x_train,
-    data.y_train,
-    in_profile(SPARSE_CLUSTERED, PROFILE),
-    name="sparse clustering",
-    seed=SEED,
-)
-clustered = tfmot.clustering.keras.strip_clustering(clustered)
+tune(wrapped, *images, in_profile(SPARSE_CLUSTERED, PROFILE), name="sparse clustering", seed=SEED)
+both_preserving = combine.Default8BitClusterPreserveQuantizeScheme()
 pcqat, pcqat_history = quantization_aware(
-    clustered,
-    combine.Default8BitClusterPreserveQuantizeScheme(preserve_sparsity=True),
-    PCQAT,
-    "PCQAT",
+    clustering.strip_clustering(wrapped), both_preserving, PCQAT, "PCQAT"
 )
-convert(pcqat, "models/sign_mnist_pruned_pcqat.tflite", **DYNAMIC_RANGE)
-
-# %% tags=["solution"]
-stored = {
-    name: np.concatenate(
-        [w.ravel() for w in constants(f"models/sign_mnist_pruned_{name}.tflite") if w.ndim > 1]
-    )
-    for name in ("float", "int8", "pqat", "pcqat")
-}
-zero_shares = {"zeros": {name: np.mean(w == 0) for name, w in stored.items()}}
-display(pd.DataFrame(zero_shares).style.format("{:.1%}"))
 
 # %% [markdown] tags=["solution"]
-# int8 and PQAT keep every zero of the float file. PCQAT does not: its file has fewer zeros and,
-# below, is smaller than theirs and reads less.
-#
 # *Without twins* leaves out the test images that share a photo with the training file; the
 # interval comes from drawing the test file's groups of photos anew (question 1, section 1).
-
-# %%
-from toolkit.results import answer, measure, results_table, save_record
 
 # %%
 records: dict = {}
@@ -615,6 +420,10 @@ def evaluate(technique, file, network, history, origin=baseline):
     return records[technique]
 
 
+# %% [markdown] tags=["handout"]
+# `evaluate(technique, file, network, history)` scores `models/<file>.tflite` on the test file,
+# measures it, saves its record and returns it; the tables at the end show all of them.
+
 # %% [markdown] tags=["task"]
 # ### Task 3: make the smallest file that reads 90 %; measure it as `race`
 #
@@ -625,325 +434,220 @@ def evaluate(technique, file, network, history, origin=baseline):
 # **Afterwards there are:** `models/sign_mnist_pruned.tflite` and `race`, what `evaluate("size
 # race", "sign_mnist_pruned", network, history, network)` returns.
 
+
 # %% tags=["solution"]
-TECHNIQUES = {
-    # file: technique, network, its training
-    "float": ("pruned, float", book, book_history),
-    "dyn": ("pruned, dynamic range", book, book_history),
-    "float16": ("pruned, float16", book, book_history),
-    "int16x8": ("pruned, int16x8", book, book_history),
-    "int8": ("pruned, int8", book, book_history),
-    "int8_one_scale": ("pruned, int8, one scale", book, book_history),
-    "pqat": ("pruned, PQAT int8", pqat, pqat_history),
-    "pcqat": ("pruned, PCQAT int8", pcqat, pcqat_history),
-}
-for name, (technique, network, history) in TECHNIQUES.items():
-    evaluate(technique, f"sign_mnist_pruned_{name}", network, history)
-by_size = sorted(records.values(), key=lambda record: record["bytes_gzip"])
-display(
-    Markdown(
-        answer(
-            "question 3, by the book",
-            by_size,
-            note="Smallest first. Calls: `prune_low_magnitude` with `PolynomialDecay`, `fit` with "
-            "`UpdatePruningStep`, `strip_pruning`, `TFLiteConverter.from_keras_model`, "
-            "`Optimize.DEFAULT`; PQAT and PCQAT with the schemes of `tfmot.experimental.combine`.",
-            banner=data.banner,
-        )
-    )
-)
+def cells(record):
+    return f"{record['accuracy']:.2%} | {record['bytes']:,} | {record['bytes_gzip']:,}"
+
+
+CALIBRATION = {"representative_dataset": representative_dataset(data.x_train, seed=SEED)}
+convert(pruned, "models/sign_mnist_pruned_int8.tflite", **INT8, **ONE_SCALE, **CALIBRATION)
+by_book = evaluate("pruned, int8", "sign_mnist_pruned_int8", pruned, pruned_history)
+convert(pqat, "models/sign_mnist_pruned_pqat.tflite", **DYNAMIC_RANGE)
+by_pqat = evaluate("PQAT, int8", "sign_mnist_pruned_pqat", pqat, pqat_history)
+convert(pcqat, "models/sign_mnist_pruned_pcqat.tflite", **DYNAMIC_RANGE)
+by_pcqat = evaluate("PCQAT, int8", "sign_mnist_pruned_pcqat", pcqat, pcqat_history)
 
 # %% [markdown] tags=["solution"]
-# *Why this is within the question:* it is what the question names, on the baseline of question 1.
+# ### Four bits instead of eight
 #
-# ## 5. Few values for the whole network
-#
-# Zeros alone leave the other weights as they are, in int8 a byte each. So what is left is
-# rounded as well, to the **whole numbers from -7 to 7**, times one step a layer. They fit into
-# 4 bits. Five things are put together:
-#
-# - batch normalization is folded into the kernels before they are rounded to the grid;
-# - during fine-tuning the forward pass uses the rounded weights, while gradients pass the rounding
-#   as if it were not there (the *straight-through estimator*);
-# - a normalization with **one** scale a layer (`SharedScaleNorm`) keeps the training stable without
-#   giving each channel its own factor;
-# - an **L1 penalty**, on the sum of the weights' absolute values in steps, lets the network itself
-#   say which weights it can do without: they shrink before they are pruned;
-# - `prune_low_magnitude` wraps these layers like any others, with a schedule that starts late,
-#   so that the penalty comes first.
+# What is left needs no whole byte either. The **LiteRT Quantizer** of question 1 writes weights in
+# 4 bits, the whole numbers from -7 to 7 times one scale a tensor, two to a byte. It is tried on the
+# pruned network as it is; then this is trained with that rounding in its forward pass, by the
+# quantizers of PQAT with 4 bits instead of 8, so that zeros stay zero. `FourBitWeights` says what
+# is rounded and how; `in_four_bits` puts it around each layer, trains and takes it off.
+
+# %% tags=["solution"]
+from toolkit.aware import (
+    FourBitWeights,  # noqa: F401  (in sight)
+    in_four_bits,
+)
+from toolkit.compression import stripped
+from toolkit.quantizer import quantize
+
+# %% tags=["solution"]
+examples = data.x_train[np.random.default_rng(SEED).choice(len(data.x_train), 300, replace=False)]
+
+
+def four_bit_file(network, target):
+    """Writes a .tflite file with weights of 4 bits and activations of 8; its bytes by step."""
+    whole = convert(network, build / "whole.tflite")
+    small = quantize(whole, build / "quantized.tflite", examples, 4, 8, one_scale=True)
+    made = {"float": whole, "4 bits": small, "without names": stripped(small, target)}
+    return {step: gzip_size(Path(path).read_bytes()) for step, path in made.items()}
+
+
+four_bit_file(pruned, build / "rounded.tflite")
+rounded = predict_tflite(build / "rounded.tflite", data.x_test).argmax(axis=1)
+print(f"rounded, not trained: test file {np.mean(rounded == data.y_test):.2%}")
+recipe = in_profile(PRUNED | PRUNED["rounding"], PROFILE)
+in_4, in_4_history = in_four_bits(
+    pruned,
+    lambda aware: tune(aware, *images, recipe, name="4 bits", seed=SEED),
+    keep_zeros=True,
+)
+four_bit_file(in_4, "models/sign_mnist_pruned_int4.tflite")
+accurate = evaluate("pruned, int4", "sign_mnist_pruned_int4", in_4, in_4_history)
 
 # %% [markdown] tags=["solution"]
-# The layer that rounds to the grid, and the normalization behind it. Both exist while training
-# only: the network that is converted consists of ordinary Keras layers.
+# What each file has left of the zeros:
 
 # %% tags=["solution"]
-from toolkit.grid import (
-    GridConv2D,  # noqa: F401  (in sight)
-    SharedScaleNorm,  # noqa: F401  (in sight)
-    grid_network,
-    plain_network,
-    round_through,  # noqa: F401  (in sight)
-    to_grid,  # noqa: F401  (in sight)
-    whole_numbers,
+answered = [by_book, by_pqat, by_pcqat, accurate]
+for record in answered:
+    stored = [w for w in constants(f"models/{record['file']}") if w.ndim > 1]
+    share = np.mean(np.concatenate([w.ravel() for w in stored]) == 0)
+    most = max(len(np.unique(w)) for w in stored)
+    print(f"{record['technique']}: {share:.1%} zeros, at most {most:,} values a layer")
+
+# %% tags=["solution"]
+answers = {}
+answers["book"] = (
+    f"From the accurate network the same steps give {accurate['bytes_gzip']:,} bytes at "
+    f"{accurate['accuracy']:.2%} with weights of 4 bits and {by_book['bytes_gzip']:,} at "
+    f"{by_book['accuracy']:.2%} with 8; PQAT and PCQAT, with a scale for each channel, "
+    f"{by_pqat['bytes_gzip']:,} and {by_pcqat['bytes_gzip']:,} at {by_pqat['accuracy']:.2%} and "
+    f"{by_pcqat['accuracy']:.2%}. In float and not pruned, it takes "
+    f"{rows.loc['float, not pruned', 'after gzip']:,.0f} at {accurate_accuracy:.2%}."
 )
+say(answer("question 3, from the accurate network", answered, answers["book"], data.banner))
 
 # %% [markdown] tags=["solution"]
-# `grid_network` puts them into a trained network, `plain_network` writes the result as ordinary
-# layers.
-
-
-# %% tags=["solution"]
-def late(final, count):
-    """From half of `final` to `final` sparsity, between 40 % and 80 % of so many steps."""
-    begin, end = int(0.4 * count), int(0.8 * count)
-    return pruning.PolynomialDecay(final / 2, final, begin, end, frequency=max(1, begin // 20))
-
-
-# %% [markdown] tags=["solution"]
-# The accurate baseline on the grid, pruned in its layers with more than 3,000 weights. There is
-# less room for signs at odd angles, so the augmentation is milder than in question 1; and as
-# weights are counted in steps, the learning rate is larger. All of that, and the penalty, is the
-# recipe of question 2; the sparsity was **set**. Networks trained without the held-out photos of
-# question 1 were judged on them before, one without pruning and one with a higher sparsity, which
-# read fewer; this one was not.
+# ## 4. Which layers bear it: sensitivity
 #
-# *Why this is within the question:* `prune_low_magnitude` guarantees a share of zeros in the large
-# layers; the grid is a quantization. The penalty goes beyond that by itself: it makes about as many
-# zeros without pruning, in a file of nearly the same size (question 2). So pruning saves no bytes
-# here. The layers that round exist in training only, and what they leave behind is the network of
-# question 1 with other numbers in it.
+# One layer at a time loses its smallest weights, without any fine-tuning, while all others stay
+# whole. 1,500 augmented training images stand for unseen ones.
 
 # %% tags=["solution"]
-from signmnist.recipes import (
-    CLUSTERED_GRID,  # noqa: F401  (in sight)
-    PRUNED_GRID,  # in sight
+from signmnist.baseline import augment
+
+# %% tags=["solution"]
+sample = np.random.default_rng(SEED).permutation(len(data.x_train))[:1500]
+x_probe, y_probe = augment(data.x_train[sample], [SEED, 7]).numpy(), data.y_train[sample]
+LEVELS = [0.3, 0.5, 0.6, 0.7, 0.8, 0.9]
+sensitivity = {}
+probe = clone(without_norms)
+for name, kernel in before.items():
+    shares = []
+    for level in LEVELS:
+        threshold = np.quantile(np.abs(kernel), level)
+        probe.get_layer(name).kernel.assign(np.where(np.abs(kernel) < threshold, 0, kernel))
+        shares.append(100 * accuracy(probe, x_probe, y_probe))
+    probe.get_layer(name).kernel.assign(kernel)
+    sensitivity[name] = ([100 * level for level in LEVELS], shares)
+show_lines(
+    "Accuracy when one layer alone is pruned, not fine-tuned",
+    sensitivity,
+    "sparsity of the layer, %",
+    "accuracy on augmented images, %",
+    banner=data.banner,
 )
 
 # %% tags=["solution"]
-wrapped = prune_large(
-    grid_network(baseline, PRUNED_GRID["penalty"]),
-    late(PRUNED_GRID["sparsity"], steps(PRUNED_GRID)),
-    PRUNED_GRID["larger_than"],
-)
-on_grid, grid_history = tune_pruned(wrapped, PRUNED_GRID, "on the grid")
-
-# %% tags=["solution"]
-show_errors(
-    "Errors on training images while the grid is pruned",
-    {"on the grid": grid_history["accuracy"]},
+at_70 = pd.Series({name: shares[LEVELS.index(0.7)] for name, (_, shares) in sensitivity.items()})
+say(
+    f"At 70 % sparsity, accuracy falls furthest with **{at_70.idxmin()}**, to "
+    f"{at_70.min():.1f} %, and least with **{at_70.idxmax()}**, to {at_70.max():.1f} %.",
     data.banner,
 )
 
-# %% tags=["solution"]
-whole = dict(zip(kernels(baseline), whole_numbers(on_grid), strict=True))
-show_masks("On the grid: what is left", {name: whole[name] for name in chosen}, data.banner)
-values = np.concatenate([w.ravel() for w in whole.values()])
-print(f"{np.mean(values == 0):.0%} zeros, {value_entropy(values):.2f} bits a weight")
-
 # %% [markdown] tags=["solution"]
-# Converted to int8 with one scale a tensor, the grid survives: at most fifteen different bytes a
-# layer. Two more steps follow.
+# ## 5. The answer
 #
-# - `repack` drops what no interpreter needs (names, metadata, signatures, a reshape before a dense
-#   layer), merges equal buffers, and lays the file out so that equal parts become equal bytes. It
-#   changes no prediction. With `fixed_size` it may count on images of 28 x 28, and describes some
-#   pooling layers more briefly.
-# - `to_int4` stores the weights in 4 bits, two to a byte, a type that LiteRT and TFLite Micro can
-#   run, and gives all activations the same scale, so that its bytes repeat. It rounds biases and
-#   scales on the way, so that scores can change a little, and drops the same as `repack`.
+# The same steps from the compact network of question 1, which has so few weights that the rest of
+# the file counts as well: fold, prune, train in 4 bits, convert, quantize at one scale a tensor,
+# strip. Both trainings learn the accurate network's scores (**distillation**, as the compact
+# network itself did). The question leaves the network open; the accurate one is section 3.
+#
+# This recipe is **set**: of three networks by it, each trained without the held-out photos of
+# question 1 and by another seed, two read 90 % of them (`report.md` has the figures). The seed here
+# is the first.
 
 # %% tags=["solution"]
-from toolkit.int4 import to_int4
-from toolkit.packing import repack
-
+from signmnist.recipes import PRUNED_COMPACT  # in sight
 
 # %% tags=["solution"]
-def compress(model, name, average_pool=False, coarse=1, tries=0):
-    """From a grid network to models/<name>.tflite. Returns the bytes after each step."""
-    plain = plain_network(model, average_pool)
-    convert(plain, build / f"{name}.tflite", **INT8, **ONE_SCALE, **CALIBRATION)
-    converted = (build / f"{name}.tflite").read_bytes()
-    int4 = to_int4(converted, coarse, fixed_size=True)
-    steps = {
-        "int8, as converted": converted,
-        "int8, repacked": repack(converted, tries, fixed_size=True),
-        "int4": int4,
-        "int4, repacked": repack(int4, tries, fixed_size=True),
-    }
-    with replacing(Path("models", f"{name}.tflite")) as temporary:
-        temporary.write_bytes(steps["int4, repacked"])
-    return steps
-
-
-# %% tags=["solution"]
-compress(on_grid, "sign_mnist_pruned_accurate")
-on_grid_record = evaluate("pruned grid, int4", "sign_mnist_pruned_accurate", on_grid, grid_history)
-display(
-    Markdown(
-        answer(
-            "question 3, the same baseline on the grid",
-            [on_grid_record],
-            against=[records["pruned, dynamic range"]],
-            note="Calls: `prune_low_magnitude` around the layers of section 5, the int8 converter "
-            "with one scale a tensor, `to_int4`, `repack`.",
-            banner=data.banner,
-        )
-    )
+recipe = in_profile(PRUNED_COMPACT, PROFILE)
+taught, scores_taught = lessons(data.x_train, baseline, recipe, SEED)
+sparse, _ = prune_layers(
+    equalized(fold_norms(compact)),
+    PRUNED_COMPACT["sparsity"],
+    PRUNED_COMPACT["larger_than"],
+    steps(recipe),
+    lambda wrapped, callbacks: learn(
+        wrapped, taught, scores_taught, recipe, SEED, name="compact, pruning", callbacks=callbacks
+    ),
+)
+recipe = in_profile(PRUNED_COMPACT | PRUNED_COMPACT["rounding"], PROFILE)
+headline, headline_history = in_four_bits(
+    sparse,
+    lambda aware: learn(aware, taught, scores_taught, recipe, SEED, name="compact, 4 bits"),
+    keep_zeros=True,
 )
 
 # %% [markdown] tags=["solution"]
-# ## 6. The size race
-#
-# Now from the compact baseline, whose pruned version on the grid is fine-tuned as it was trained:
-# by distillation from the accurate network. The recipe is that of question 2, which was **set**; so
-# was the share of zeros. The first convolution and the dense layer are small and are left alone; of
-# each layer with more than 300 weights, half must become zero. The seed is the first.
-#
-# *Why this is within the question:* it asks for the smallest file and leaves the network open; the
-# compact baseline is trained and published in question 1 like the accurate one.
-#
-# Three more savings, as in question 2: no bias in the dense layer (`dense_bias=False`), averages by
-# the operator with the shorter description (`average_pool=True`), biases in multiples of 16
-# (`coarse=16`).
+# Its weights before, and after, as the whole numbers that the file stores:
+
 
 # %% tags=["solution"]
-from signmnist.recipes import (
-    PRUNED_RACE,  # in sight
-    SIZE_RACE,  # in sight
-)
+def steps_of(network):
+    """A layer's name -> its kernel in steps of a seventh of its largest weight."""
+    return {name: 7 * w / np.abs(w).max() for name, w in kernels(network).items()}
 
-# %% tags=["solution"]
-headline = grid_network(compact, PRUNED_RACE["penalty"], dense_bias=False)
-in_steps = kernels(headline)
-rounded = accuracy(headline, data.x_train, data.y_train)
-schedule = late(PRUNED_RACE["sparsity"], steps(PRUNED_RACE))
-wrapped = prune_large(headline, schedule, PRUNED_RACE["larger_than"])
-headline_history = distil(
-    wrapped,
-    data.x_train,
-    baseline,
-    in_profile(PRUNED_RACE, PROFILE),
-    SEED,
-    name="size race",
-    callbacks=[pruning.UpdatePruningStep()],
-)
-headline = pruning.strip_pruning(wrapped)
-print(f"training images: rounded {rounded:.2%}, fine-tuned", end=" ")
-print(f"{accuracy(headline, data.x_train, data.y_train):.2%}")
 
-# %% [markdown] tags=["solution"]
-# Its weights, counted in steps: as they came, and after fine-tuning. The compact network has four
-# convolutions and the dense layer.
-
-# %% tags=["solution"]
+in_steps = steps_of(headline)
 show_weights(
-    "The compact network: before, and as whole numbers after fine-tuning",
+    "The compact network: before, and as whole numbers afterwards",
+    steps_of(equalized(fold_norms(compact))),
     in_steps,
-    dict(zip(in_steps, whole_numbers(headline), strict=True)),
     banner=data.banner,
     xlabel="weight, in steps",
 )
 
-# %% tags=["solution"]
-stages = compress(headline, "sign_mnist_pruned", average_pool=True, coarse=16, tries=3000)
-packed = stages["int4, repacked"]
-for name, content in stages.items():
-    size = gzip_size(content)
-    print(f"{name:18} {len(content):,} bytes raw, {size:,} after gzip -9n")
-
 # %% [markdown] tags=["solution"]
-# Is repacking really lossless? Every score of every test image, before and after, on LiteRT, and
-# the first hundred on TFLite Micro, the interpreter for microcontrollers:
+# The bytes after gzip at each step, and what is left when all weights are equal, so that only the
+# **container** remains: operators, tensors, scales and biases. `stripped` runs TensorFlow's own
+# `flatbuffer_utils.strip_strings`, which takes out the names of the tensors; LiteRT and TFLite
+# Micro run the file without them.
 
 # %% tags=["solution"]
-for name, content in stages.items():
-    (build / f"{name}.tflite").write_bytes(content)
-for kind in ("int8", "int4"):
-    first = "int8, as converted" if kind == "int8" else "int4"
-    pair = [build / f"{name}.tflite" for name in (first, f"{kind}, repacked")]
-    scores = [predict_tflite(path, data.x_test) for path in pair]
-    on_micro = [run_micro(path, data.x_test[:100]) for path in pair]
-    assert np.array_equal(scores[0], scores[1])
-    assert np.array_equal(on_micro[0].scores, on_micro[1].scores)
-    print(f"{kind}: all scores of {len(data.x_test):,} test images equal to the last bit")
-
-# %% [markdown] tags=["solution"]
-# What pruning itself contributes: the size race of question 2 is the same recipe, with the same
-# penalty, epochs, learning rate and seed, but without `prune_low_magnitude`. Where its file is not
-# at hand, it is trained here first.
+by_step = {"float, not pruned": sizes(convert(compact, build / "compact.tflite"))["bytes_gzip"]}
+by_step |= four_bit_file(headline, "models/sign_mnist_pruned.tflite")
+small = evaluate("pruned compact, int4", "sign_mnist_pruned", headline, headline_history, compact)
+empty = clone(headline)
+for name, kernel in in_steps.items():
+    empty.get_layer(name).kernel.assign(np.ones_like(kernel))
+container = four_bit_file(empty, build / "container.tflite")["without names"]
+by_step["the container alone"] = container
+display(pd.DataFrame({"bytes after gzip": by_step}).style.format("{:,}").set_caption(data.banner))
 
 # %% tags=["solution"]
-unpruned = Path("models/sign_mnist_clustered.tflite")
-if not unpruned.exists():
-    other = grid_network(compact, SIZE_RACE["penalty"], dense_bias=False)
-    distil(other, data.x_train, baseline, in_profile(SIZE_RACE, PROFILE), SEED, name="no pruning")
-    unpruned = build / "unpruned.tflite"
-    convert(plain_network(other, True), unpruned, **INT8, **ONE_SCALE, **CALIBRATION)
-    content = to_int4(unpruned.read_bytes(), 16, fixed_size=True)
-    unpruned.write_bytes(repack(content, 3000, fixed_size=True))
-
-# %% tags=["solution"]
-race = evaluate(
-    "pruned size race, int4",
-    "sign_mnist_pruned",
-    headline,
-    headline_history,
-    compact,
+values = np.concatenate([np.round(w).ravel() for w in in_steps.values()])
+answers["headline"] = (
+    f"{values.size:,} weights, {np.mean(values == 0):.0%} of them zero: "
+    f"**{small['bytes_gzip']:,} bytes** after gzip at {small['accuracy']:.2%}, "
+    f"{small['accuracy_no_twin']:.2%} on images without a twin in training. In float and not "
+    f"pruned, the same network takes {by_step['float, not pruned']:,} bytes at "
+    f"{compact_accuracy:.2%}; the weights are {small['bytes_gzip'] - container:,} of the bytes, "
+    f"{8 * (small['bytes_gzip'] - container) / values.size:.1f} bits each."
 )
-found = {}
-for name, path in (
-    ("with prune_low_magnitude", Path("models/sign_mnist_pruned.tflite")),
-    ("without", unpruned),
-):
-    values = np.concatenate([w.ravel() for w in constants(path) if w.ndim > 1])
-    read = predict_tflite(path, data.x_train).argmax(axis=1)
-    found[name] = {
-        "zeros": np.mean(values == 0),
-        "bits a weight": value_entropy(values),
-        "gzip bytes": sizes(path)["bytes_gzip"],
-        "training images": np.mean(read == data.y_train),
-    }
-rows = pd.DataFrame.from_dict(found, orient="index")
-formats = {"zeros": "{:.1%}", "bits a weight": "{:.2f}", "gzip bytes": "{:,.0f}"}
-formats["training images"] = "{:.2%}"
-display(rows.style.format(formats).set_caption(data.banner))
-
-# %% tags=["solution"]
-display(
-    Markdown(
-        answer(
-            "question 3, the size race",
-            [race],
-            note="Calls: those of sections 5 and 6. TFLite Micro: "
-            f"{race['micro']}, arena {race['arena_bytes'] or 0:,} bytes.",
-            banner=data.banner,
-        )
-    )
-)
+say(answer("question 3", [small], answers["headline"], data.banner))
 
 # %% tags=["check"]
 check_file("models/sign_mnist_pruned.tflite", data, at_least=0.9)
 
 # %% [markdown] tags=["solution"]
-# What pruning adds: little. The penalty alone brings nearly as many zeros, and the test accuracies
-# here and in question 2 differ by less than their intervals are wide.
+# ## 6. All of them
 #
-# Question 2 (sections 7 and 8) measures for its file of the same network what the bytes are for and
-# what changes of the images it bears; that was not repeated here.
-#
-# ## 7. All models
-#
-# In the table, *arena* is the working memory that TFLite Micro needs, a dash says that it refuses
-# the model; latency is the median and, in brackets, the quartiles. Files of the same
-# operators differ by less than a microsecond, and that much means nothing. In the plot, the step
-# line joins the models for which no smaller file is at least as accurate.
+# *Arena* is the working memory that TFLite Micro needs, a dash says that it refuses the model;
+# latency is the median and, in brackets, the quartiles. In the plot, the step line joins the models
+# for which no smaller file is at least as accurate.
 
 # %%
 table = results_table(records.values())
 display(table.style.set_caption(data.banner) if data.banner else table)
 
-
-# %% tags=["handout"]
+# %%
 show_accuracy_against_bytes("Accuracy against bytes", list(records.values()), data.banner)
 
 # %% [markdown] tags=["handout"]
@@ -953,59 +657,17 @@ show_accuracy_against_bytes("Accuracy against bytes", list(records.values()), da
 # accuracy? When does a zero save bytes, and when not? Which layers could spare weights?*
 
 
-# %% tags=["solution"]
-def short(record):
-    """The record under a name that fits into the plot."""
-    return record | {"technique": record["technique"].removeprefix("pruned, ")}
-
-
-show_accuracy_against_bytes(
-    "Accuracy against bytes: pruning",
-    list(map(short, records.values())),
-    data.banner,
-    container_floor(packed),
-)
-
-# %% tags=["solution"]
-display(
-    Markdown(
-        f"**The headline: {race['bytes_gzip']:,} bytes after `gzip -9n` ({race['bytes']:,} raw, "
-        f"{race['bytes_zip']:,} as a ZIP) at {race['accuracy']:.2%}**, "
-        f"{race['accuracy_no_twin']:.2%} without twins, with integer input and output, "
-        f"{race['latency_us_median']:,.0f} µs an image on LiteRT. The accurate network fits into "
-        f"{on_grid_record['bytes_gzip']:,} bytes at {on_grid_record['accuracy']:.2%} on the grid, "
-        f"and by the book into {by_size[0]['bytes_gzip']:,} at {by_size[0]['accuracy']:.2%}."
-    )
-)
-
 # %% [markdown] tags=["solution"]
-# Pruning and sharing meet in the end: on a grid of whole numbers, zero is the value that most
-# weights share, and the penalty makes most of the zeros by itself. The schedule sets a minimum for
-# the layers that it prunes.
-#
-# ## 8. What you should know now
-#
-# - When a zero saves bytes: raw, after gzip, in the sparse form of the format.
-# - Why `UpdatePruningStep` and `strip_pruning` must not be forgotten.
-# - Which layers can spare weights, and what the schedule changes.
-# - What PQAT and PCQAT preserve.
-# - What pruning adds to a penalty on the weights.
+# **How much smaller still?** With layers of one's own while training and a file written by one's
+# own code the same network gets much smaller: the study `studies/size_race.ipynb` takes it there
+# step by step, with and without `prune_low_magnitude`, and shows what every byte of the file is
+# for. That is another question than this one: its files are not what TensorFlow's tools write.
 #
 # ### Exercises
 #
-# 1. Prune `conv1` as well in section 4. What does it cost, what does it save?
+# 1. Prune `conv1` as well in section 1. What does it cost, what does it save?
 # 2. Draw accuracy against gzip bytes for sparsities of `PRUNED` from 0.7 to 0.95.
-# 3. Start the schedule of section 4 at 50 % sparsity, or let it end at 90 % of the training.
-# 4. Prune whole channels instead of weights. What does the raw file say?
-#
-# A cell to start from, for the second. As it stands it prunes every layer, and the first
-# convolution does not bear that (section 2): restrict it to the large layers, as section 4 does.
-
-# %% tags=["solution"]
-exercise, _ = prune(book, pruning.ConstantSparsity(0.95, 0, frequency=10), "95 % zeros")
-convert(exercise, build / "exercise.tflite", **DYNAMIC_RANGE)
-share = accuracy(exercise, x_probe, y_probe)
-print(f"{sizes(build / 'exercise.tflite')['bytes_gzip']:,} bytes after gzip, {share:.2%}")
+# 3. Prune whole channels instead of weights. What does the raw file say?
 
 # %% [markdown]
 # ### Glossary

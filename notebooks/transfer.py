@@ -519,7 +519,7 @@ try:
 except ModelError as error:
     print(str(error).split("(", 1)[1].split(". ")[0])
 path = convert(baseline, scratch / "transfer_int16x8.tflite", traced=True, **wide)
-if PROFILE != "quick":  # it takes minutes
+if PROFILE == "full":  # it takes minutes
     evaluate("transfer_int16x8", "int16x8", path, baseline)
     display(photos_table(records.values(), records["transfer_float"], data.banner))
 

@@ -18,13 +18,13 @@ layers = tf.keras.layers
 BATCH_SIZE = 128
 
 
-def build_cnn(blocks, kernel=3, stride=1):
+def build_cnn(blocks, kernel=3, stride=1, dense_bias=True):
     """A plain CNN: blocks of 3x3 convolutions, max-pooling between blocks.
 
     blocks: for each block the widths of its convolutions, such as ((16, 16), (32, 32)).
     Each convolution (conv1, conv2, ...) is followed by batch normalization (norm1, norm2,
     ...) and ReLU. kernel, stride: of the first convolution. Behind a global average comes the
-    dense layer (letters).
+    dense layer (letters), with biases or without.
     Takes (n, 28, 28, 1) in [0, 1] and gives (n, 24) logits.
     """
     inputs = x = layers.Input((28, 28, 1), name="pixels")
@@ -41,7 +41,7 @@ def build_cnn(blocks, kernel=3, stride=1):
             x = layers.BatchNormalization(name=f"norm{number}")(convolution(x))
             x = layers.ReLU()(x)
     x = layers.GlobalAveragePooling2D()(x)
-    return tf.keras.Model(inputs, layers.Dense(24, name="letters")(x))
+    return tf.keras.Model(inputs, layers.Dense(24, use_bias=dense_bias, name="letters")(x))
 
 
 def build_dense_cnn(widths=(16, 32, 64), dense=384, dropout=0.0):
@@ -107,7 +107,7 @@ def augment(images, seed, **strengths):
 
 
 def augment_mildly(images, seed):
-    """`augment` at about half strength: for networks with no room for more."""
+    """`augment` as mild as MILD: for networks with no room for more."""
     return augment(images, seed, **MILD)
 
 
@@ -131,23 +131,32 @@ def train_accurate(x, y, recipe, seed=0, name="accurate", validation=None):
     return model, tune(model, x, y, recipe, seed=seed, name=name, validation=validation)
 
 
-def distil(model, x, teacher, recipe, seed=0, name="student", callbacks=()):
-    """Trains a Keras model to give the scores of `teacher`, another one. Returns the history.
+def lessons(x, teacher, recipe, seed=0):
+    """What `learn` learns from: augmented images and the scores that a teacher gives them.
 
-    x: float32 (n, 28, 28, 1). Each epoch sees every image in the same few augmentations, the
-    recipe's `copies`, which the teacher scores once, beforehand. callbacks: see `train`.
+    x: float32 (n, 28, 28, 1). teacher: a Keras model. Each image comes in as many augmentations as
+    the recipe has `copies`. Returns float32 (copies * n, 28, 28, 1) and (copies * n, 24).
     """
     strengths = recipe["augmentation"]
     copies = [augment(x, [seed, copy], **strengths) for copy in range(recipe["copies"])]
-    x = np.concatenate(copies)
+    images = np.concatenate(copies)
+    return images, predict(teacher, images)
+
+
+def learn(model, images, scores, recipe, seed=0, name="student", callbacks=()):
+    """Trains a Keras model to give the `scores` of `images`, by a recipe. Returns the history.
+
+    The loss is that of distillation at the recipe's `temperature`. callbacks: see `train`.
+    """
     settings = {key: recipe[key] for key in ("epochs", "learning_rate")}
     settings |= {"seed": seed, "name": name, "callbacks": callbacks}
     loss = distillation_loss(recipe["temperature"])
-    return fine_tune(model, x, predict(teacher, x), loss=loss, **settings)
+    return fine_tune(model, images, scores, loss=loss, **settings)
 
 
 def train_compact(x, teacher, recipe, seed=0, name="compact"):
-    """Distils the compact baseline from `teacher`. Returns (model, history); see `distil`."""
+    """Distils the compact baseline from `teacher`. Returns (model, history); see `lessons`."""
     tf.keras.utils.set_random_seed(seed)
     model = build_cnn(**recipe["network"])
-    return model, distil(model, x, teacher, recipe, seed, name)
+    images, scores = lessons(x, teacher, recipe, seed)
+    return model, learn(model, images, scores, recipe, seed, name)

@@ -29,11 +29,9 @@ CANONICAL_SHA256 = {
 KAGGLE_DATASET = "datamunge/sign-language-mnist"
 MAX_CSV_BYTES = 500_000_000
 FORMAT = "a label, 0-24 without 9, and 784 values to 255 must stand below label,pixel1,...,pixel784"
-REMEDY = (
-    f"Download the data set from https://www.kaggle.com/datasets/{KAGGLE_DATASET} and put "
-    f"{TRAIN_CSV} and {TEST_CSV} (or the archive) into the folder data/, or name their "
-    "folder in the environment variable SIGN_MNIST_DIR."
-)
+REMEDY = f"""Download the data set from https://www.kaggle.com/datasets/{KAGGLE_DATASET} and put \
+{TRAIN_CSV} and {TEST_CSV} (or the archive) into the folder data/, or name their folder in the \
+environment variable SIGN_MNIST_DIR."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,29 +75,27 @@ class SignMnist:
     @cached_property
     def has_twin(self):
         """Whether a test image shares its group with a training image: bool (n,)."""
-        training = photo_groups(self.links)[: len(self.x_train)]
-        return np.isin(self.test_groups, training)
+        return np.isin(self.test_groups, photo_groups(self.links)[: len(self.x_train)])
 
 
 def find_csvs():
     """Paths (train, test) of the CSVs: SIGN_MNIST_DIR, beside the notebook, data/ or Kaggle.
 
-    An archive found instead of them is unpacked in its place. Raises DataError for none at all.
+    An archive found there is unpacked. Raises DataError where they cannot be had.
     """
     named, reason = os.environ.get("SIGN_MNIST_DIR"), ""
     beside = all(map(os.path.isfile, CANONICAL_SHA256))
-    folder = Path(os.path.expanduser(named or ("." if beside else "data")))
+    folder = Path(named or ("." if beside else "data")).expanduser()
     if None in csvs_below(folder):
         for archive in sorted(glob("*.zip", root_dir=folder)):
             unpack(folder / archive, folder)
     if None in csvs_below(folder) and not named:
         try:
             download(folder)
-        except (DataError, OSError, subprocess.TimeoutExpired) as error:
+        except (DataError, subprocess.TimeoutExpired) as error:
             reason = f"Kaggle did not answer ({error}). "
     paths = csvs_below(folder)
-    missing = [name for name, path in zip(CANONICAL_SHA256, paths, strict=True) if not path]
-    if missing:
+    if missing := [name for name, path in zip(CANONICAL_SHA256, paths, strict=True) if not path]:
         where = f"SIGN_MNIST_DIR={named}" if named else "data/"
         what = f"{' and '.join(missing)} not found: {inventory(folder, missing)}"
         raise DataError(f"{where}: {what}. {reason}{REMEDY}")
@@ -119,15 +115,13 @@ def csvs_below(folder):
 def download(folder):
     """Fetches Kaggle's archive (no account needed) and unpacks it into `folder`, or raises."""
     print(f"downloading {KAGGLE_DATASET} from Kaggle")
+    command = [sys.executable, "-m", "kaggle", "datasets", "download", KAGGLE_DATASET, "--quiet"]
     with tempfile.TemporaryDirectory() as temporary:
-        program = Path(sys.executable).with_name("kaggle")
-        command = [program if program.exists() else "kaggle", "datasets", "download"]
-        command += [KAGGLE_DATASET, "--path", temporary, "--quiet"]
+        command += ["--path", temporary]
         done = subprocess.run(
             command, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=600
         )
-        archives = list(Path(temporary).glob("*.zip"))
-        if not archives:
+        if not (archives := glob(f"{temporary}/*.zip")):
             raise DataError((done.stderr or done.stdout).strip()[-300:])
         unpack(archives[0], folder)
 
@@ -136,14 +130,12 @@ def unpack(archive, folder):
     """Takes the two CSVs, wherever they are, and nothing else out of a ZIP. Raises DataError."""
     with naming(archive, REMEDY), zipfile.ZipFile(archive) as file:
         for member in file.infolist():
-            name = Path(member.filename).name
-            target = Path(folder, name)
-            if name not in CANONICAL_SHA256 or target.exists():
-                continue
-            if member.file_size > MAX_CSV_BYTES:
-                raise ValueError(f"{name} would unpack to over 500 MB")
-            with replacing(target) as temporary:
-                temporary.write_bytes(file.read(member))
+            target = Path(folder, Path(member.filename).name)
+            if target.name in CANONICAL_SHA256 and not target.exists():
+                if member.file_size > MAX_CSV_BYTES:
+                    raise ValueError(f"{target.name} would unpack to over 500 MB")
+                with replacing(target) as temporary:
+                    temporary.write_bytes(file.read(member))
 
 
 def read_csv(path):
@@ -156,12 +148,13 @@ def read_csv(path):
     with naming(path, REMEDY):
         try:
             table = pyarrow.csv.read_csv(path, convert_options=options)
-        except pyarrow.ArrowInvalid as error:
-            raise ValueError(find_fault(path)) from error
-        columns = [column.to_numpy() for column in table.columns]
-        if table.column_names != COLUMNS or not np.isin(columns[0], LABELS).all() or not len(table):
+            labels, *pixels = (column.to_numpy() for column in table.columns)
+            sound = table.column_names == COLUMNS and len(table) and np.isin(labels, LABELS).all()
+        except pyarrow.ArrowInvalid:
+            sound = False
+        if not sound:
             raise ValueError(find_fault(path))
-    return np.stack(columns[1:], axis=1), columns[0]
+    return np.stack(pixels, axis=1), labels
 
 
 def find_fault(path):
@@ -189,10 +182,7 @@ def content_sha256(pixels, labels):
 
 
 def read_csvs(paths):
-    """The contents of both CSVs, as of `read_csv`, and name -> `content_sha256`.
-
-    Raises DataError, also where the real files have each other's name.
-    """
+    """Both CSVs, see `read_csv`, and name -> `content_sha256`. DataError, also if swapped."""
     contents = [read_csv(path) for path in paths]
     sha256 = {path.name: content_sha256(*c) for path, c in zip(paths, contents, strict=True)}
     names = {digest: name for name, digest in CANONICAL_SHA256.items()}
@@ -206,14 +196,10 @@ def load_sign_mnist():
     """Finds, checks and loads the data, and prints what they are. Returns a SignMnist."""
     paths = find_csvs()
     contents, sha256 = read_csvs(paths)
-    (train, train_labels), (test, test_labels) = contents
-    data = SignMnist(
-        *(to_images(train), np.searchsorted(LABELS, train_labels)),
-        *(to_images(test), np.searchsorted(LABELS, test_labels)),
-        sha256,
-    )
-    where = paths[0].absolute().parent.name
-    print(f"{len(train):,} training and {len(test):,} test images from {where}/")
+    arrays = [(to_images(pixels), np.searchsorted(LABELS, labels)) for pixels, labels in contents]
+    data = SignMnist(*arrays[0], *arrays[1], sha256)
+    counts = f"{len(data.y_train):,} training and {len(data.y_test):,} test images"
+    print(f"{counts} from {paths[0].absolute().parent.name}/")
     for name, digest in sha256.items():
         same = digest == CANONICAL_SHA256[name]
         print(f"  {name}  sha256 {digest[:16]}…  {'canonical' if same else 'NOT canonical'}")

@@ -6,7 +6,7 @@ more as their names say. All are plain values, so that a recipe can be stored as
 
 # Recipes of which benchmarks/trials.json holds a trial from before they were first published; all
 # others were set.
-CHOSEN = "CLUSTERED", "CLUSTERED_GRID", "PRUNED", "CASCADES_M", "CASCADES_END"
+CHOSEN = "CLUSTERED_COMPACT", "CLUSTERED_GRID", "CASCADES_M", "CASCADES_END"
 
 STRONG = {
     "rotation": 0.07,
@@ -35,7 +35,7 @@ ACCURATE: dict = {
     "augmentation": STRONG,
 }
 COMPACT: dict = {
-    "network": {"blocks": [[6, 8], [8], [10]], "kernel": 5, "stride": 2},
+    "network": {"blocks": [[8, 10], [10], [12]], "kernel": 5, "stride": 2, "dense_bias": False},
     "epochs": 6,
     "learning_rate": 3e-2,
     "augmentation": MILD,
@@ -44,33 +44,36 @@ COMPACT: dict = {
 }
 QAT: dict = {"epochs": 2, "learning_rate": 2e-4, "augmentation": STRONG}
 
-# Question 2
-ALL_CLUSTERED: dict = {"clusters": 16, "epochs": 1, "learning_rate": 3e-4, "augmentation": STRONG}
+# Question 2; `rounding`: the training with weights of 4 bits that follows
 CLUSTERED: dict = {
-    "clusters": {"conv1": 16, "conv2": 4, "conv3": 4, "conv4": 3, "conv5": 3, "letters": 4},
-    "epochs": 8,
-    "learning_rate": 6e-3,
+    "clusters": {"conv1": 15, "conv2": 5, "conv3": 5, "conv4": 5, "conv5": 5, "letters": 7},
+    "centroids": "LINEAR",
+    "epochs": 6,
+    "learning_rate": 2e-3,
     "augmentation": STRONG,
+    "rounding": {"epochs": 2, "learning_rate": 5e-4},
 }
-CQAT: dict = {"epochs": 1, "learning_rate": 1e-4, "augmentation": STRONG}
-CLUSTERED_GRID: dict = {"penalty": 8e-5, "epochs": 8, "learning_rate": 2e-2, "augmentation": MILD}
-SIZE_RACE: dict = {
-    "penalty": 1e-3,
-    "epochs": 12,
-    "learning_rate": 6e-3,
+CQAT: dict = {"epochs": 2, "learning_rate": 1e-4, "augmentation": STRONG}
+CLUSTERED_COMPACT: dict = {
+    "start": COMPACT,
+    "clusters": {"conv1": 15, "conv2": 7, "conv3": 7, "conv4": 7, "letters": 7},
+    "centroids": "LINEAR",
+    "epochs": 4,
+    "learning_rate": 2e-3,
     "augmentation": MILD,
     "copies": 8,
     "temperature": 2.0,
+    "rounding": {"epochs": 8, "learning_rate": 1e-3},
 }
 
 # Question 3; `larger_than`: only layers with more weights than that are pruned
-ALL_PRUNED: dict = {"sparsity": 0.8, "epochs": 2, "learning_rate": 1e-3, "augmentation": STRONG}
 PRUNED: dict = {
-    "sparsity": 0.9,
+    "sparsity": 0.8,
     "larger_than": 3000,
-    "epochs": 8,
-    "learning_rate": 4e-3,
+    "epochs": 6,
+    "learning_rate": 2e-3,
     "augmentation": STRONG,
+    "rounding": {"epochs": 2, "learning_rate": 5e-4},
 }
 PQAT: dict = {"epochs": 2, "learning_rate": 1e-4, "augmentation": STRONG}
 SPARSE_CLUSTERED: dict = {
@@ -80,6 +83,36 @@ SPARSE_CLUSTERED: dict = {
     "augmentation": STRONG,
 }
 PCQAT: dict = {"epochs": 1, "learning_rate": 1e-4, "augmentation": STRONG}
+PRUNED_COMPACT: dict = {
+    "start": COMPACT,
+    "sparsity": 0.6,
+    "larger_than": 200,
+    "epochs": 4,
+    "learning_rate": 3e-3,
+    "augmentation": MILD,
+    "copies": 8,
+    "temperature": 2.0,
+    "rounding": {"epochs": 6, "learning_rate": 1e-3},
+}
+
+# The study of the size race
+CLUSTERED_GRID: dict = {"penalty": 8e-5, "epochs": 8, "learning_rate": 2e-2, "augmentation": MILD}
+RACE_START: dict = {
+    "network": {"blocks": [[6, 8], [8], [10]], "kernel": 5, "stride": 2},
+    "epochs": 6,
+    "learning_rate": 3e-2,
+    "augmentation": MILD,
+    "copies": 8,
+    "temperature": 2.0,
+}
+SIZE_RACE: dict = {
+    "penalty": 1e-3,
+    "epochs": 12,
+    "learning_rate": 6e-3,
+    "augmentation": MILD,
+    "copies": 8,
+    "temperature": 2.0,
+}
 PRUNED_GRID: dict = CLUSTERED_GRID | {"sparsity": 0.75, "larger_than": 3000}
 PRUNED_RACE: dict = SIZE_RACE | {"sparsity": 0.5, "larger_than": 300}
 

@@ -5,14 +5,17 @@ from toolkit.compression import (
     FLOAT16,
     INT8,
     clone,
+    cluster_layers,
     convert,
     kernels,
+    prune_layers,
     representative_dataset,
     saved_or_trained,
+    stripped,
 )
-from toolkit.graph import constants
 from toolkit.runtime import use_keras_2
-from toolkit.tflite import open_tflite, predict_tflite
+from toolkit.tflite import constants, gzip_size, open_tflite, predict_tflite
+from toolkit.training import compile_model
 
 use_keras_2()
 import tensorflow as tf
@@ -89,3 +92,43 @@ def test_a_network_is_trained_once_and_then_found(model, tmp_path, capsys):
         f"{path}: not here, so it is trained first",
         f"{path}: as saved before",
     ]
+
+
+def fit(wrapped, callbacks=()):
+    """Trains a network of 100 inputs and 9 outputs for ten steps. Returns a history."""
+    labels = np.arange(20) % 9
+    fitted = compile_model(wrapped, 10, 1e-2).fit(
+        INPUTS, labels, batch_size=2, verbose=0, callbacks=list(callbacks)
+    )
+    return fitted.history
+
+
+@pytest.mark.parametrize("centroids", ["LINEAR", "KMEANS_PLUS_PLUS"])
+def test_a_clustered_layer_shares_its_values_and_the_others_keep_theirs(model, centroids):
+    before = kernels(model)
+    name = list(before)[0]
+    clustered, history = cluster_layers(model, {name: 5}, centroids, fit)
+    assert list(kernels(clustered)) == list(before) and len(history["loss"]) == 1
+    counts = {layer: len(np.unique(kernel)) for layer, kernel in kernels(clustered).items()}
+    assert counts[name] <= 5 and min(counts.values()) != max(counts.values())
+    assert not any(hasattr(layer, "layer") for layer in clustered.layers)
+    np.testing.assert_array_equal(kernels(model)[name], before[name])
+
+
+def test_large_layers_lose_the_share_of_weights_asked_for_and_small_ones_none(model):
+    before = kernels(model)
+    large, small = before
+    pruned, history = prune_layers(model, 0.7, before[small].size, 10, fit)
+    zeros = {name: np.mean(kernel == 0) for name, kernel in kernels(pruned).items()}
+    assert zeros[large] == pytest.approx(0.7, abs=0.01) and zeros[small] == 0
+    assert len(history["loss"]) == 1
+    assert not any(hasattr(layer, "layer") for layer in pruned.layers)
+    np.testing.assert_array_equal(kernels(model)[large], before[large])
+
+
+def test_a_stripped_file_is_smaller_and_gives_the_same_scores(model, tmp_path):
+    path = convert(model, tmp_path / "model.tflite")
+    small = stripped(path, tmp_path / "small.tflite")
+    assert gzip_size(small.read_bytes()) < gzip_size(path.read_bytes())
+    np.testing.assert_array_equal(predict_tflite(small, INPUTS), predict_tflite(path, INPUTS))
+    assert not any(detail["name"] for detail in open_tflite(small).get_tensor_details())

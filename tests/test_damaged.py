@@ -25,11 +25,11 @@ import sys, traceback
 from functools import partial
 from pathlib import Path
 from toolkit.anatomy import anatomy, container_floor
-from toolkit.graph import constants, weight_bits
+from toolkit.graph import weight_bits
 from toolkit.int4 import to_int4, to_levels
 from toolkit.memory import live_bytes
 from toolkit.packing import repack
-from toolkit.tflite import ModelError
+from toolkit.tflite import ModelError, constants
 
 done = 0
 for path in sorted(Path(sys.argv[1]).glob("*.tflite")):

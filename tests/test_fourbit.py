@@ -1,4 +1,4 @@
-"""Four bits: counted, proved and packed, on known answers and on the committed files."""
+"""Four bits: counted, proved and stored, on known answers and on the committed files."""
 
 import contextlib
 import io
@@ -9,21 +9,22 @@ import numpy as np
 import pytest
 
 from signmnist.baseline import build_cnn
+from toolkit.compression import convert
 from toolkit.fourbit import (
     bit_count,
+    four_bits,
     learning_phase,
-    pack_int4,
     plain_copy,
+    quantized_copy,
     quantized_layers,
     quantized_weights,
-    quiet_qkeras,
     stored_numbers,
 )
 from toolkit.graph import LAYERS, TYPES, as_array, read_model
-from toolkit.packing import repack
+from toolkit.quantizer import quantize
 from toolkit.results import load_records
 from toolkit.runtime import use_keras_2
-from toolkit.tflite import ModelError, predict_tflite, save_tflite
+from toolkit.tflite import predict_tflite
 from toolkit.training import predict
 
 use_keras_2()
@@ -37,25 +38,10 @@ RNG = np.random.default_rng(0)
 IMAGES = RNG.random((64, 28, 28, 1), np.float32)
 
 
-def auto():
-    return quantized_bits(4, 0, 1, alpha="auto")
-
-
 @pytest.fixture(scope="module")
 def network():
     """A small QKeras network with random weights, some of its normalization gains negative."""
-    plain = build_cnn(((4,), (8,)))
-    inputs = x = plain.input
-    for layer in plain.layers[1:]:
-        if isinstance(layer, tf.keras.layers.Conv2D):
-            x = QConv2D(layer.filters, 3, padding="same", use_bias=False, kernel_quantizer=auto())(
-                x
-            )
-        elif isinstance(layer, tf.keras.layers.Dense):
-            x = QDense(24, kernel_quantizer=auto(), bias_quantizer=auto(), name="letters")(x)
-        else:
-            x = layer.__class__.from_config(layer.get_config())(x)
-    model = tf.keras.Model(inputs, x)
+    model = quantized_copy(build_cnn(((4,), (8,))))
     for layer in model.layers:
         shapes = [w.shape for w in layer.get_weights()]
         if isinstance(layer, tf.keras.layers.BatchNormalization):
@@ -67,19 +53,8 @@ def network():
     return model
 
 
-@pytest.fixture(scope="module")
-def int8(network, tmp_path_factory):
-    path = tmp_path_factory.mktemp("fourbit") / "int8.tflite"
-    converter = tf.lite.TFLiteConverter.from_keras_model(plain_copy(network))
-    converter.optimizations = [tf.lite.Optimize.DEFAULT]
-    converter.representative_dataset = lambda: ([image[None]] for image in IMAGES)
-    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-    save_tflite(converter, path)
-    return path
-
-
 def test_steps_of_a_known_layer():
-    layer = QDense(2, kernel_quantizer=auto(), bias_quantizer=quantized_bits(4, 0, alpha=1))
+    layer = QDense(2, kernel_quantizer=four_bits(), bias_quantizer=quantized_bits(4, 0, alpha=1))
     layer.build((None, 3))
     layer.set_weights([np.array([[0.7, 14], [-0.32, -7], [0.09, 1]]), np.array([0.26, -3])])
     (kernel, kernel_step), (bias, bias_step) = stored_numbers(layer)
@@ -115,18 +90,20 @@ def test_the_plain_copy_is_the_same_function_in_ordinary_layers(network):
 L = tf.keras.layers
 
 
-def conv(width=4, size=3, bits=auto, **settings):
+def conv(width=4, size=3, bits=four_bits, **settings):
     return QConv2D(width, size, kernel_quantizer=bits(), **settings)
 
 
 def dense(**settings):
-    return QDense(5, kernel_quantizer=auto(), bias_quantizer=auto(), name="letters", **settings)
+    return QDense(
+        5, kernel_quantizer=four_bits(), bias_quantizer=four_bits(), name="letters", **settings
+    )
 
 
 CHAINS = {
     "padding valid": lambda: [conv(padding="valid"), L.GlobalAveragePooling2D(), dense()],
     "stride 2": lambda: [conv(strides=2, padding="same"), L.GlobalAveragePooling2D(), dense()],
-    "a bias": lambda: [conv(bias_quantizer=auto()), L.GlobalAveragePooling2D(), dense()],
+    "a bias": lambda: [conv(bias_quantizer=four_bits()), L.GlobalAveragePooling2D(), dense()],
     "a bias of 32 bits": lambda: [conv(), L.GlobalAveragePooling2D(), dense()],
     "dilation and groups": lambda: [
         conv(2), conv(4, dilation_rate=2, groups=2), L.GlobalAveragePooling2D(), dense()
@@ -159,7 +136,10 @@ def test_the_plain_copy_refuses_what_is_no_chain_of_known_layers():
     x = conv(padding="same")(inputs)
     branched = tf.keras.Model(inputs, L.Flatten()(L.Add()([x, conv(padding="same")(x)])))
     skipping = tf.keras.Model(inputs, L.Concatenate()([L.Flatten()(x), L.Flatten()(inputs)]))
-    others = [QDepthwiseConv2D(3, depthwise_quantizer=auto()), QActivation("quantized_relu(4)")]
+    others = [
+        QDepthwiseConv2D(3, depthwise_quantizer=four_bits()),
+        QActivation("quantized_relu(4)"),
+    ]
     sequences = [tf.keras.Sequential([inputs, other, L.Flatten()]) for other in others]
     for model in (branched, skipping, *sequences):
         with pytest.raises(ValueError, match="It knows chains of QConv2D"):
@@ -192,30 +172,10 @@ def assert_same_numbers(content, network):
         assert all(same)
 
 
-def test_packing_keeps_the_numbers_and_the_predictions(network, int8, tmp_path):
-    content = pack_int4(int8.read_bytes())
-    assert_same_numbers(content, network)
-    packed = repack(content, tries=0)
-    assert len(packed) < len(content)
-    (tmp_path / "int4.tflite").write_bytes(packed)
-    scores = [predict_tflite(path, IMAGES) for path in (int8, tmp_path / "int4.tflite")]
-    step = 2 * np.abs(scores[0]).max() / 255
-    assert np.abs(scores[0] - scores[1]).max() <= 2 * step
-
-
-def test_other_weights_cannot_be_packed(int8, network, tmp_path):
-    plain = plain_copy(network)
-    plain.set_weights([w + 0.01 * RNG.normal(size=w.shape) for w in plain.get_weights()])
-    converter = tf.lite.TFLiteConverter.from_keras_model(plain)
-    converter.optimizations = [tf.lite.Optimize.DEFAULT]
-    converter.representative_dataset = lambda: ([image[None]] for image in IMAGES)
-    save_tflite(converter, tmp_path / "other.tflite")
-    with pytest.raises(ModelError, match="whole numbers"):
-        pack_int4((tmp_path / "other.tflite").read_bytes())
-    converter = tf.lite.TFLiteConverter.from_keras_model(plain)
-    save_tflite(converter, tmp_path / "float.tflite")
-    with pytest.raises(ModelError, match="int8"):
-        pack_int4((tmp_path / "float.tflite").read_bytes())
+def test_the_quantizer_finds_the_numbers_of_the_network(network, tmp_path):
+    in_float = convert(plain_copy(network), tmp_path / "float.tflite")
+    stored = quantize(in_float, tmp_path / "int4.tflite", IMAGES, weights=4)
+    assert_same_numbers(stored.read_bytes(), network)
 
 
 def test_stochastic_rounding_needs_the_learning_phase():
@@ -248,7 +208,7 @@ def test_the_committed_network_holds_whole_numbers_of_4_bits(committed):
 def test_both_counts_of_the_committed_network_agree(committed):
     bits = bit_count(committed)
     report = io.StringIO()
-    with contextlib.redirect_stdout(report), quiet_qkeras():
+    with contextlib.redirect_stdout(report):
         print_qstats(committed)
     lines = re.findall(r": +(\d+) +\((\d+)-bit unit\)", report.getvalue())
     by_qkeras = sum(int(count) * int(width) for count, width in lines)

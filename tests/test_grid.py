@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 
 from signmnist.baseline import build_cnn
-from signmnist.recipes import COMPACT
+from signmnist.recipes import RACE_START
 from toolkit.anatomy import container_floor
 from toolkit.graph import LAYERS, OPERATORS, as_array, read_model
 from toolkit.grid import GRID, grid_network, plain_network, whole_numbers
 from toolkit.int4 import to_int4
 from toolkit.packing import repack
 from toolkit.runtime import use_keras_2
-from toolkit.tflite import ModelError, predict_tflite, run_micro, save_tflite
+from toolkit.tflite import ModelError, constants, predict_tflite, run_micro, save_tflite
 
 use_keras_2()
 import tensorflow as tf
@@ -36,7 +36,7 @@ RANGES = (0.5, 1.5), (-0.2, 0.3), (-0.3, 0.3), (0.5, 1.5)
 @pytest.fixture(scope="module")
 def network():
     tf.keras.utils.set_random_seed(0)
-    return trained_norm(build_cnn(**COMPACT["network"]))
+    return trained_norm(build_cnn(**RACE_START["network"]))
 
 
 @pytest.fixture(scope="module")
@@ -112,6 +112,12 @@ def test_a_file_in_4_bits_holds_coarse_biases_none_for_the_dense_layer_and_few_o
     assert np.any(biases) and not np.any(biases % 16)
     assert not any(dense.sources[2:])
     assert not {op.kind for op in operators} & {OPERATORS.MEAN, OPERATORS.RESHAPE}
+
+
+def test_constants_of_4_bits_are_whole_numbers(files):
+    weights = [array for array in constants(files[1]) if array.ndim > 1]
+    assert {array.dtype for array in weights} == {np.dtype(np.int8)}
+    assert max(np.abs(array).max() for array in weights) <= 7
 
 
 def test_a_file_in_4_bits_runs_on_tflite_micro_as_on_litert(files):

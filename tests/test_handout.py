@@ -42,10 +42,11 @@ ANSWERS = {
             model.compile("adam", **right)
             return model
 
-        parts = {"random": random_rows, "group": group_rows}
-        parts = {name: (data.x_train[rows], data.y_train[rows]) for name, rows in parts.items()}
-        candidate, some = small(), (data.x_train[fit_rows], data.y_train[fit_rows])
-        candidate_history = train(candidate, *some, epochs=1, name="candidate", validation=parts)
+        held_out = {"group": (data.x_train[validation_rows], data.y_train[validation_rows])}
+        candidate, some = small(), (data.x_train[training_rows], data.y_train[training_rows])
+        settings = {"epochs": 1, "name": "candidate", "validation": held_out}
+        candidate_history = train(candidate, *some, **settings)
+        show_training(candidate, candidate_history)
         """,
         """
         baseline = small()
@@ -62,7 +63,7 @@ ANSWERS = {
         small_ones = {"optimizations": [tf.lite.Optimize.DEFAULT]}
         convert(baseline, "sign_mnist.tflite")
         convert(baseline, "sign_mnist_quant_dyn.tflite", **small_ones)
-        plain = evaluate("float", "sign_mnist.tflite", baseline, baseline_history, val_accuracy)
+        plain = evaluate("float", "sign_mnist.tflite", baseline, baseline_history)
         file = "sign_mnist_quant_dyn.tflite"
         dynamic = evaluate("dynamic range", file, baseline, baseline_history)
         """,
@@ -143,12 +144,9 @@ ANSWERS = {
         """,
         """
         converter = tf.lite.TFLiteConverter.from_keras_model(plain_copy(network))
-        converter.optimizations = [tf.lite.Optimize.DEFAULT]
-        converter.representative_dataset = lambda: ([image[None]] for image in data.x_train[:20])
-        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-        path = Path("models/sign_mnist_qkeras_4bit.tflite")
-        save_tflite(converter, path)
-        path.write_bytes(pack_int4(path.read_bytes()))
+        save_tflite(converter, "float.tflite")
+        path = "models/sign_mnist_qkeras_4bit.tflite"
+        quantize("float.tflite", path, data.x_train[:20], weights=4)
         """,
     ],
 }

@@ -410,9 +410,9 @@ def test_a_picture_in_a_page_has_the_alternative_text_of_its_output(tmp_path):
     assert 'alt="Bytes"' in html and html.count("No description") == 1
 
 
-def test_a_table_in_an_answer_box_is_a_table_in_the_page(tmp_path):
+def test_the_table_of_an_answer_is_a_table_in_the_page(tmp_path):
     cell = nbformat.v4.new_code_cell("1", execution_count=1)
-    box = "> **Answer**\n>\n> | model | bytes |\n> |--|--|\n> | float | 12 |"
+    box = "**Answer**\n\n| model | bytes |\n|--|--|\n| float | 12 |"
     cell.outputs = [nbformat.v4.new_output("display_data", {"text/markdown": box})]
     path = tmp_path / "q1.ipynb"
     write_notebook(nbformat.v4.new_notebook(cells=[cell]), path)

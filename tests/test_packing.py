@@ -1,6 +1,5 @@
 import gzip
 import zlib
-from pathlib import Path
 
 import flatbuffers
 import numpy as np
@@ -9,15 +8,14 @@ from ai_edge_litert import schema_py_generated as schema
 
 from signmnist.baseline import build_cnn
 from toolkit.anatomy import PARTS, anatomy, deflate_symbols, gzip_anatomy, value_entropy
-from toolkit.graph import OPERATORS, constants, read_model
+from toolkit.graph import OPERATORS, read_model
 from toolkit.packing import repack
 from toolkit.runtime import use_keras_2
-from toolkit.tflite import ModelError, predict_tflite, quiet, run_micro, save_tflite
+from toolkit.tflite import ModelError, constants, predict_tflite, quiet, run_micro, save_tflite
 
 use_keras_2()
 import tensorflow as tf
 
-MODELS = Path(__file__).parent.parent / "models"
 IMAGES = np.random.default_rng(0).random((40, 28, 28, 1), np.float32)
 KINDS = "float", "dynamic", "int8", "int8 per channel", "int16x8"
 
@@ -171,13 +169,6 @@ def test_data_behind_the_flatbuffer_are_read_and_come_into_it(files, tmp_path):
     ):
         np.testing.assert_array_equal(one, other)
     assert repack(outside(content), 0) == repack(content, 0)
-
-
-def test_constants_of_4_bits_are_whole_numbers():
-    arrays = constants(MODELS / "sign_mnist_clustered.tflite")
-    weights = [array for array in arrays if array.ndim > 1]
-    assert {array.dtype for array in weights} == {np.dtype(np.int8)}
-    assert max(np.abs(array).max() for array in weights) <= 7
 
 
 def test_a_file_with_several_subgraphs_is_refused(tmp_path):

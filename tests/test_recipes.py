@@ -5,7 +5,15 @@ import json
 import pytest
 
 from signmnist import recipes
-from signmnist.recipes import ACCURATE, CLUSTERED, FOUR_BITS, PRUNED_RACE, SIZE_RACE, in_profile
+from signmnist.recipes import (
+    ACCURATE,
+    CLUSTERED,
+    FOUR_BITS,
+    PRUNED_RACE,
+    RACE_START,
+    SIZE_RACE,
+    in_profile,
+)
 
 
 def test_every_recipe_can_be_stored_as_json():
@@ -25,3 +33,8 @@ def test_full_is_the_recipe_and_smoke_one_epoch_of_it(recipe):
 def test_the_pruned_race_is_the_size_race_with_a_sparsity():
     more = {name for name in PRUNED_RACE if PRUNED_RACE[name] != SIZE_RACE.get(name)}
     assert more == {"sparsity", "larger_than"}
+
+
+def test_all_of_the_race_is_taught_with_the_same_copies():
+    for key in ("augmentation", "copies", "temperature"):
+        assert RACE_START[key] == SIZE_RACE[key] == PRUNED_RACE[key]

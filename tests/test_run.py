@@ -21,7 +21,14 @@ from toolkit.files import DataError, file_sha256
 from tools.notebooks import QUESTIONS, STUDIES, read_notebook, write_notebook
 from tools.progress import Progress, minutes
 from tools.run import RunError, exit_status, read_profile, remove_temporary, run
-from tools.stamps import SHARES, expected_seconds, forecast, forget_results, processor
+from tools.stamps import (
+    SHARES,
+    expected_seconds,
+    forecast,
+    forget_results,
+    is_up_to_date,
+    processor,
+)
 
 SCRIPT = """\
 # %% [markdown]
@@ -230,6 +237,25 @@ def test_a_notebook_starts_from_published_models_from_those_made_here_or_trains_
     run(root, build, "full", folders)
     assert heir(build) == "of another q1\n", "it was made from other models, so it is made anew"
     assert (root / "models" / "base.keras").read_text() == "published"
+
+
+def test_a_study_starts_from_the_models_of_a_question(project, monkeypatch, capsys):
+    root, build, folders = project
+    (root / "notebooks" / "q1.py").write_text(ANCESTOR)
+    study = root / "notebooks" / "study.py"
+    study.write_text(HEIR.replace("models/", "../models/"))
+    (root / "models").mkdir()
+    (root / "models" / "base.keras").write_text("published")
+    for path in folders["signmnist"].iterdir():
+        monkeypatch.setitem(CANONICAL_SHA256, path.name, file_sha256(path))
+    run(root, build, "full", folders, STUDIES)
+    path = build / "studies" / "study.ipynb"
+    assert read_notebook(path).cells[0].outputs[0].text == "published\n"
+    assert "study starts from the models of q1 (as published)" in capsys.readouterr().out
+    given = read_notebook(path).metadata["signmnist"]
+    assert is_up_to_date(study, build, given)
+    (build / "models" / "base.keras").write_text("another")
+    assert not is_up_to_date(study, build, given)
 
 
 def test_damaged_data_stop_the_run_before_it_starts(project):

@@ -12,8 +12,9 @@ import speech.data
 from photos.scoring import file_accuracy
 from speech.scoring import predict_clips
 from toolkit.files import file_sha256
+from toolkit.graph import LAYERS, as_array, read_model, weight_bits
 from toolkit.results import load_records
-from toolkit.tflite import count_correct, open_tflite, predict_tflite, sweeps
+from toolkit.tflite import constants, count_correct, open_tflite, predict_tflite, sweeps
 from tools.notebooks import STUDIES
 
 ROOT = Path(__file__).parent.parent
@@ -70,6 +71,43 @@ def test_all_twelve_rows_are_there_and_no_cascade_loses_to_its_parts():
             assert both < alone and both <= RECORDS[f"cascades_m_{kind}"]["bytes_gzip"]
 
 
+def test_the_ternary_file_stores_three_values_in_every_layer_in_4_bits():
+    content = (MODELS / "few_bits_ternary.tflite").read_bytes()
+    assert weight_bits(content) == 4
+    stored = [array for array in constants(MODELS / "few_bits_ternary.tflite") if array.ndim == 4]
+    assert len(stored) == 6
+    assert all(set(np.unique(array)) <= {-7, 0, 7} for array in stored)
+    assert RECORDS["few_bits_ternary"]["accuracy"] >= 0.995
+    assert RECORDS["few_bits_ternary"]["arena_bytes"] <= 32 * 1024
+
+
+@pytest.mark.parametrize("name", ["size_race_clustered", "size_race_pruned"])
+def test_a_file_of_the_race_reads_90_percent_also_without_twins_and_has_integer_ends(name):
+    record = RECORDS[name]
+    assert min(record["accuracy"], record["accuracy_no_twin"]) >= 0.9
+    assert record["bytes_gzip"] <= 1536
+    interpreter = open_tflite(MODELS / record["file"])
+    for detail in (*interpreter.get_input_details(), *interpreter.get_output_details()):
+        assert detail["dtype"] == np.int8
+
+
+@pytest.mark.parametrize("technique, accuracy", [("clustered", 0.99), ("pruned", 0.995)])
+def test_the_accurate_baseline_on_the_grid_fits_into_its_bytes(technique, accuracy):
+    record = RECORDS[f"size_race_{technique}_accurate"]
+    assert record["accuracy"] >= accuracy and record["bytes_gzip"] <= 6500
+
+
+def test_packed_models_hold_no_names_and_weights_of_at_most_15_values():
+    packed = [name for name in RECORDS if name.startswith("size_race_")]
+    assert len(packed) == 4
+    for name in packed:
+        model = read_model((MODELS / f"{name}.tflite").read_bytes())
+        assert not any(tensor.name for tensor in model.subgraphs[0].tensors)
+        for op in model.subgraphs[0].operators:
+            if op.kind in LAYERS:
+                assert len(np.unique(as_array(op.sources[1]))) <= 15
+
+
 def test_the_speech_networks_meet_their_goals():
     assert (
         RECORDS["speech_cnn"]["params"] <= 1_611_369 and RECORDS["speech_cnn"]["accuracy"] >= 0.91
@@ -92,7 +130,7 @@ def test_the_photo_networks_are_as_good_as_the_readme_says():
     whole, rounded = RECORDS["transfer_float"], RECORDS["transfer_pruned50_int8"]
     assert whole["accuracy"] >= 0.99
     assert RECORDS["transfer_int8"]["accuracy"] >= whole["accuracy"] - 0.003
-    assert rounded["accuracy"] >= whole["accuracy"] - 0.01
+    assert rounded["accuracy"] >= whole["accuracy"] - 0.015
     assert 10 * rounded["bytes_gzip"] <= whole["bytes_gzip"]
     assert RECORDS["transfer_sram"]["arena_bytes"] <= 320 * 1024
     assert RECORDS["transfer_small"]["accuracy"] >= 0.955

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from signmnist.baseline import build_cnn
-from toolkit.graph import constants
 from toolkit.runtime import use_keras_2
 from toolkit.tflite import (
     ModelError,
+    constants,
     count_correct,
     latency,
     open_tflite,

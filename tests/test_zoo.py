@@ -7,12 +7,12 @@ import pytest
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
 from toolkit.anatomy import PARTS, anatomy, container_floor
-from toolkit.graph import TYPES, as_array, constants, read_model, store, write_model
+from toolkit.graph import TYPES, as_array, read_model, store, write_model
 from toolkit.int4 import to_int4
 from toolkit.packing import repack
 from toolkit.proof import ROUNDING
 from toolkit.runtime import use_keras_2
-from toolkit.tflite import ModelError, gzip_size, quiet
+from toolkit.tflite import ModelError, constants, gzip_size, quiet
 
 use_keras_2()
 import tensorflow as tf

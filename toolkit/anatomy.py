@@ -32,7 +32,7 @@ def anatomy(content):
 
 
 def gzip_anatomy(content):
-    """Bytes that each part takes after `gzip -9`, as floats; sums to the size of the result.
+    """Bytes that each part takes after `gzip -9n`, as floats; sums to the size of the result.
 
     The bits of a symbol are charged to the bytes it stands for. "gzip" is what belongs to
     none: the header, the checksum and the code tables.
@@ -48,7 +48,7 @@ def gzip_anatomy(content):
 
 
 def container_floor(content):
-    """Bytes after repacking and `gzip -9` of a .tflite file with all weights and biases 1.
+    """Bytes after repacking and `gzip -9n` of a .tflite file with all weights and biases 1.
 
     Raises ModelError for a file that `repack` refuses and for sparse weights.
     """

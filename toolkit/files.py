@@ -28,16 +28,17 @@ def what_is(path):
     path = Path(path)
     if os.path.isdir(path):
         return "a folder"
+    if path.suffix in (".part", ".crdownload", ".download"):
+        return "an unfinished download"
     try:
         with open(path, "rb") as file:
             start = file.read(100).removeprefix(b"\xef\xbb\xbf").lstrip()
     except OSError as error:
         return "a link to nothing" if os.path.islink(path) else error.strerror
-    if path.suffix in (".part", ".crdownload", ".download"):
-        return "an unfinished download"
+    if path.name.endswith((".zip", ".tar.gz")) and start[:2] in (b"PK", b"\x1f\x8b"):
+        return ""
     found = (what for sign, what in SIGNATURES.items() if re.match(sign, start, re.DOTALL))
-    named = path.name.endswith((".zip", ".tar.gz")) and start[:2] in (b"PK", b"\x1f\x8b")
-    return "" if named else next(found, "")
+    return next(found, "")
 
 
 def inventory(folder, missing=()):
@@ -69,10 +70,7 @@ def naming(path, remedy):
 
 @contextlib.contextmanager
 def replacing(path):
-    """Yields a temporary path beside `path` that takes its name if the block succeeds.
-
-    If the block fails, the temporary file is removed and `path` stays as it was.
-    """
+    """Yields a path beside `path` that takes its name if the block succeeds, and goes if not."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{os.getpid()}.{path.name}")

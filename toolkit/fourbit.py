@@ -6,26 +6,17 @@ import warnings
 import numpy as np
 import pandas as pd
 
-from toolkit.graph import (
-    LAYERS,
-    TYPES,
-    as_array,
-    own_constants,
-    read_model,
-    scales,
-    store,
-    write_model,
-)
-from toolkit.int4 import fitting_limits
-from toolkit.proof import ROUNDING, prove_equal
 from toolkit.runtime import use_keras_2
-from toolkit.tflite import ModelError
 
 use_keras_2()
 import tensorflow as tf
+from qkeras import QConv2D, QDense, quantized_bits
+
+# QKeras describes quantizers as if they were constraints
+warnings.filterwarnings("ignore", "The `keras.constraints.serialize")
 
 COPIED = "It knows chains of QConv2D, QDense and Keras's own layers: write a copy of your own."
-MOST = 7  # largest whole number that symmetric 4 bits hold
+CONVOLUTION = "filters kernel_size strides padding dilation_rate groups use_bias activation"
 
 
 @contextlib.contextmanager
@@ -43,12 +34,31 @@ def learning_phase():
             tf.keras.backend.set_learning_phase(0)
 
 
-@contextlib.contextmanager
-def quiet_qkeras():
-    """Drops in the block the warning that QKeras describes quantizers as if constraints."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "The `keras.constraints.serialize")
-        yield
+def four_bits():
+    """A quantizer of 4 bits: whole numbers from -7 to 7, with one step for each output channel."""
+    return quantized_bits(4, 0, symmetric=1, alpha="auto")
+
+
+def quantized_copy(model, quantizer=four_bits):
+    """A Keras CNN with QKeras layers in place of its convolutions and dense layers.
+
+    The weights are those of `model`, in float underneath. quantizer: a function that makes one.
+    """
+
+    def with_quantizers(layer):
+        shared = {"kernel_quantizer": quantizer(), "kernel_initializer": "zeros"}
+        shared["name"] = layer.name
+        if isinstance(layer, tf.keras.layers.Conv2D):
+            form = layer.filters, layer.kernel_size, layer.strides, layer.padding
+            # the batch normalization behind it has a bias
+            return QConv2D(*form, use_bias=False, **shared)
+        if isinstance(layer, tf.keras.layers.Dense):
+            return QDense(layer.units, bias_quantizer=quantizer(), **shared)
+        return layer.__class__.from_config(layer.get_config())
+
+    copy = tf.keras.models.clone_model(model, clone_function=with_quantizers)
+    copy.set_weights(model.get_weights())
+    return copy
 
 
 def quantized_layers(model):
@@ -105,23 +115,14 @@ def plain_copy(model):
             if isinstance(layer, layers.Dense):
                 flat = len(x.shape) == 2 or isinstance(before, layers.GlobalAveragePooling2D)
                 x = layers.Reshape((1, 1, x.shape[-1]))(x) if len(x.shape) == 2 else x
-                x = layers.Conv2D(
-                    layer.units, 1, use_bias=layer.use_bias, activation=layer.activation
-                )(x)
+                settings = {"use_bias": layer.use_bias, "activation": layer.activation}
+                x = layers.Conv2D(layer.units, 1, **settings)(x)
                 x = layers.Flatten(name=layer.name)(x) if flat else x
             elif isinstance(layer, layers.GlobalAveragePooling2D):
                 x = layers.GlobalAveragePooling2D(keepdims=isinstance(after, layers.Dense))(x)
             elif type(layer).__name__ in ("Conv2D", "QConv2D"):
-                x = layers.Conv2D(
-                    layer.filters,
-                    layer.kernel_size,
-                    layer.strides,
-                    layer.padding,
-                    dilation_rate=layer.dilation_rate,
-                    groups=layer.groups,
-                    use_bias=layer.use_bias,
-                    activation=layer.activation,
-                )(x)
+                settings = {name: getattr(layer, name) for name in CONVOLUTION.split()}
+                x = layers.Conv2D(**settings)(x)
             elif "qkeras" in type(layer).__module__:
                 raise ValueError(f"{type(layer).__name__} is no ordinary layer")
             else:
@@ -164,41 +165,3 @@ def bit_count(model):
             row["normalization"] = 32 * sum(array.size for array in arrays)
         rows[layer.name] = row
     return pd.DataFrame.from_dict(rows, orient="index")
-
-
-def pack_int4(content):
-    """Stores the weights of an int8 .tflite file in 4 bits, two to a byte. Returns new bytes.
-
-    content: bytes of a file converted from weights that are, in each output channel or in
-    the whole tensor, whole numbers from -7 to 7 times one step, with a 7 among them. The
-    biases go to the accumulator's new unit. Raises ModelError for other weights, for weights
-    that serve elsewhere too, and if on random inputs a score changes by more than ROUNDING, an
-    eighth, of the range of its output.
-    """
-    model = read_model(content)
-    graph = model.subgraphs[0]
-    for op in graph.operators:
-        if op.kind in LAYERS:
-            narrow_channels(*own_constants(graph, op))
-    result = write_model(model)
-    prove_equal(bytes(content), result, ROUNDING)
-    return result
-
-
-def narrow_channels(weights, bias):
-    """Makes an int8 tensor of weights (channels, ...) int4 and its bias, if any, fit, in place."""
-    count = len(scales(weights)[0])
-    if weights.type != TYPES.INT8 or not count:
-        raise ModelError("Only int8 weights can be stored in 4 bits.")
-    values = as_array(weights).astype(int)
-    rows = values.reshape(count, -1)  # with a scale each
-    limits, largest = fitting_limits(rows, [MOST])
-    if limits.max() > MOST:
-        raise ModelError("The weights are not whole numbers up to 7 times one step a channel.")
-    weights.type = TYPES.INT4
-    store(weights, np.round(rows * limits / largest).reshape(values.shape))
-    factor = np.ravel(largest / limits)
-    for tensor in filter(None, (weights, bias)):
-        tensor.quantization.scale = np.float32(tensor.quantization.scale * factor)
-    if bias:
-        store(bias, np.round(as_array(bias) / factor))

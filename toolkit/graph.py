@@ -2,7 +2,6 @@
 
 import math
 from collections import Counter
-from pathlib import Path
 
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
@@ -20,8 +19,10 @@ OPTIONS = {  # what they are where they are read here
     **dict.fromkeys(POOLS, schema.Pool2DOptionsT),
 }
 NAMES = "float64 float32 float16 int64 int32 int16 int8 uint64 uint32 uint16 uint8 bool complex64"
-DTYPES = {getattr(TYPES, name.upper()): np.dtype(name) for name in NAMES.split()}
-DTYPES |= {TYPES.COMPLEX128: np.dtype("complex128"), TYPES.INT4: np.dtype("int8")}
+DTYPES: dict[int, np.dtype] = {
+    TYPES.COMPLEX128: np.dtype("complex128"),
+    TYPES.INT4: np.dtype("int8"),
+} | {getattr(TYPES, name.upper()): np.dtype(name) for name in NAMES.split()}
 
 
 def load_model(content):
@@ -62,16 +63,6 @@ def require_sound(model, size):
             sound &= op.opcodeIndex in codes
     if not sound:
         raise ModelError("This file is damaged: it names a tensor, buffer or operator it lacks.")
-
-
-def constants(path):
-    """The weights, biases and other constants of a .tflite file: a list of arrays.
-
-    Each in its own dtype, INT4 as int8. Raises ModelError for a file that LiteRT cannot load
-    and for tensors that numpy has no form for, such as sparse ones.
-    """
-    graphs = load_model(Path(path).read_bytes()).subgraphs
-    return [as_array(tensor) for graph in graphs for tensor in graph.tensors if tensor.data]
 
 
 def read_model(content):

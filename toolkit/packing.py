@@ -29,7 +29,7 @@ OPTIONAL = OPERATORS.FULLY_CONNECTED, OPERATORS.MEAN, OPERATORS.RESHAPE
 
 
 def repack(content, tries=2000, fixed_size=False):
-    """Rewrites a .tflite file so that `gzip -9` makes less of it. Returns the new bytes.
+    """Rewrites a .tflite file so that `gzip -9n` makes less of it. Returns the new bytes.
 
     What no interpreter reads goes (`strip`), equal parts become equal bytes (`lay_out`),
     and hidden channels and tensors are numbered so that more repeats. LiteRT and TFLite

@@ -8,19 +8,12 @@ from adjustText import adjust_text
 from IPython import get_ipython
 from IPython.core.pylabtools import print_figure
 from matplotlib.figure import Figure
-from matplotlib.patheffects import withStroke
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import LogLocator, MaxNLocator
 from sklearn.metrics import confusion_matrix
 
 # Okabe and Ito, "Color Universal Design", 2008
-BLUE, ORANGE, GREEN, RED, SKY, PINK = (
-    "#0072B2",
-    "#E69F00",
-    "#009E73",
-    "#D55E00",
-    "#56B4E9",
-    "#CC79A7",
-)
+BLUE, ORANGE, GREEN = "#0072B2", "#E69F00", "#009E73"
+RED, SKY, PINK = "#D55E00", "#56B4E9", "#CC79A7"
 STYLE: dict[Any, Any] = {
     "axes.grid": True,
     "axes.prop_cycle": plt.cycler(color=[BLUE, ORANGE, GREEN, RED, SKY, PINK]),
@@ -70,17 +63,13 @@ def show_images(title, images, captions, columns=12, banner=""):
 
 
 def show_errors(title, accuracies, banner=""):
-    """Errors by epoch on a log scale, named at the right. accuracies: name -> shares from 1."""
-    _, ax = figure(title, banner=banner)
-    for name, values in accuracies.items():
-        errors = 100 * (1 - np.array(values))
-        (line,) = ax.plot(np.arange(1, len(errors) + 1), errors, marker="o", markersize=4)
-        end = (len(errors), errors[-1])
-        ax.annotate(f"  {name}", end, color=line.get_color(), va="center", annotation_clip=False)
-    ax.set(xlabel="epoch", ylabel="images read wrongly, % (log scale)", yscale="log")
-    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
-    ax.yaxis.set_major_formatter("{x:g}")
-    plt.show()
+    """Errors by epoch on a log scale. accuracies: name -> shares, from epoch 1."""
+    errors = {
+        name: (np.arange(1, len(values) + 1), 100 * (1 - np.array(values)))
+        for name, values in accuracies.items()
+    }
+    ylabel = "images read wrongly, % (log scale)"
+    show_lines(title, errors, "epoch", ylabel, banner, yscale="log")
 
 
 def show_confusion(title, names, labels, predictions, banner="", noun="class"):
@@ -88,14 +77,14 @@ def show_confusion(title, names, labels, predictions, banner="", noun="class"):
     matrix = confusion_matrix(labels, predictions, labels=range(len(names)))
     errors = matrix - np.diag(np.diag(matrix))
     _, ax = figure(title, size=(7.5, 7), banner=banner)
-    ax.imshow(np.ma.masked_equal(errors, 0), cmap="Oranges", vmin=0, vmax=max(1, errors.max()))
+    # the darkest orange is left out: black figures stand on it
+    ax.imshow(np.ma.masked_equal(errors, 0), "Oranges", vmin=0, vmax=2 * max(1, errors.max()))
     for (row, column), count in np.ndenumerate(matrix):
         if count:
             colour = "0.55" if row == column else "black"
             ax.text(column, row, count, ha="center", va="center", fontsize=8, color=colour)
-    ticks = range(len(names))
-    ax.set_xticks(ticks, names)
-    ax.set_yticks(ticks, names)
+    ax.set_xticks(range(len(names)), names)
+    ax.set_yticks(range(len(names)), names)
     ax.set(xlabel=f"{noun} read by the model", ylabel=f"{noun} shown")
     ax.grid(False)
     plt.show()
@@ -108,16 +97,16 @@ def show_weights(title, before, after, banner="", xlabel="weight", yscale="linea
     """
     _, axes = figure(title, 2, len(before), size=(9, 4.5), banner=banner)
     foot = 0.5 if yscale == "log" else 0
-    for column, name in zip(axes.T, before, strict=True):
-        top, bottom = column
+    for (top, bottom), name in zip(axes.T, before, strict=True):
         top.hist(np.ravel(before[name]), bins=60, color=BLUE)
         values, counts = np.unique(np.round(after[name], 6), return_counts=True)
         bottom.vlines(values, foot, counts, color=ORANGE, linewidth=2.5)
         top.plot(values, np.full(len(values), foot), "|", color=ORANGE, markersize=12)
         top.set_title(name, fontsize=11)
-        bottom.set(xlabel=xlabel, yscale=yscale, ylim=(foot, None))
-        top.set(yscale=yscale, ylim=(foot, None))
         bottom.set_title(f"{len(values)} values", fontsize=11, color=ORANGE)
+        top.set(yscale=yscale, ylim=(foot, None))
+        top.minorticks_off()
+        bottom.set(yscale=yscale, ylim=(foot, None), xlabel=xlabel)
         bottom.sharex(top)
     scale = "" if yscale == "linear" else f" ({yscale})"
     axes[0, 0].set_ylabel(f"weights, before{scale}")
@@ -125,36 +114,26 @@ def show_weights(title, before, after, banner="", xlabel="weight", yscale="linea
     plt.show()
 
 
-def show_lines(title, lines, xlabel, ylabel, banner="", xscale="linear"):
-    """Lines with their names at the end where they lie further apart.
+def show_lines(title, lines, xlabel, ylabel, banner="", xscale="linear", yscale="linear"):
+    """Lines with their names at the right, in the order in which they end there.
 
     lines: name -> (x values, y values).
     """
-    _, ax = figure(title, banner=banner)
-    colours = plt.colormaps["viridis"](np.linspace(0, 0.8, len(lines)))
-    spread = {end: np.ptp([y[end] for _, y in lines.values()]) for end in (0, -1)}
-    end = max(spread, key=lambda end: spread[end])
-    ends = sorted(lines, key=lambda name: lines[name][1][end])
-    for name, colour in zip(ends, colours, strict=True):
+    fig, ax = figure(title, banner=banner)
+    names = sorted(lines, key=lambda name: -lines[name][1][-1])
+    ax.set(xlabel=xlabel, ylabel=ylabel, xscale=xscale, yscale=yscale)
+    for name, colour in zip(names, plt.cm.viridis(np.linspace(0, 0.8, len(names))), strict=True):
         x, y = lines[name]
-        ax.plot(x, y, marker="o" if len(x) < 20 else None, color=colour, markersize=4)
-    low, high = ax.get_ylim()
-    gap = (high - low) / 16
-    heights = [lines[name][1][end] for name in ends]
-    for i in range(1, len(ends)):  # names that would cover one another move up,
-        heights[i] = max(heights[i], heights[i - 1] + gap)
-    for i in reversed(range(len(ends))):  # and down where there is no room left
-        heights[i] = min(heights[i], high - gap * (len(ends) - 1 - i))
-    for name, height, colour in zip(ends, heights, colours, strict=True):
-        ax.annotate(name, (lines[name][0][end], height), xytext=(-10 if end == 0 else 10, 0),
-                    textcoords="offset points", color=colour, ha="left" if end else "right",
-                    va="center", annotation_clip=False)  # fmt: skip
-    if end == 0:
-        ax.margins(x=0.16)
-    ax.set(xlabel=xlabel, ylabel=ylabel, xscale=xscale)
+        ax.plot(x, y, "o-" if len(x) < 20 else "-", color=colour, markersize=4, label=name)
+    fig.legend(loc="outside right center", frameon=False, labelcolor="linecolor")
     if xscale == "log":
         ax.set_xticks(x, [f"{value:g}" for value in x])
-        ax.minorticks_off()
+    elif np.asarray(x).dtype.kind == "i":
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    if yscale == "log":
+        ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        ax.yaxis.set_major_formatter("{x:g}")
+    ax.minorticks_off()
     plt.show()
 
 
@@ -199,40 +178,37 @@ def show_parts(title, files, banner=""):
 
 
 def show_accuracy_against_bytes(title, records, banner="", floor=None):
-    """Test accuracy against gzip bytes (log scale), each record a point with its name.
+    """Test accuracy against gzip bytes (log scales), each record a point with its name, if any.
 
-    The line is the Pareto front: for each size the best accuracy that fits into it.
+    The line is the Pareto front: for each size the best accuracy that fits into it. Accuracies
+    are spread as their odds are (a logit axis); 100 % has no place there and is drawn at 99.99 %.
     floor: bytes of a file without information, drawn as a vertical line.
     """
+    records = sorted(records, key=lambda record: (record["bytes_gzip"], -record["accuracy"]))
+    x = [record["bytes_gzip"] for record in records]
+    y = [min(record["accuracy"], 0.9999) for record in records]
     fig, ax = figure(title, size=(9, 5), banner=banner)
-    front, best = [], -1.0
-    for record in sorted(records, key=lambda r: (r["bytes_gzip"], -r["accuracy"])):
-        if record["accuracy"] > best:
-            best = record["accuracy"]
-            front.append((record["bytes_gzip"], 100 * best))
-    sizes, heights = zip(*front, strict=True)
-    ax.step(sizes, heights, where="post", color=SKY, linewidth=1.5)
+    ax.set(xlabel="bytes after gzip (log scale)", ylabel="test accuracy, % (logit scale)")
+    ax.set(xscale="log", yscale="logit")
+    ax.step(x, np.maximum.accumulate(y), where="post", color=SKY, linewidth=1.5)
+    ax.plot(x, y, "o", color=BLUE, markersize=7)
     if floor:
         ax.axvline(floor, color=RED, linewidth=1.5)
-        ax.text(floor, 0.02, f" all weights equal:\n {floor:,} bytes", color=RED, fontsize=9,
-                transform=ax.get_xaxis_transform())  # fmt: skip
-    x = [record["bytes_gzip"] for record in records]
-    y = [100 * record["accuracy"] for record in records]
-    ax.plot(x, y, "o", color=BLUE, markersize=7)
-    ax.set_xscale("log")
-    ax.margins(0.12, 0.45)
-    ax.set_yticks([tick for tick in ax.get_yticks() if 0 <= tick <= 100])
-    ax.set(xlabel="bytes after gzip -9 (log scale)", ylabel="test accuracy, %")
-    halo = withStroke(linewidth=3, foreground="white")
+        ax.text(floor, 0.98, f" all weights equal:\n {floor:,} bytes", color=RED, fontsize=9,
+                va="top", transform=ax.get_xaxis_transform())  # fmt: skip
+    ax.margins(0.12, 0.25)
+    shares = 1 - np.outer(10.0 ** -np.arange(6), [0.5, 0.2, 0.1]).ravel()
+    low, high = ax.get_ylim()
+    ticks = [share for share in shares if low < share < high]
+    ax.set_yticks(ticks, [f"{100 * share:g}" for share in ticks])
+    ax.minorticks_off()
     names = [
-        ax.text(*point, f"{record['technique']}\n{record['bytes_gzip']:,}", fontsize=9,
-                ha="center", va="center", path_effects=[halo])
-        for *point, record in zip(x, y, records, strict=True)
-    ]  # fmt: skip
+        ax.text(*place, f"{record['technique']}\n{record['bytes_gzip']:,}", fontsize=9, ha="center")
+        for *place, record in zip(x, y, records, strict=True)
+        if record["technique"]
+    ]
     fig.canvas.draw()  # lays the axes out, on which the names then find their places
     line = {"arrowstyle": "-", "color": "0.6"}
-    bends = sizes[1:], heights[:-1]  # of the line, kept free like the points
-    adjust_text(names, x=[*x, *bends[0]], y=[*y, *bends[1]], target_x=x, target_y=y, ax=ax,
-                expand=(1.15, 1.5), force_text=(0.3, 0.8), force_static=(0.4, 0.8),
-                arrowprops=line)  # fmt: skip
+    adjust_text(names, x, y, ax=ax, expand=(1.15, 1.5), force_text=(0.3, 0.8),
+                force_static=(0.4, 0.8), arrowprops=line)  # fmt: skip
     plt.show()

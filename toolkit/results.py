@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from IPython.display import Markdown, display
 
 from toolkit.files import file_sha256, replacing
 from toolkit.runtime import STARTED, processor_name
@@ -26,9 +27,9 @@ MICRO_SAMPLE = 100
 def accuracy_interval(right, groups, resamples=10_000):
     """The 95 % interval of an accuracy whose images come in groups: (low, high).
 
-    right: bool (n,), whether each image was read right. groups: int (n,). The bootstrap
-    (Efron, 1979; percentiles) draws whole groups, as images of one group are not
-    independent. Without errors both ends are 1: it cannot see what it never drew.
+    right: (n,), whether each image was read right, or a difference of two such arrays. groups:
+    int (n,). The bootstrap (Efron, 1979; percentiles) draws whole groups, as images of one group
+    are not independent. Without errors both ends are 1: it cannot see what it never drew.
     """
     size, correct = np.bincount(groups), np.bincount(groups, right)
     correct, size = correct[size > 0], size[size > 0]
@@ -41,19 +42,16 @@ def accuracy_interval(right, groups, resamples=10_000):
 def accuracy_three_ways(scores, data):
     """The test accuracy of a model, three ways, as fields of its record.
 
-    scores: (n, 24), of the whole test file of `data`, a SignMnist. `accuracy` is that on the
-    whole file, `accuracy_no_twin` that on the images without a twin in training (None where
-    all have one), `accuracy_low` to `accuracy_high` the 95 % interval by photo group.
+    scores: (n, 24), of the test file of `data`, a SignMnist: all of it, its images without a
+    twin in training (None where all have one), and the 95 % interval by photo group.
     """
-    correct = count_correct(scores, data.y_test)
     right = np.asarray(scores).argmax(axis=1) == data.y_test
-    alone = right[~data.has_twin]
     low, high = accuracy_interval(right, data.test_groups)
     return {
-        "correct": correct,
+        "correct": count_correct(scores, data.y_test),
         "total": len(right),
-        "accuracy": correct / len(right),
-        "accuracy_no_twin": float(alone.mean()) if len(alone) else None,
+        "accuracy": float(right.mean()),
+        "accuracy_no_twin": None if data.has_twin.all() else float(right[~data.has_twin].mean()),
         "accuracy_low": low,
         "accuracy_high": high,
     }
@@ -62,18 +60,15 @@ def accuracy_three_ways(scores, data):
 def measure(path, scores, data):
     """Everything about a .tflite file that its record holds, measured on a SignMnist.
 
-    scores: (n, 24), the model's scores of the whole test file. Accuracy three ways; bytes;
-    latency of single images in microseconds (median, quartiles, mean, standard deviation);
-    the arena of TFLite Micro, with `micro` saying how many of MICRO_SAMPLE test images it
-    reads as LiteRT does, or why it refuses the model.
+    scores: (n, 24), the model's scores of the whole test file. `micro` says how many of
+    MICRO_SAMPLE test images TFLite Micro reads as LiteRT does, or why it refuses the model.
     """
     micros = latency(path, data.x_test)
     low, median, high = np.percentile(micros, [25, 50, 75]).tolist()
     micro = run_micro(path, data.x_test[:MICRO_SAMPLE])
-    if micro.scores is None:
-        verdict = micro.reason
-    else:
-        letters = scores[: len(micro.scores)].argmax(axis=1)
+    verdict = micro.reason
+    if micro.scores is not None:
+        letters = scores[:MICRO_SAMPLE].argmax(axis=1)
         verdict = f"{count_correct(micro.scores, letters)} of {len(letters)} letters as LiteRT"
     return {
         "file": Path(path).name,
@@ -107,40 +102,37 @@ def keep(path, folder="models"):
 
 
 def load_records(path=RESULTS):
-    """The records as a list of dicts, what they lack null; empty where there is no file yet."""
-    path = Path(path)
-    records = json.loads(path.read_text()) if path.exists() else []
-    return [dict.fromkeys(FIELDS) | record for record in records]
-
-
-def save_record(record, path=RESULTS):
-    """Adds a record, or replaces the one with its id; see `complete`."""
-    record = complete(record)
-    records = load_records(path)
-    ids = [other["id"] for other in records]
-    if record["id"] in ids:
-        records[ids.index(record["id"])] = record
-    else:
-        records.append(record)
-    write_json(records, path)
-
-
-def write_records(records, notebook, path):
-    """Puts the records of a notebook in place of those that it had; see `complete`."""
-    filled = [complete(record) for record in records]
-    others = [record for record in load_records(path) if record["notebook"] != notebook]
-    write_json(others + filled, path)
-
-
-def complete(record):
-    """A record with all FIELDS: `started` and `processor` of this run, null what it lacks.
+    """The records as a list of dicts with all FIELDS, what they lack null; see `read_records`.
 
     Raises ValueError for a field that FIELDS does not name.
     """
-    if unknown := set(record) - set(FIELDS):
-        raise ValueError(f"{record.get('id')}: unknown fields {sorted(unknown)}")
-    run = {"started": STARTED, "processor": processor_name()}
-    return dict.fromkeys(FIELDS) | run | record
+    records = read_records(path)
+    for record in records:
+        if unknown := set(record) - set(FIELDS):
+            raise ValueError(f"{record.get('id')}: unknown fields {sorted(unknown)}")
+    return [dict.fromkeys(FIELDS) | record for record in records]
+
+
+def read_records(path):
+    """The records as they were saved, a list of dicts; empty where there is no file yet."""
+    return json.loads(Path(path).read_text()) if Path(path).exists() else []
+
+
+def save_record(record, path=RESULTS):
+    """Adds a record of this run, or replaces the one with its id."""
+    records = {one["id"]: one for one in [*read_records(path), of_this_run(record)]}
+    write_json(list(records.values()), path)
+
+
+def write_records(records, notebook, path):
+    """Puts the records of a notebook, of this run, in place of those that it had."""
+    others = [record for record in read_records(path) if record.get("notebook") != notebook]
+    write_json(others + [of_this_run(record) for record in records], path)
+
+
+def of_this_run(record):
+    """A record with `started` and `processor` of this run, unless it has its own."""
+    return {"started": STARTED, "processor": processor_name()} | record
 
 
 def write_json(records, path):
@@ -149,51 +141,48 @@ def write_json(records, path):
         temporary.write_text(json.dumps(records, indent=1) + "\n")
 
 
-def answer(part, records, against=(), note="", banner=""):
-    """The answer box of a part of the assignment, as Markdown.
+def answer(part, records, note="", banner=""):
+    """The answer to a part of the assignment, as Markdown: a table, a row a model.
 
-    records: of the models that answer it. against: records whose raw and gzip bytes each of
-    them is compared with. note: a paragraph beneath.
+    records: of the models that answer it. note: a paragraph beneath. banner: above the table.
     """
-    names = ["model", "file in models/", "test accuracy", "without twins", "95 % interval"]
-    names += ["raw bytes", "ZIP", "gzip"]
-    names += [f"raw, gzip against {other['technique']}" for other in against]
-    table = results_table(records)
-    lines = ["| " + " | ".join(names) + " |", "|" + "|".join(["--"] * len(names)) + "|"]
-    for record in records:
-        row = table.loc[record["technique"]].to_list()
-        cells = [record["technique"], f"`{record['file']}`", *row[:6]]
-        for other in against:
-            shares = (record[size] / other[size] for size in ("bytes", "bytes_gzip"))
-            cells.append("–" if other is record else ", ".join(f"{s:.1%}" for s in shares))
-        lines.append("| " + " | ".join(cells) + " |")
-    parts = [f"**Answer to {part}**", banner and f"**{banner}**", *["\n".join(lines)], note]
-    text = "\n\n".join(filter(None, parts))
-    return "\n".join(f"> {line}" for line in text.splitlines())
+    columns = ["test accuracy", "without twins", "95 % interval", "bytes", "after gzip"]
+    rows = [["model", *columns], ["--"] * 6]
+    rows += [[r["technique"], *(in_words(r)[column] for column in columns)] for r in records]
+    table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    parts = [f"**Answer to {part}**", banner and f"**{banner}**", table, note]
+    return "\n\n".join(filter(None, parts))
+
+
+def say(text, banner=""):
+    """Shows Markdown with figures of this run, after the banner of data that are not real."""
+    display(Markdown(f"**{banner}**\n\n{text}" if banner else text))
 
 
 def results_table(records):
     """The records as a pandas DataFrame of text, one row a model, ready to be shown."""
+    columns = ["test accuracy", "bytes", "after gzip", "latency µs", "arena bytes"]
+    rows = {record["technique"]: in_words(record) for record in records}
+    return pd.DataFrame.from_dict(rows, orient="index")[columns].rename_axis("model")
 
-    def number(value, form="{:,.0f}"):
-        return "–" if value is None else form.format(value)
 
-    def span(record, field, form):
-        ends = record[f"{field}_low"], record[f"{field}_high"]
-        return " to ".join(form.format(end) for end in ends)
+def in_words(record):
+    """The figures of a record as they are written: dict from a column's head to its text."""
 
-    rows = {
-        record["technique"]: {
-            "test accuracy": number(record["accuracy"], "{:.2%}"),
-            "without twins": number(record["accuracy_no_twin"], "{:.2%}"),
-            "95 % interval": span(record, "accuracy", "{:.1%}"),
-            "raw bytes": number(record["bytes"]),
-            "ZIP": number(record["bytes_zip"]),
-            "gzip": number(record["bytes_gzip"]),
-            "latency µs": f"{record['latency_us_median']:,.0f} "
-            f"({span(record, 'latency_us', '{:,.0f}')})",
-            "arena bytes": number(record["arena_bytes"]),
-        }
-        for record in records
+    def written(form, *fields):
+        figures = [record[field] for field in fields]
+        return "–" if None in figures else form.format(*figures)
+
+    return {
+        "test accuracy": written("{:.2%}", "accuracy"),
+        "without twins": written("{:.2%}", "accuracy_no_twin"),
+        "95 % interval": written("{:.1%} to {:.1%}", "accuracy_low", "accuracy_high"),
+        "bytes": written("{:,}", "bytes"),
+        "ZIP": written("{:,}", "bytes_zip"),
+        "after gzip": written("{:,}", "bytes_gzip"),
+        "latency µs": written(
+            "{:,.0f} ({:,.0f} to {:,.0f})",
+            *("latency_us_median", "latency_us_low", "latency_us_high"),
+        ),
+        "arena bytes": written("{:,}", "arena_bytes"),
     }
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("model")

@@ -24,54 +24,46 @@ def processor_name():
 
 
 def install_missing(*requirements):
-    """Installs with pip those of `requirements` that are absent, as on Colab.
+    """Installs with pip those of the requirements, such as "qkeras==0.9.0", that are absent.
 
-    `requirements`: strings such as "qkeras==0.9.0", markers allowed. An installed
-    package is left alone whatever its version. Raises RuntimeError when pip fails.
+    An installed package is left alone whatever its version. Raises RuntimeError when pip fails.
     """
-    missing = []
-    for text in requirements:
-        requirement = Requirement(text)
-        if requirement.marker and not requirement.marker.evaluate():
-            continue
-        try:
-            importlib.metadata.version(requirement.name)
-        except importlib.metadata.PackageNotFoundError:
-            missing.append(text)
+    missing = [text for text in requirements if is_missing(Requirement(text))]
     if not missing:
         return
-    print("installing", ", ".join(missing))
-    done = subprocess.run(
-        [sys.executable, "-m", "pip", "install", "--quiet", *missing],
-        capture_output=True,
-        text=True,
-    )
+    print("installing", *missing)
+    pip = [sys.executable, "-m", "pip", "install", "--quiet"]
+    done = subprocess.run([*pip, *missing], capture_output=True, text=True)
     if done.returncode:
-        raise RuntimeError(
-            f"pip could not install {', '.join(missing)}: check the network, then run this "
-            f"cell again.\n{done.stderr.strip()[-1500:]}"
-        )
+        reason = f"check the network, then run this cell again.\n{done.stderr.strip()[-1500:]}"
+        raise RuntimeError(f"pip could not install {', '.join(missing)}: {reason}")
+
+
+def is_missing(requirement):
+    """Whether a requirement is for this machine and no version of it is installed."""
+    try:
+        importlib.metadata.version(requirement.name)
+        return False
+    except importlib.metadata.PackageNotFoundError:
+        return not requirement.marker or requirement.marker.evaluate()
 
 
 def use_keras_2():
     """Puts Keras 2 behind `tf.keras`; to be called before `import tensorflow`.
 
-    tfmot and QKeras are written for Keras 2; under Keras 3 `cluster_weights`
-    returns None without a word. Raises RuntimeError when Keras 3 is in charge
-    already: the choice is made once, when TensorFlow is first imported.
+    tfmot and QKeras are written for it; under Keras 3 `cluster_weights` returns None without a
+    word. Raises RuntimeError when Keras 3 is in charge: the choice is made once, at first import.
     """
     os.environ["TF_USE_LEGACY_KERAS"] = "1"
-    # Level 3 drops the C++ side's notes on CUDA, oneDNN and the converter; what
-    # goes wrong there still reaches Python as an exception.
+    # drops notes on CUDA, oneDNN and the converter; what goes wrong still raises an exception
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    # Off by default on processors without AVX-512 VNNI, where training takes 1.7 times as long.
+    # off by default on processors without AVX-512 VNNI, where training takes 1.7 times as long
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     import tensorflow as tf
 
     if not tf.keras.Model.__module__.startswith("tf_keras"):
         raise RuntimeError(
-            "Keras 3 is in charge, but this needs Keras 2: TensorFlow was imported before "
-            "TF_USE_LEGACY_KERAS=1 was set. Restart the runtime (Runtime > Restart session) "
-            "and run all cells from the top."
+            "Keras 3 is in charge, as TensorFlow was imported before TF_USE_LEGACY_KERAS=1 was set."
+            " Restart the runtime (Runtime > Restart session) and run all cells from the top."
         )
     tf.get_logger().setLevel(logging.ERROR)

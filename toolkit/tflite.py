@@ -1,7 +1,6 @@
-"""Running and measuring .tflite files: scores, latency, bytes, TFLite Micro."""
+"""Running and measuring .tflite files: scores, constants, latency, bytes, TFLite Micro."""
 
 import contextlib
-import dataclasses
 import gzip
 import io
 import os
@@ -12,8 +11,8 @@ import time
 import warnings
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
-from itertools import repeat
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
@@ -87,27 +86,30 @@ def open_tflite(path, threads=None, xnnpack=True):
     xnnpack: whether XNNPACK, the library of fast kernels, may run what it can.
     """
     kinds = OpResolverType.AUTO, OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
-    try:
-        with quiet():
-            interpreter = Interpreter(
-                model_path=str(path),
-                num_threads=threads,
-                experimental_op_resolver_type=kinds[not xnnpack],
-            )
-            interpreter.allocate_tensors()
-        return interpreter
-    except (ValueError, RuntimeError) as error:
-        raise ModelError(
-            f"{path}: LiteRT cannot load it ({str(error).strip()[:200]}). "
-            "Convert the model again, or restore the file."
-        ) from error
+    with in_litert(f"{path}: LiteRT cannot load it"):
+        interpreter = Interpreter(
+            str(path), num_threads=threads, experimental_op_resolver_type=kinds[not xnnpack]
+        )
+        interpreter.allocate_tensors()
+    return interpreter
+
+
+def constants(path):
+    """The weights, biases and other constants of a .tflite file: arrays, INT4 as int8."""
+    with in_litert(f"{path}: LiteRT cannot load it"):
+        interpreter = Interpreter(str(path))
+    found = []
+    for detail in interpreter.get_tensor_details():
+        # nothing is allocated, so that what would be computed has no value
+        with contextlib.suppress(ValueError):
+            found.append(interpreter.get_tensor(detail["index"]))
+    return found
 
 
 def quantize_input(images, detail):
-    """Images in [0, 1] as the model's input tensor wants them.
+    """Images in [0, 1] as an input, an entry of `get_input_details()`, wants them.
 
-    Integer inputs take round(x / scale) + zero_point, clipped to their type; float inputs
-    the images as they are. detail: an entry of `get_input_details()`.
+    Integer inputs take round(x / scale) + zero_point, clipped to their type.
     """
     if detail["dtype"] == np.float32:
         return images
@@ -120,37 +122,32 @@ def quantize_input(images, detail):
 def predict_tflite(path, images, batch_size=64, xnnpack=True):
     """Scores of a .tflite model for images (n, 28, 28, 1): (n, 24), in its output type.
 
-    One interpreter a processor core, each on its share of the images in batches that stay in
-    the cache. xnnpack: see `open_tflite`.
+    One interpreter a processor core, on batches that stay in the cache. xnnpack: see `open_tflite`.
     """
     shares = np.array_split(images, min(os.cpu_count() or 1, len(images)))
     interpreters = [open_tflite(path, 1, xnnpack) for _ in shares]
+
+    def score(interpreter, share):
+        detail = interpreter.get_input_details()[0]
+        output = interpreter.get_output_details()[0]["index"]
+        scores = []
+        for start in range(0, len(share), batch_size):
+            batch = quantize_input(share[start : start + batch_size], detail)
+            interpreter.resize_tensor_input(detail["index"], batch.shape)
+            interpreter.allocate_tensors()
+            interpreter.set_tensor(detail["index"], batch)
+            interpreter.invoke()
+            scores.append(interpreter.get_tensor(output))
+        return np.concatenate(scores)
+
     with ThreadPoolExecutor() as pool:
-        scores = pool.map(_score, interpreters, shares, repeat(batch_size))
-        return np.concatenate(list(scores))
-
-
-def _score(interpreter, images, batch_size):
-    detail = interpreter.get_input_details()[0]
-    output = interpreter.get_output_details()[0]["index"]
-    inputs = quantize_input(images, detail)
-    scores = []
-    for start in range(0, len(inputs), batch_size):
-        batch = inputs[start : start + batch_size]
-        interpreter.resize_tensor_input(detail["index"], batch.shape)
-        interpreter.allocate_tensors()
-        interpreter.set_tensor(detail["index"], batch)
-        interpreter.invoke()
-        scores.append(interpreter.get_tensor(output))
-    return np.concatenate(scores)
+        return np.concatenate(list(pool.map(score, interpreters, shares)))
 
 
 def dequantized(path, scores):
     """Scores of `predict_tflite` as float32 in the model's units, whatever its output type."""
     scale, zero_point = open_tflite(path).get_output_details()[0]["quantization"]
-    return (
-        np.float32(scores) if not scale else np.float32(scale) * (np.float32(scores) - zero_point)
-    )
+    return (np.float32(scores) - zero_point) * np.float32(scale or 1)
 
 
 def count_correct(scores, labels):
@@ -189,33 +186,25 @@ def sweeps(path, images, count=10):
 
 
 def gzip_size(content):
-    """Bytes of `content` after `gzip -9` without a name or a time."""
+    """Bytes of `content` after gzip at level 9, without a name or a time."""
     return len(gzip.compress(content, 9, mtime=0))
 
 
 def sizes(path):
-    """Bytes of a file: raw, in a ZIP (the course's measure), after `gzip -9`.
+    """Bytes of a file: raw, in a ZIP (the course's measure), after `gzip -9n`.
 
-    The ZIP stores the bare file name and a fixed date, so that neither the folder nor the
-    clock changes the figure; gzip likewise (mtime 0).
+    The ZIP holds the bare file name and a fixed date: neither folder nor clock changes its size.
     """
-    content = Path(path).read_bytes()
-    archive = io.BytesIO()
-    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as file:
+    content, archive = Path(path).read_bytes(), io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as file:
         file.writestr(zipfile.ZipInfo(Path(path).name), content, zipfile.ZIP_DEFLATED)
-    return {
-        "bytes": len(content),
-        "bytes_zip": len(archive.getvalue()),
-        "bytes_gzip": gzip_size(content),
-    }
+    return {"bytes": len(content), "bytes_zip": archive.tell(), "bytes_gzip": gzip_size(content)}
 
 
-@dataclasses.dataclass(frozen=True)
-class MicroRun:
-    """What TFLite Micro made of a model: its scores (n, 24) and the bytes of its arena,
-    or, where it refuses the model, neither and its `reason`."""
+class MicroRun(NamedTuple):
+    """What TFLite Micro made of a model, or, where it refuses the model, only the `reason`."""
 
-    scores: np.ndarray | None = None
+    scores: np.ndarray | None = None  # (n, 24)
     arena_bytes: int | None = None
     reason: str = ""
 
@@ -226,26 +215,23 @@ def run_micro(path, images):
         from tflite_micro.python.tflite_micro import runtime
     except ImportError:
         return MicroRun(reason="TFLite Micro is not installed: it has no package for this machine")
-    failure = None
+    scores = []
     with captured_stderr() as log:
         try:
             interpreter = runtime.Interpreter.from_file(str(path), arena_size=8_000_000)
             detail = interpreter.get_input_details(0)
-            parameters = detail["quantization_parameters"]
             if detail["dtype"] != np.float32:
-                detail["quantization"] = parameters["scales"][0], parameters["zero_points"][0]
-            scores = []
+                grid = detail["quantization_parameters"]
+                detail["quantization"] = grid["scales"][0], grid["zero_points"][0]
             for image in quantize_input(images, detail):
                 interpreter.set_input(image[None], 0)
                 interpreter.invoke()
                 scores.append(interpreter.get_output(0)[0])
             interpreter.print_allocations()
         except RuntimeError as error:
-            failure = str(error)
+            os.write(2, str(error).encode())
     text = log.getvalue()
-    if failure is not None:
-        operator = re.search(r"^Node (\w+) .* failed to prepare", text, re.MULTILINE)
-        lines = text.strip().splitlines() or [failure]
-        return MicroRun(reason=f"refuses {operator[1]}" if operator else lines[0])
-    arena = re.findall(r"Arena allocation total (\d+)", text)[0]
-    return MicroRun(np.array(scores), int(arena))
+    if arena := re.search(r"Arena allocation total (\d+)", text):
+        return MicroRun(np.array(scores), int(arena[1]))
+    operator = re.search(r"^Node (\w+) .* failed to prepare", text, re.MULTILINE)
+    return MicroRun(reason=f"refuses {operator[1]}" if operator else text.strip().splitlines()[0])

@@ -1,11 +1,10 @@
 """The training loop's trimmings: seeded batches, one line of progress, resuming."""
 
 import hashlib
-import json
+import pickle
 import re
-import shutil
 import time
-import weakref
+from glob import escape
 from pathlib import Path
 
 import numpy as np
@@ -16,16 +15,13 @@ from toolkit.runtime import use_keras_2
 use_keras_2()
 import tensorflow as tf
 
-# model -> name of a training -> the weights before it and, once it is through, after it
-trained_before: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
-
 
 def batches(x, y, batch_size, seed, augment=None):
     """One epoch as a tf.data.Dataset of shuffled (images, targets) batches.
 
-    x: float32 (n, 28, 28, 1). y: (n,) labels or (n, k) targets. augment, if given, maps
-    (images, seed) to images, `seed` being two int32. The same `seed`, a list of
-    integers, gives the same batches. The last, incomplete batch is left out.
+    x: float32 (n, 28, 28, 1). y: (n,) labels or (n, k) targets. augment, if given, maps images
+    and a seed, int32 (2,), to images. The same `seed`, a list of integers, gives the same
+    batches. The last, incomplete batch is left out.
     """
     batch_size = min(batch_size, len(x))
     order = np.random.default_rng(seed).permutation(len(x))
@@ -45,92 +41,77 @@ def batches(x, y, batch_size, seed, augment=None):
 
 
 def train(
-    model,
-    x,
-    y,
-    *,
-    epochs,
-    name,
-    seed=0,
-    batch_size=128,
-    augment=None,
-    validation=None,
-    callbacks=(),
+    model, x, y, *, epochs, name, seed=0, batch_size=128, augment=None, validation=(), callbacks=()
 ):
     """Fits a compiled model and returns its history: a list per metric, one value an epoch.
 
-    The history has `seconds`, the time of each epoch, beside Keras's metrics.
-
-    x, y, batch_size, augment: see `batches`. validation: dict of (x, y) pairs, scored after
-    each epoch as `<key>_accuracy`. After each epoch the state is saved under
-    checkpoints/, so that a training that was interrupted, run again with the same network, loss,
-    data and settings, goes on where it stopped; a finished one leaves nothing there. A model
-    that was trained under this name before starts anew, from what it was then.
+    `seconds`, the time of each epoch, stands beside Keras's metrics. x, y, batch_size, augment:
+    see `batches`. validation: dict of (x, y) pairs, scored after each epoch as `<key>_accuracy`.
+    Interrupted and run again with the same network, loss, data and settings, it goes on from the
+    last whole epoch, kept under checkpoints/. A model that was trained under this name before
+    starts anew, from what it was then.
     """
     recipe = [described(part) for part in (model, model.optimizer, model.loss, augment)]
     recipe += [[tuple(weight.shape) for weight in model.weights], epochs, seed, batch_size]
     digest = hashlib.sha256(repr(recipe).encode())
     for array in (x, y):
         digest.update(np.ascontiguousarray(array).data)
-    folder = Path("checkpoints", f"{name}-{digest.hexdigest()[:12]}")
-    start_anew(model, name, folder)
-    checkpoint = tf.train.Checkpoint(model=model, optimizer=model.optimizer)
-    manager = tf.train.CheckpointManager(checkpoint, str(folder), max_to_keep=1)
-    history = {}
-    done = 0
-    if manager.latest_checkpoint:
-        checkpoint.restore(manager.latest_checkpoint)
-        done = int(manager.latest_checkpoint.rsplit("-", 1)[1])
-        saved = json.loads((folder / "history.json").read_text())
-        history = {metric: values[:done] for metric, values in saved.items()}
-        print(f"resuming {name} after epoch {done} (delete {folder} to start over)")
+    saved = Path("checkpoints", f"{name}-{digest.hexdigest()[:12]}")
+    start_anew(model, name, saved)
+    history: dict = {}
+    if saved.exists():
+        history, values = pickle.loads(saved.read_bytes())
+        for variable, value in zip(variables(model), values, strict=True):
+            variable.assign(value)
+        print(f"resuming {name} after epoch {len(history['loss'])} (delete {saved} to start over)")
     x, y = tf.constant(x), tf.constant(y)  # once, not at every epoch
-    for epoch in range(done, epochs):
+    for epoch in range(len(history.get("loss", ())), epochs):
         start = time.perf_counter()
-        logs = model.fit(
-            batches(x, y, batch_size, [seed, epoch], augment),
-            initial_epoch=epoch,
-            epochs=epoch + 1,
-            callbacks=list(callbacks),
-            verbose=0,
-        ).history
+        settings = {"initial_epoch": epoch, "epochs": epoch + 1, "callbacks": list(callbacks)}
+        steps = batches(x, y, batch_size, [seed, epoch], augment)
+        logs = model.fit(steps, verbose=0, **settings).history
         for key, (images, labels) in (validation or {}).items():
             logs[f"{key}_accuracy"] = [accuracy(model, images, labels)]
+        figures = "  ".join(f"{metric} {values[-1]:.4f}" for metric, values in logs.items())
         logs["seconds"] = [time.perf_counter() - start]
         for metric, values in logs.items():
             history.setdefault(metric, []).append(float(values[-1]))
-        with replacing(folder / "history.json") as temporary:
-            temporary.write_text(json.dumps(history))
-        manager.save(checkpoint_number=epoch + 1)
-        figures = "  ".join(f"{m} {v[-1]:.4f}" for m, v in logs.items() if m != "seconds")
+        with replacing(saved) as temporary:
+            values = [variable.numpy() for variable in variables(model)]
+            temporary.write_bytes(pickle.dumps((history, values)))
         total = sum(history["seconds"])
         print(f"\r{name}: epoch {epoch + 1}/{epochs}  {figures}  {total:.0f} s", end="", flush=True)
     print()
-    shutil.rmtree(folder, ignore_errors=True)
-    trained_before[model][name] = trained_before[model][name][0], model.get_weights()
+    saved.unlink(missing_ok=True)
+    vars(model)["trained"][name].append(model.get_weights())
     return history
 
 
-def start_anew(model, name, folder):
-    """Puts a model whose training under `name` is run again back to what it was before, if so.
+def start_anew(model, name, saved):
+    """Puts a model whose training under `name` is run again back to what it was before.
 
-    Says so, and if what was interrupted under this name is another training than that in `folder`.
+    Says so, and if another training than `saved` was interrupted under this name.
     """
-    past = trained_before.setdefault(model, {})
-    before, left = past.get(name, (None, None))
+    past = vars(model).setdefault("trained", {})  # name -> weights before and, if done, after it
+    before, *after = past.get(name, [None])
     now = model.get_weights()
-    if before and (left is None or all(map(np.array_equal, left, now))):  # not set since
+    if before and (not after or all(map(np.array_equal, *after, now))):  # not set since
         model.set_weights(before)
-        for variable in model.optimizer.variables():
+        for variable in model.optimizer.variables:
             if "learning_rate" not in variable.name:  # all others start at zero
                 variable.assign(tf.zeros_like(variable))
-        if not folder.exists():
+        if not saved.exists():
             print(f"starting {name} anew, from the weights that this model had before")
-    past[name] = model.get_weights(), None
-    pattern = re.compile(re.escape(name) + "-[0-9a-f]{12}")
-    others = [path for path in folder.parent.glob("*") if pattern.fullmatch(path.name)]
-    if others and folder not in others:
+    past[name] = [model.get_weights()]
+    others = list(saved.parent.glob(f"{escape(name)}-{'[0-9a-f]' * 12}"))
+    if others and saved not in others:
         print(f"starting {name} anew: {others[0]} is of another network, loss, data or settings")
+
+
+def variables(model):
+    """All that training changes in a compiled model and its optimizer: a list of variables."""
+    model.optimizer.build(model.trainable_variables)
+    return [*model.weights, *model.optimizer.variables]
 
 
 def described(part):
@@ -152,8 +133,8 @@ def described(part):
 def predict(model, x):
     """Scores of a Keras model: float32 (n, 24) for images float32 (n, 28, 28, 1).
 
-    Layer by layer: the graph behind `model.predict` merges layers with a reciprocal square
-    root whose last bits depend on the processor, and distillation would amplify them.
+    Layer by layer: `model.predict` merges layers with a reciprocal square root whose last bits
+    depend on the processor, and distillation would amplify them.
     """
     parts = np.split(x, range(512, len(x), 512))
     return np.concatenate([model(part, training=False) for part in parts])

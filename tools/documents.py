@@ -15,7 +15,7 @@ import pypandoc
 import typst
 
 from toolkit.files import replacing
-from toolkit.fourbit import bit_count, quiet_qkeras
+from toolkit.fourbit import bit_count
 from toolkit.results import load_records
 from toolkit.runtime import use_keras_2
 from tools.report import ROOT, template
@@ -36,8 +36,7 @@ PAGE = """#set document(date: none)
 
 def bits_of_question_4(root):
     """Bits of the 4-bit network and of the float baseline, by what they are for."""
-    with quiet_qkeras():
-        network = load_qmodel(str(Path(root, "models/sign_mnist_qkeras_4bit.keras")), compile=False)
+    network = load_qmodel(str(Path(root, "models/sign_mnist_qkeras_4bit.keras")), compile=False)
     bits = {name: int(count) for name, count in bit_count(network).sum().items()}
     return bits | {"baseline": 32 * network.count_params()}
 

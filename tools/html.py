@@ -10,7 +10,6 @@ from pathlib import Path
 
 from bs4 import BeautifulSoup
 from nbconvert import HTMLExporter
-from nbconvert.filters.markdown_mistune import MarkdownWithMath
 from traitlets.config import Config
 
 from toolkit.files import replacing
@@ -18,15 +17,23 @@ from tools.notebooks import HELPERS, notebook_path, read_notebook
 from tools.run import exit_status, named_sources
 
 FOLDER = Path("build", "html")
-# the answer boxes are quotes with tables in them, which Jupyter and Colab show as such
-PLUGINS = (*MarkdownWithMath.DEFAULT_PLUGINS, "mistune.plugins.table.table_in_quote")
-MarkdownWithMath.DEFAULT_PLUGINS = PLUGINS  # type: ignore[assignment]
+# On paper a line of code has room for its hundred characters, and nothing is cut off
+PRINT = """
+@page { size: A4; margin: 15mm 12mm }
+@media print {
+  body { padding: 0; zoom: 0.75 }
+  pre { white-space: pre-wrap !important }
+  .jp-InputPrompt, .jp-OutputPrompt { display: none }
+  h1, h2, h3, img, table { break-inside: avoid }
+  h1, h2, h3 { break-after: avoid }
+}
+"""
 
 
 def page(path):
     """The HTML of the notebook at `path`, without the input of cells tagged as helpers.
 
-    Pictures get the alternative text that their outputs have as metadata.
+    Pictures get the alternative text that their outputs have as metadata. Printed, it is A4.
     """
     config = Config()
     config.TagRemovePreprocessor.enabled = True
@@ -44,7 +51,7 @@ def page(path):
     for image in soup.select("img[src^='data:image/png']"):
         alt = alts.get("".join(str(image["src"]).split(",", 1)[1].split()))
         image["alt"] = alt or image["alt"]
-    return str(soup)
+    return str(soup).replace("</head>", f"<style>{PRINT}</style></head>", 1)
 
 
 def main(names):

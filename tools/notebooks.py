@@ -117,16 +117,21 @@ def assemble(parts, source):
         shown.setdefault(node.module, set()).update(names_in_sight(node, text))
     cells: list[nbformat.NotebookNode] = []
     unfolded: set[str] = set()
+    known: set[str] = set()  # imports of earlier cells
     for number, cell in enumerate(parts, 1):
         cell.id = f"cell-{number}"
         cell.metadata = nbformat.from_dict({})
         if cell.cell_type == "code":
             cell.source, imported = without_imports(cell.source, source)
             for module, names in imported:
-                cells += unfold(module, reached, shown, unfolded)
+                for helpers in unfold(module, reached, shown, unfolded):
+                    helpers.source = import_once(helpers.source, known)
+                    if len(ast.parse(helpers.source).body) > 1:  # more than its docstring
+                        cells.append(helpers)
                 open_source = reached[module][0].definitions(names)
                 cell.source = "\n\n\n".join(filter(None, [open_source, cell.source]))
             cell.source = pin_versions(cell.source, root)
+            import_once(cell.source, known)
         if cell.source:
             cells.append(cell)
     return nbformat.from_dict(
@@ -150,6 +155,32 @@ def unfold(name, reached, shown, unfolded):
     source = module.source(names - shown.get(name, set()))
     identifier = f"helpers-{name.replace('.', '-')}"
     return [*cells, new_code_cell(title + source, id=identifier, metadata=HELPERS)]
+
+
+def import_once(text, known):
+    """The source `text` without the imports that are `known`; its own are added to them.
+
+    known: set of the imports of earlier cells, as statements with a single name.
+    """
+    lines = text.splitlines()
+    nodes = [node for node in ast.parse(text).body if isinstance(node, ast.Import | ast.ImportFrom)]
+    for node in reversed(nodes):
+        singly = [single_import(node, alias) for alias in node.names]
+        new = [alias for alias, one in zip(node.names, singly, strict=True) if one not in known]
+        if not new:
+            del lines[node.lineno - 1 : node.end_lineno]
+        elif len(new) < len(singly):
+            node.names = new
+            lines[node.lineno - 1 : node.end_lineno] = [ast.unparse(node)]
+        known.update(singly)
+    return re.sub(r"\n{3,}(?=\S)", "\n\n\n", "\n".join(lines))
+
+
+def single_import(node, alias):
+    """The statement that imports one name of an import statement."""
+    if isinstance(node, ast.Import):
+        return ast.unparse(ast.Import([alias]))
+    return ast.unparse(ast.ImportFrom(node.module, [alias], node.level))
 
 
 def without_imports(text, path):

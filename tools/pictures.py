@@ -1,23 +1,20 @@
-"""Takes the plots of the report out of the executed notebooks."""
+"""The plots of README and report: one of all models, others out of the executed notebooks."""
 
 import base64
 from pathlib import Path
 
+import matplotlib
+
 from toolkit.files import replacing
+from toolkit.plots import show_accuracy_against_bytes
 from tools.notebooks import read_notebook
 
 # name of the picture -> notebook and title of the plot
 PICTURES = {
-    "q1_models": ("q1", "Accuracy against bytes: quantization"),
-    "q2_models": ("q2", "Accuracy against bytes: clustering"),
-    "q2_parts": ("q2", "The headline file after gzip -9n"),
-    "q3_models": ("q3", "Accuracy against bytes: pruning"),
-    "q3_layers": ("q3", "Accuracy when one layer alone is pruned, not fine-tuned"),
-    "q4_quantizers": (
-        "q4",
-        "Accuracy after one epoch: by bits a weight, and of the 4-bit quantizers",
-    ),
+    "q1_beyond": ("q1", "Errors of the baseline beyond its augmentation"),
+    "q4_quantizers": ("q4", "The first convolution: a fixed step, and one for each channel"),
 }
+ALL_MODELS = "all_models"  # the picture that is drawn from the records
 
 
 def picture(path, title):
@@ -40,3 +37,16 @@ def write_pictures(folder):
                 temporary.write_bytes(content)
         elif path.exists():
             print(f'{path}: no plot "{title}" for the report')
+
+
+def draw_models(records, folder, named, banner=""):
+    """Draws the accuracy of all records against their bytes, on log scales, into folder/figures/.
+
+    named: the ids of those whose names stand beside their points.
+    """
+    matplotlib.use("agg")
+    points = [one if one["id"] in named else one | {"technique": ""} for one in records]
+    show_accuracy_against_bytes("Accuracy against bytes of all models", points, banner)
+    with replacing(Path(folder, "figures", f"{ALL_MODELS}.png")) as temporary:
+        matplotlib.pyplot.savefig(temporary, format="png", metadata={"Software": None})
+    matplotlib.pyplot.close()

@@ -1,4 +1,4 @@
-"""Writes report.md and the README's tables from models/ and studies/results.json.
+"""Writes report.md and the README's tables and picture from models/ and studies/results.json.
 
 The prose stands in report.md.j2 and studies.md.j2, written by hand; every figure in it is
 looked up in the records when the report is built.
@@ -14,12 +14,26 @@ import pandas as pd
 
 from benchmarks.trials import load_trials, plain, recorded
 from toolkit.files import replacing
-from toolkit.results import load_records, results_table
+from toolkit.results import in_words, load_records, results_table
 from tools.datasets import DATA_SETS
-from tools.pictures import write_pictures
+from tools.notebooks import QUESTIONS, ROOMS, STUDIES, notebook_path, sources
+from tools.pictures import draw_models, write_pictures
+from tools.stamps import forecast
 
 ROOT = Path(__file__).parent.parent
 PACKAGES = "signmnist", "speech"
+ANSWERS = {  # id of a record -> the part of the assignment that it answers
+    "sign_mnist": "1 (b), float",
+    "sign_mnist_quant_dyn": "1 (b), dynamic range",
+    "sign_mnist_quant_int16x8": "1 (c), int16x8",
+    "sign_mnist_quant_aware_training": "1 (d), QAT",
+    "sign_mnist_clustered": "2, clustering",
+    "sign_mnist_pruned": "3, pruning",
+    "sign_mnist_qkeras_4bit": "4, four bits",
+    "size_race_clustered": "beyond 2, own rewriting",
+    "size_race_pruned": "beyond 3, own rewriting",
+    "few_bits_ternary": "beyond 4, three values",
+}
 
 
 def template(name):
@@ -45,11 +59,8 @@ def render(records, trials):
     return template("report.md.j2").render(
         models={record["id"]: record for record in records},
         banner=banner(records),
-        table=markdown_table(results_table(records)),
-        smallest=lambda prefix: min(
-            (record for record in records if record["technique"].startswith(prefix)),
-            key=lambda record: record["bytes_gzip"],
-        ),
+        answers=markdown_table(answers_table(records)),
+        words={record["id"]: in_words(record) for record in records},
         trials=trials,
         chosen={name: import_module(f"{name}.recipes").CHOSEN for name in PACKAGES},
         tried=partial(trials_table, trials),
@@ -65,9 +76,31 @@ def banner(records):
     return f"NOT {' and '.join(titles)}: figures from other data" if titles else ""
 
 
+def answers_table(records):
+    """The answers to the assignment, of those that have a record, as a DataFrame of text."""
+    heads = ["test accuracy", "without twins", "bytes", "after gzip"]
+    found = {record["id"]: record for record in records if record["id"] in ANSWERS}
+    rows = [
+        {"part": part, "file": f"`{found[name]['file']}`"}
+        | {head: in_words(found[name])[head] for head in heads}
+        for name, part in ANSWERS.items()
+        if name in found
+    ]
+    return pd.DataFrame(rows, columns=["part", "file", *heads]).set_index("part")
+
+
+def of_signs(*paths):
+    """The records of Sign Language MNIST in these files."""
+    records = [record for path in paths for record in load_records(path)]
+    return [r for r in records if set(r["data_sha256"]) == set(DATA_SETS[0].canonical_sha256)]
+
+
 def markdown_table(table):
     """A DataFrame of text as a Markdown table."""
     return table.to_markdown(disable_numparse=True)
+
+
+TRIED = ["recipe", "settings", "file", "accuracy", "after gzip", "recorded"]
 
 
 def trials_table(trials, package, *names):
@@ -92,12 +125,12 @@ def trials_table(trials, package, *names):
                 "recipe": name,
                 "settings": ", ".join(told),
                 "file": kind,
-                "accuracy": ", ".join(f"{key} {percent(v)}".strip() for key, v in shares),
-                "gzip bytes": f"{figures['bytes_gzip']:,}" if "bytes_gzip" in figures else "–",
+                "accuracy": ", ".join(f"{key} {percent(v)}".strip() for key, v in shares) or "–",
+                "after gzip": f"{figures['bytes_gzip']:,}" if "bytes_gzip" in figures else "–",
                 "recorded": recorded(trial)[:16].replace("T", " "),
             }
         )
-    return pd.DataFrame(rows).set_index("recipe")
+    return pd.DataFrame(rows, columns=TRIED).set_index("recipe")
 
 
 def flat(settings, prefix=""):
@@ -124,15 +157,16 @@ def percent(share, digits=2):
 
 
 def write_report(folder):
-    """Writes folder/report.md from folder/models/results.json; returns the table as text.
+    """Writes folder/report.md and its picture from the records there; returns the table as text.
 
     Trials, all of them on the real data, are shown beside such figures only.
     """
-    records = load_records(Path(folder, "models", "results.json"))
+    records = of_signs(*(Path(folder, room.results) for room in ROOMS))
     trials = [] if banner(records) else load_trials()
+    draw_models(records, folder, ANSWERS, banner(records))
     with replacing(Path(folder, "report.md")) as temporary:
         temporary.write_text(render(records, trials))
-    return results_text(records)
+    return results_text(load_records(Path(folder, QUESTIONS.results)))
 
 
 def results_text(records):
@@ -154,14 +188,28 @@ def between_marks(text, name, table):
 
 
 def refresh_readme(root):
-    """Puts the current results between the marks of root/README.md."""
+    """Puts the current results, and how long they took, between the marks of root/README.md."""
     path = Path(root, "README.md")
-    results = results_table(load_records(Path(root, "models", "results.json")))
-    studies = load_records(Path(root, "studies", "results.json"))
-    text = between_marks(path.read_text(), "results", markdown_table(results))
-    text = between_marks(text, "studies", studies_table(studies))
+    records = of_signs(*(Path(root, room.results) for room in ROOMS))
+    studies = load_records(Path(root, STUDIES.results))
+    text = path.read_text()
+    for name, shown in {
+        "results": markdown_table(answers_table(records)),
+        "studies": studies_table(studies),
+        "times": times(root),
+    }.items():
+        text = between_marks(text, name, shown)
     with replacing(path) as temporary:
         temporary.write_text(text)
+
+
+def times(root):
+    """How long the published runs took, as their notebooks say."""
+    told = []
+    for command, room in (("make run", QUESTIONS), ("make studies", STUDIES)):
+        paths = [notebook_path(source, root) for source in sources(root, room)]
+        told.append(f"`{command}`: {forecast(paths, 'full')}.")
+    return "\n".join(told)
 
 
 if __name__ == "__main__":

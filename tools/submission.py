@@ -10,20 +10,20 @@ from grader.names import MODELS
 from grader.processes import Unfit
 from toolkit.files import replacing
 from tools.notebooks import QUESTIONS, build, notebook_path, read_notebook, same_text, sources
-from tools.pictures import PICTURES
+from tools.pictures import ALL_MODELS, PICTURES
 from tools.run import RunError, exit_status
 
 FOLDER = "sign_mnist"
 TARGET = Path("build", "submission.zip")
 PACKED = (
     *MODELS,
-    # the other tracks of questions 2 and 3, and more of 1 and 4
+    # more of questions 1 to 3
     "sign_mnist_quant_int16x8_bias32.tflite",
-    "sign_mnist_clustered_dyn.tflite",
-    "sign_mnist_clustered_accurate.tflite",
-    "sign_mnist_pruned_int8_one_scale.tflite",
-    "sign_mnist_pruned_accurate.tflite",
-    "sign_mnist_qkeras_ternary.tflite",
+    "sign_mnist_litert_int8.tflite",
+    "sign_mnist_litert_int4.tflite",
+    "sign_mnist_clustered_int8.tflite",
+    "sign_mnist_clustered_codebook.tflite",
+    "sign_mnist_pruned_int8.tflite",
 )
 
 
@@ -46,7 +46,7 @@ def problems(root):
     needed = [
         *("report.md", "models/results.json", "models/sign_mnist_qkeras_4bit.keras"),
         *(f"models/{name}" for name in PACKED),
-        *(f"figures/{name}.png" for name in PICTURES),
+        *(f"figures/{name}.png" for name in (ALL_MODELS, *PICTURES)),
     ]
     missing = [name for name in needed if not Path(root, name).exists()]
     return found + [f"{name} is missing: run `make publish`" for name in missing]
