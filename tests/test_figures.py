@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tools.figures import PLACEHOLDER
+from tools.figures import PLACEHOLDER, fill_from_studies
 from tools.notebooks import STUDIES, read_cells, room_of, sources
 
 ROOT = Path(__file__).parent.parent
@@ -72,3 +72,11 @@ def test_no_markdown_cell_types_what_a_record_holds(source):
     assert records
     prose = [cell.source for cell in read_cells(source) if cell.cell_type == "markdown"]
     assert [typed(text, records) for text in prose if typed(text, records)] == []
+
+
+def test_figures_of_studies_are_looked_up_when_a_notebook_is_built(tmp_path):
+    path = tmp_path / "results.json"
+    path.write_text(json.dumps([{"id": "race", "bytes_gzip": 1380, "accuracy": 0.9168}]))
+    prose = "{{studies/race/bytes_gzip:,}} bytes at {{studies/race/accuracy:.2%}}, {{a / b:.1f}}"
+    assert fill_from_studies(prose, path) == "1,380 bytes at 91.68%, {{a / b:.1f}}"
+    assert fill_from_studies("{{studies/other/bytes:,}}", path) == "(not yet published)"

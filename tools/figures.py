@@ -1,7 +1,8 @@
 """Figures in the prose of the notebooks: no source types them, each run fills them in.
 
 In a Markdown cell `{{expression:format}}` stands for f"{expression:format}" in the notebook's own
-kernel, after its last cell.
+kernel, after its last cell. `{{studies/id/field:format}}` stands for a field of a study's record and
+is filled in when the notebook is built.
 """
 
 import json
@@ -9,8 +10,22 @@ import re
 
 from nbformat.v4 import new_code_cell
 
+from toolkit.results import read_records
+
 PLACEHOLDER = re.compile(r"\{\{(.+?)\}\}")
+OF_A_STUDY = re.compile(r"\{\{studies/(\w+)/(\w+):(.*?)\}\}")
 PUBLISHED = "published run: {}"  # how a figure reads that is not of this run
+
+
+def fill_from_studies(text, path):
+    """`text` with the figures of studies, from their records in the file `path`, filled in."""
+
+    def figure(found):
+        records = {record["id"]: record for record in read_records(path)}
+        name, field, form = found.groups()
+        return format(records[name][field], form) if name in records else "(not yet published)"
+
+    return OF_A_STUDY.sub(figure, text)
 
 
 def placeholders(notebook):

@@ -22,7 +22,7 @@ from nbformat.v4 import new_code_cell
 from packaging.requirements import Requirement
 
 from toolkit.files import replacing
-from tools.figures import fill, placeholders, recorded_figures
+from tools.figures import fill, fill_from_studies, placeholders, recorded_figures
 from tools.unfold import SourceError, names_in_sight, package_imports, parse, reach
 
 # A script is taken as it stands: a comment that looks like a magic command stays one.
@@ -132,6 +132,8 @@ def assemble(parts, source):
                 cell.source = "\n\n\n".join(filter(None, [open_source, cell.source]))
             cell.source = pin_versions(cell.source, root)
             import_once(cell.source, known)
+        else:
+            cell.source = fill_from_studies(cell.source, root / STUDIES.results)
         if cell.source:
             cells.append(cell)
     return nbformat.from_dict(
