@@ -31,8 +31,8 @@
 # {{answers["chip"]}}
 #
 # Smaller still, with layers and a file of one's own:
-# {{studies/size_race_clustered/bytes_gzip:,}} bytes at {{studies/size_race_clustered/accuracy:.2%}}, in the
-# study `studies/size_race.ipynb`.
+# {{studies/size_race_clustered/bytes_gzip:,}} bytes at
+# {{studies/size_race_clustered/accuracy:.2%}}, in the study `studies/size_race.ipynb`.
 
 # %% [markdown] tags=["solution"]
 # | what you learn | section |
@@ -647,8 +647,8 @@ show_accuracy_against_bytes("Accuracy against bytes", list(records.values()), da
 # %% [markdown] tags=["solution"]
 # **How much smaller still?** With layers of one's own while training and a file written by one's
 # own code a still smaller network takes {{studies/size_race_clustered/bytes_gzip:,}} bytes at
-# {{studies/size_race_clustered/accuracy:.2%}}: the study `studies/size_race.ipynb` goes there step by step
-# and shows what every byte of the file is for. That is another question than this one: its files
+# {{studies/size_race_clustered/accuracy:.2%}}: the study `studies/size_race.ipynb` goes there step
+# by step and shows what every byte of the file is for. That is another question than this one: its files
 # are not what TensorFlow's tools write.
 #
 # ### Exercises

@@ -559,9 +559,9 @@ def share_of(name):
 # float file's bytes and {{share_of("int8")}} of those of the float network stored in int8.
 #
 # **Fewer bits still.** The study `studies/few_bits.ipynb` goes on from here: weights of three
-# values ({{studies/few_bits_ternary/accuracy:.2%}} of the test file), powers of two, activations in 4 bits as
-# well, rounding at random, and what QKeras's other quantizers do. It says what each costs and what
-# becomes of it in a file.
+# values ({{studies/few_bits_ternary/accuracy:.2%}} of the test file), powers of two, activations in
+# 4 bits as well, rounding at random, and what QKeras's other quantizers do. It says what each costs
+# and what becomes of it in a file.
 #
 # ### Exercises
 #

@@ -1,8 +1,8 @@
 """Figures in the prose of the notebooks: no source types them, each run fills them in.
 
 In a Markdown cell `{{expression:format}}` stands for f"{expression:format}" in the notebook's own
-kernel, after its last cell. `{{studies/id/field:format}}` stands for a field of a study's record and
-is filled in when the notebook is built.
+kernel, after its last cell. `{{studies/id/field:format}}` stands for a field of a study's record;
+it is filled in when the notebook is built.
 """
 
 import json
