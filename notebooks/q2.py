@@ -648,8 +648,8 @@ show_accuracy_against_bytes("Accuracy against bytes", list(records.values()), da
 # **How much smaller still?** With layers of one's own while training and a file written by one's
 # own code a still smaller network takes {{studies/size_race_clustered/bytes_gzip:,}} bytes at
 # {{studies/size_race_clustered/accuracy:.2%}}: the study `studies/size_race.ipynb` goes there step
-# by step and shows what every byte of the file is for. That is another question than this one: its files
-# are not what TensorFlow's tools write.
+# by step and shows what every byte of the file is for. That is another question than this one: its
+# files are not what TensorFlow's tools write.
 #
 # ### Exercises
 #
