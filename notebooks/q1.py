@@ -42,14 +42,16 @@
 # **Answer to (b).** Dynamic range reads {{dynamic["correct"]:,}} images, float
 # {{plain["correct"]:,}}, and the two read {{differ("dynamic range", "float")}} images differently.
 # It takes {{dynamic["bytes"] / plain["bytes"]:.1%}} of float's bytes: a weight is one byte instead
-# of four, but the graph, the scales, the biases and the first convolution stay as they are.
+# of four, but the biases, the first convolution and the list of operators stay as they are, and
+# each output channel needs a scale.
 #
 # **Answer to (c).** int16x8 (activations of 16 bits, weights of 8) reads {{wide["correct"]:,}}
 # images, dynamic range {{dynamic["correct"]:,}}, float {{plain["correct"]:,}}; in
 # {{wide["bytes"] / plain["bytes"]:.1%}} of float's bytes and
-# {{wide["bytes"] / dynamic["bytes"]:.1%}} of dynamic range's, as weights are bytes in both and no
-# file holds activations. What moves its scores is the rounding of the weights, which 16-bit
-# activations leave as it is.
+# {{wide["bytes"] / dynamic["bytes"]:.1%}} of dynamic range's. Weights are bytes in both, and no
+# file holds activations; its 64-bit biases take {{wide["bytes"] - bias32["bytes"]:,}} bytes more
+# than 32-bit ones would, the rest of the difference is probably scales. What moves its scores is
+# the rounding of the weights (section 4), which 16-bit activations leave as it is.
 #
 # **Answer to (d).** After quantization-aware training (QAT) int8 reads {{qat["correct"]:,}} images:
 # float {{plain["correct"]:,}}, dynamic range {{dynamic["correct"]:,}}, int16x8
@@ -57,6 +59,10 @@
 # {{qat["bytes"] / dynamic["bytes"]:.1%}} of dynamic range's and
 # {{qat["bytes"] / wide["bytes"]:.1%}} of int16x8's, whose weights are bytes as well. But it was
 # also trained for longer, and the float network, trained for as long, reads {{longer_right:,}}.
+# Of the four accuracies
+# {{accuracies.between(plain["accuracy_low"], plain["accuracy_high"]).sum()}} lie in float's 95 %
+# interval ({{plain["accuracy_low"]:.2%}} to {{plain["accuracy_high"]:.2%}}): among those, bytes
+# tell the files apart and accuracy does not.
 
 # %% [markdown] tags=["solution"]
 # | what you learn | section | part |
@@ -149,9 +155,9 @@ first = [np.flatnonzero(data.y_train == letter)[0] for letter in range(24)]
 show_images("One hand sign per letter", data.x_train[first], LETTERS, banner=data.banner)
 
 # %% [markdown]
-# The images are variants (cropped, relit, made noisy) of far fewer photos. Two images belong to one
-# photo when their pixels, less each image's mean, correlate above 0.95; a **group** is what hangs
-# together by such links.
+# The images are variants (cropped, relit, made noisy) of far fewer photos. Two images are taken to
+# be of one photo when their pixels, less each image's mean, correlate above 0.95; a **group** is
+# what hangs together by such links.
 
 # %%
 groups = data.train_groups
@@ -286,7 +292,7 @@ from signmnist.baseline import augment  # in sight
 
 # %% tags=["solution"]
 samples = augment(np.repeat(data.x_train[:1], 12, axis=0), seed=[SEED, 1]).numpy()
-show_images("Twelve augmentations of one image, a D", samples, [""] * 12, banner=data.banner)
+show_images("Twelve augmentations of one training image", samples, [""] * 12, banner=data.banner)
 
 # %% [markdown] tags=["solution"]
 # ### Training
@@ -305,8 +311,8 @@ from toolkit.training import (
 )
 
 # %% [markdown] tags=["solution"]
-# All training images, none of the test file. What this recipe reads on held-out photos, and which
-# other recipes were tried there, is in `report.md`.
+# All training images, none of the test file. The recipe was **set**, no trial chose it; what trials
+# read on held-out photos is in `report.md`.
 
 # %% tags=["solution"]
 baseline, baseline_history = train_accurate(
@@ -365,7 +371,7 @@ plt.show()
 # layers and a first convolution of 5x5 weights that takes steps of two pixels.
 #
 # It is trained by **distillation** (Hinton, Vinyals and Dean, 2015): instead of the bare labels it
-# learns the accurate network's scores, softened by a temperature, of images that are augmented
+# learns the accurate network's scores, divided by a *temperature*, of images that are augmented
 # mildly (`MILD`: turned by a fifth as much as by `STRONG`, else half, without noise and blur).
 
 # %% tags=["solution"]
@@ -510,7 +516,8 @@ display(Markdown(answer("(b)", [plain, dynamic], banner=data.banner)))
 # Dynamic range reads {{dynamic["correct"]:,}} images, float {{plain["correct"]:,}}, and the
 # two read {{differ("dynamic range", "float")}} images differently. It takes
 # {{dynamic["bytes"] / plain["bytes"]:.1%}} of float's bytes: a weight is one byte instead of four,
-# but the graph, the scales, the biases and the first convolution stay as they are.
+# but the biases, the first convolution and the list of operators stay as they are, and each output
+# channel needs a scale.
 
 # %% [markdown] tags=["handout"]
 # **Your answer to (b).** *What was saved, what stayed float, and what did it cost?*
@@ -557,9 +564,11 @@ display(Markdown(answer("(c)", [wide, bias32], banner=data.banner)))
 # %% [markdown] tags=["solution"]
 # int16x8 (activations of 16 bits, weights of 8) reads {{wide["correct"]:,}} images, dynamic range
 # {{dynamic["correct"]:,}}, float {{plain["correct"]:,}}; in {{wide["bytes"] / plain["bytes"]:.1%}}
-# of float's bytes and {{wide["bytes"] / dynamic["bytes"]:.1%}} of dynamic range's, as weights are
-# bytes in both and no file holds activations. What moves its scores is the rounding of the weights,
-# which 16-bit activations leave as it is.
+# of float's bytes and {{wide["bytes"] / dynamic["bytes"]:.1%}} of dynamic range's. Weights are
+# bytes in both, and no file holds activations; its 64-bit biases take
+# {{wide["bytes"] - bias32["bytes"]:,}} bytes more than 32-bit ones would, the rest of the
+# difference is probably scales. What moves its scores is the rounding of the weights, which 16-bit
+# activations leave as it is.
 #
 # The last sentence is a measurement. Here the baseline's weights alone are rounded, in Keras, to
 # 8 bits with a scale a channel, and the scores compared with float's by their root mean square
@@ -575,26 +584,27 @@ def rms(change):
     return np.sqrt(np.mean(change**2))
 
 
-def deviation(technique):
-    """RMS difference between the test scores of a file and those of float."""
+def deviation(technique, reference="float"):
+    """RMS difference between the test scores of a file and others, those of float by default."""
     path = Path("models", records[technique]["file"])
-    return rms(dequantized(path, scores[technique]) - scores["float"])
+    return rms(dequantized(path, scores[technique]) - scores[reference])
 
 
-copy = clone(baseline)
-rounded = {}
+copy, rounded = clone(baseline), {}
 for name in reversed(kernels(copy)):  # so conv1 comes last
     kernel = copy.get_layer(name).kernel
     scale = np.abs(kernel).max(axis=tuple(range(len(kernel.shape) - 1))) / 127
     kernel.assign(np.round(kernel / scale) * scale)
     rounded[name] = rms(predict(copy, data.x_test) - test_scores)
+scores["weights alone"] = predict(copy, data.x_test)
 print(f"weights alone {rounded['conv1']:.3f}, without those of conv1 {rounded['conv2']:.3f}")
 print(f"int16x8 {deviation('int16x8'):.3f}, dynamic range {deviation('dynamic range'):.3f}")
+print(f"from weights alone to int16x8 {deviation('int16x8', 'weights alone'):.3f}")
 
 # %% [markdown] tags=["solution"]
-# Rounding the weights explains nearly all of int16x8's deviation. Dynamic range deviates less, and
-# it is conv1 that makes the difference, which this file keeps in float: nothing that 16-bit
-# activations could be blamed for.
+# Rounding the weights explains nearly all of int16x8's deviation: from the scores of the rounded
+# network it is not far. Dynamic range deviates less, and it is conv1, the first convolution, that
+# makes the difference, as this file keeps it in float. 16-bit activations are not to blame.
 #
 # **Are 32 bits enough for the sums?** A sum has at most as many products as a kernel has weights
 # for one output, and none is larger than 32,767 x 127. What that leaves below 2³¹ is for the bias,
@@ -612,10 +622,10 @@ assert largest_bias <= left
 # They are, for any image; the two files read {{differ("int16x8", "int16x8, 32-bit biases")}} images
 # differently. So the 64-bit biases buy nothing here; section 7 shows what they cost in time.
 #
-# **The mistake that makes int16x8 look broken.** Reports of an int16x8 model "below 5 %" come from
-# a line like `correct += np.argmax(scores) == np.argmax(label)`. It is right for one-hot labels.
-# But here the label is a single number, and the `argmax` of a single number is always 0: the line
-# counts how often the model says A.
+# **The mistake that makes int16x8 look broken.** An int16x8 model that reads "below 5 %" was
+# probably scored by a line like `correct += np.argmax(scores) == np.argmax(label)`. It is right for
+# one-hot labels. But here the label is a single number, whose `argmax` is always 0: the line counts
+# how often the model says A.
 
 # %% tags=["solution"]
 mistaken = np.mean(scores["int16x8"].argmax(axis=1) == np.argmax(data.y_test[0]))
@@ -664,6 +674,7 @@ save_tflite(converter, "models/sign_mnist_quant_aware_training.tflite")
 qat = evaluate("QAT int8", "sign_mnist_quant_aware_training.tflite", aware, aware_history)
 qat["params"] = plain["params"]  # the wrapped network counts its ranges as well
 save_record(qat)
+accuracies = pd.DataFrame([plain, dynamic, wide, qat])["accuracy"]
 display(Markdown(answer("(d)", [qat], banner=data.banner)))
 
 # %% tags=["check"]
@@ -679,6 +690,10 @@ check_file("models/sign_mnist_quant_aware_training.tflite", data, at_least=0.9)
 # {{qat["bytes"] / dynamic["bytes"]:.1%}} of dynamic range's and
 # {{qat["bytes"] / wide["bytes"]:.1%}} of int16x8's, whose weights are bytes as well. But it was
 # also trained for longer, and the float network, trained for as long, reads {{longer_right:,}}.
+# Of the four accuracies
+# {{accuracies.between(plain["accuracy_low"], plain["accuracy_high"]).sum()}} lie in float's 95 %
+# interval ({{plain["accuracy_low"]:.2%}} to {{plain["accuracy_high"]:.2%}}): among those, bytes
+# tell the files apart and accuracy does not.
 #
 # ## 6. Beyond the question
 #
@@ -747,9 +762,8 @@ display(side_by_side.style.format(precision=3, thousands=",").set_caption(data.b
 # deviates about as much as rounding all weights did in section 4: once more it is conv1, not the
 # activations. The Quantizer also writes weights of 4 bits, here without any training.
 #
-# One thing must be known. All calibration images go in as **one** batch. Given one by one,
-# `calibrate` averages their ranges (its source: `moving_average_update`), and what lies beyond the
-# average is cut off (exercise 4).
+# All calibration images go in as **one** batch. Given one by one, `calibrate` averages their ranges
+# (its source: `moving_average_update`), and what lies beyond the average is cut off (exercise 4).
 #
 # **Which to use when.** The converter for a Keras model at hand, for quantization-aware training,
 # and for int16x8 with 32-bit biases, for which the Quantizer has no setting. The Quantizer where
@@ -785,7 +799,7 @@ display(results_table(records.values()).style.set_caption(f"{processor_name()} {
 
 # %% tags=["solution"]
 against_float = rounds.drop(columns=["float", "compact float"]).div(rounds["float"], axis=0)
-always_faster = ", ".join(name for name in against_float if against_float[name].max() < 1)
+always_faster = ", ".join(name for name in against_float if against_float[name].max() < 1) or "none"
 bias_ratio = rounds["int16x8"] / rounds["int16x8, 32-bit biases"]
 
 # %% [markdown] tags=["solution"]
@@ -811,8 +825,7 @@ for ax, (label, values) in zip((left, right), panels.items(), strict=True):
     ax.plot(values, by_size, "o", color=BLUE)
     for name, value in zip(by_size, values, strict=True):
         ax.annotate(f"  {value:,}", (value, name), va="center", fontsize=9)
-    ax.set(xlabel=label, xscale="symlog")
-    ax.margins(x=0.25)
+    ax.set(xlabel=label, xscale="symlog", xmargin=0.25)
 right.set_yticklabels([])
 plt.show()
 
@@ -830,7 +843,8 @@ print(f"{weight_entropy:.2f} of 8 bits a weight")
 # %% [markdown] tags=["solution"]
 # To compress further, the weights themselves must become more alike: shared values (question 2) or
 # zeros (question 3). And a smaller network saves more than any format of this notebook: the compact
-# one in float takes {{compact_float["bytes_gzip"]:,}} bytes after gzip.
+# one in float takes {{compact_float["bytes_gzip"]:,}} bytes after gzip and reads
+# {{compact_float["accuracy"]:.1%}}.
 #
 # ## What to use when
 #

@@ -25,7 +25,8 @@
 # | float, to compare with | `sign_mnist.tflite` (question 1) | {{cells("float")}} |
 #
 # **Accuracy.** Of the {{len(data.y_test):,}} images of the test file the INT4 file misreads
-# {{wrong["4 bits, trained"]}} and the float file {{wrong["float"]}}; the QKeras network
+# {{wrong["4 bits, trained"]}} (95 % interval of its accuracy: {{record["accuracy_low"]:.2%}} to
+# {{record["accuracy_high"]:.2%}}) and the float file {{wrong["float"]}}; the QKeras network
 # (`sign_mnist_qkeras_4bit.keras`) reads {{read_alike:,}} as the INT4 file does. The float network
 # rounded to 4 bits by the same tool, without training, misreads
 # {{wrong["4 bits, untrained"]:,}}: what keeps the accuracy is training with the rounding in place.
@@ -78,7 +79,6 @@ install_missing(
     "pandas",
     "pyarrow",
     "matplotlib",
-    "adjustText",
     "scikit-learn",
     "scipy",
 )
@@ -256,7 +256,7 @@ display(rounded.style.format("{:.1%}", na_rep="–").set_caption(data.banner))
 #
 # ## 3. The 4-bit network, trained
 #
-# The recipe was **set**: no trial on held-out photos is on record.
+# The recipe was **set**, no trial chose it; what trials read on held-out photos is in `report.md`.
 
 # %% tags=["solution"]
 from signmnist.recipes import FOUR_BITS  # in sight
@@ -359,7 +359,7 @@ print(f"bits by print_qstats: {by_qkeras:,}, by the independent count: {core:,}"
 # ## 5. Are they really 4 bits?
 #
 # For every layer: the values that the network computes with, divided by their step, must be whole
-# numbers from -8 to 7, so that each step has at most 16 multiples.
+# numbers from -8 to 7, of which there are 16.
 
 # %% tags=["solution"]
 proof = {}
@@ -459,10 +459,10 @@ display(table.style.format(formats).set_caption(data.banner))
 
 # %% [markdown] tags=["solution"]
 # The **arena** is the working memory, in bytes, that TFLite Micro needs beside the file.
-# *Untrained* is the float network of question 1, rounded by the same call; of its dense layer
-# TFLite Micro says: {{files["4 bits, untrained"]["micro"]}}.
+# *Untrained* is the float network of question 1, rounded by the same call, its dense layer left as
+# it is: of that file TFLite Micro {{files["4 bits, untrained"]["micro"]}}.
 #
-# **Is it in the file what was trained?** TensorFlow's own analyzer names the type and the bytes of
+# **Does the file hold what was trained?** TensorFlow's own analyzer names the type and the bytes of
 # each tensor, LiteRT reads its numbers. They must be those of section 5, up to the sign of a
 # channel whose factor from batch normalization is negative.
 
@@ -548,7 +548,8 @@ def share_of(name):
 
 # %% [markdown] tags=["solution"]
 # **Accuracy.** Of the {{len(data.y_test):,}} images of the test file the INT4 file misreads
-# {{wrong["4 bits, trained"]}} and the float file {{wrong["float"]}}; the QKeras network
+# {{wrong["4 bits, trained"]}} (95 % interval of its accuracy: {{record["accuracy_low"]:.2%}} to
+# {{record["accuracy_high"]:.2%}}) and the float file {{wrong["float"]}}; the QKeras network
 # (`sign_mnist_qkeras_4bit.keras`) reads {{read_alike:,}} as the INT4 file does. The float network
 # rounded to 4 bits by the same tool, without training, misreads
 # {{wrong["4 bits, untrained"]:,}}: what keeps the accuracy is training with the rounding in place.
