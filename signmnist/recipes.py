@@ -87,12 +87,12 @@ PRUNED_COMPACT: dict = {
     "start": COMPACT,
     "sparsity": 0.6,
     "larger_than": 200,
-    "epochs": 4,
+    "epochs": 6,
     "learning_rate": 3e-3,
     "augmentation": MILD,
     "copies": 8,
     "temperature": 2.0,
-    "rounding": {"epochs": 6, "learning_rate": 1e-3},
+    "rounding": {"epochs": 10, "learning_rate": 1e-3},
 }
 
 # The study of the size race
