@@ -13,14 +13,15 @@
 # | 4-bit weights and activations | 4 | {{cells("4-bit weights and activations")}} | |
 # | ternary weights | 2 | {{cells("ternary weights")}} | `few_bits_ternary.tflite` |
 #
-# *Against float* is the 95 % interval of the difference on the test file, photos drawn anew: where
+# *Without twins* leaves out the test images that share a photo with the training file. *Against
+# float* is the 95 % interval of the difference on the test file, groups of photos drawn anew: where
 # it holds 0, the two networks cannot be told apart. It knows nothing of other seeds. The file, in
 # `studies/models/`, takes {{record["bytes"]:,}} bytes raw: its format has 4 bits a weight, and only
 # gzip makes use of the three values.
 #
 # **What you learn:** what the arguments of a QKeras quantizer do; how much of the differences
 # between quantizers is left after training; what becomes of activations in 4 bits; how ternary
-# weights are trained, counted, proved and stored.
+# weights are trained, checked, counted and stored.
 #
 # | section | subject |
 # |---|---|
@@ -89,8 +90,8 @@ from qkeras import (
 # %% [markdown]
 # `PROFILE` sets how long to train: `full` is the recipe behind the published figures, `quick` a
 # tour, `smoke` only proves that every cell runs. A **recipe** is a dict that holds how a network is
-# trained, and `in_profile` shortens it. The recipes of this study were **set**: no trial of them on
-# held-out photos is on record.
+# trained, and `in_profile` shortens it. The recipes of this study were **set**: no trial of its
+# networks on held-out photos is on record.
 
 # %%
 PROFILE = os.environ.get("PROFILE", "full")
@@ -226,7 +227,7 @@ become_zero = [np.mean(w == 0) for w in eighths.values()]
 # %% [markdown]
 # On the fixed grid of eighths the convolutions of the float network use {{min(used)}} to
 # {{max(used)}} of the 16 levels, and {{min(become_zero):.0%}} to {{max(become_zero):.0%}} of a
-# layer become zero. Rounded at random, a weight is right on average.
+# layer become zero. Rounded at random, a weight is right on average (the orange line).
 #
 # ## 2. Which quantizer for the weights
 #
@@ -272,8 +273,9 @@ def in_few_bits(model, kernel_quantizer=auto, activation=None):
 
 
 # %% [markdown]
-# 1,500 augmented training images stand for unseen ones. Each candidate is compared with `auto` on
-# the same images; the interval of the difference draws their photos anew.
+# Each candidate is compared with `auto` on the same 1,500 training images, augmented once more:
+# that spares the test file, but these are no unseen photos. The interval of the difference draws
+# their groups of photos anew.
 
 # %%
 from signmnist.recipes import QUANTIZER_TRIAL  # in sight
@@ -391,7 +393,8 @@ display(rows.style.format(formats).set_caption(data.banner))
 #
 # Each ReLU becomes a `quantized_relu(4, 2)`: sixteen levels from 0 to 3.75. The pixels that come in
 # keep their 8 bits. It starts from the network of question 4, which has 4 bits for weights and
-# biases; where that file is not at hand, the network is trained here by the same recipe.
+# biases, and goes through the same training once more. Where that file is not at hand, the network
+# is trained here first.
 
 # %%
 from signmnist.recipes import FOUR_BITS  # in sight
@@ -553,12 +556,12 @@ write_records([record], "few_bits", "results.json")
 # %% [markdown]
 # {{record["bytes"]:,}} bytes, {{record["bytes_gzip"]:,}} after `gzip -9n`; on TFLite Micro:
 # {{record["micro"]}}, in an arena (its working memory) of {{record["arena_bytes"] or 0:,}} bytes.
-# The file reads {{record["accuracy"]:.2%}} of the test file.
+# The file reads {{record["accuracy"]:.2%}} of the test file. No other runtime was tried.
 #
 # ## 7. Side by side
 #
-# All four on the test file. *Without twins* leaves out the images that share a photo with the
-# training file; intervals come from drawing the test file's groups of photos anew (question 1).
+# All four on the test file, as QKeras runs them. Intervals come from drawing the test file's groups
+# of photos anew (question 1).
 
 # %%
 networks = {
@@ -593,8 +596,8 @@ display(found.style.format(formats, na_rep="–").set_caption(data.banner))
 def cells(name):
     """Three cells of the table on the first page."""
     span = " to ".join(map(points, against_float[name])) if name != "float" else ""
-    alone = found.loc[name, "without twins"]
-    return f"{found.loc[name, 'test file']:.2%} | {alone:.2%} | {span}"
+    alone = f"{found.loc[name, 'without twins']:.2%}".replace("nan%", "–")  # all have twins
+    return f"{found.loc[name, 'test file']:.2%} | {alone} | {span}"
 
 
 def verdict(name):
@@ -611,7 +614,7 @@ def verdict(name):
 # ## 8. What you should know now
 #
 # - What `alpha`, integer bits and stochastic rounding do in a quantizer.
-# - Why differences between quantizers shrink once the network is trained with them.
+# - How much of the differences between quantizers is left after training.
 # - How to prove that a layer holds three values, and how many bits they take.
 # - Which bits a `.tflite` file can store, and what is left to gzip.
 #

@@ -8,21 +8,24 @@
 #
 # | in `studies/models/` | network | test accuracy | without twins | bytes | after gzip |
 # |---|---|---|---|---|---|
-# | `size_race_clustered.tflite` | compact, on the grid | {{row(race)}} |
+# | `size_race_clustered.tflite` | compact, on a grid of whole numbers | {{row(race)}} |
 # | `size_race_pruned.tflite` | the same, pruned | {{row(pruned_race)}} |
-# | `size_race_clustered_accurate.tflite` | accurate, on the grid | {{row(grid)}} |
+# | `size_race_clustered_accurate.tflite` | accurate, on the same grid | {{row(grid)}} |
 # | `size_race_pruned_accurate.tflite` | the same, pruned | {{row(pruned_grid)}} |
 #
-# Two things belong beside these figures:
+# *Without twins* leaves out the test images that share a photo with the training file. Two things
+# belong beside these figures:
 #
 # - **The recipes of the two small files were set, not chosen.** Of held-out photos, by a network
 #   trained without them, the first reads less than nine in ten (the project's `report.md` has the
 #   figure); of the second no trial is on record. On the test file the 95 % interval of the first is
-#   {{race["accuracy_low"]:.1%}} to {{race["accuracy_high"]:.1%}}.
+#   {{race["accuracy_low"]:.1%}} to {{race["accuracy_high"]:.1%}}. Of the accurate two the recipe of
+#   the first was chosen, that of the second set.
 # - **The files keep to what two runtimes need, not to the specification.** They store scales of
 #   biases that are not input scale x weight scale, and leave out options of operators that Arm's
-#   Vela needs, those of FULLY_CONNECTED. They were tried on LiteRT, with and without XNNPACK, and
-#   on TFLite Micro, which run them, and on Vela 5.2.0, which refuses them (section 6).
+#   compiler Vela needs, those of FULLY_CONNECTED. LiteRT, with and without XNNPACK, its library of
+#   fast kernels, and TFLite Micro, for microcontrollers, run them; Vela 5.2.0 refused such files of
+#   an earlier edition (section 6).
 #
 # **What you learn:** why folding and one scale a layer come first; how a network is trained on a
 # grid of whole numbers; what a penalty does to the entropy of its weights; what is in a `.tflite`
@@ -130,9 +133,9 @@ baseline = saved_or_trained(
 
 # %% [markdown]
 # The **compact** network, with which the race starts, has another recipe than question 1's of that
-# name. It learns by **distillation**: not the labels, but the accurate network's scores, softened
-# by a temperature. All trainings by distillation here see the same copies of each image, in the
-# mild augmentation below, so the teacher scores them once.
+# name; it was **set**. It learns by **distillation**: not the labels, but the scores of a
+# **teacher**, the accurate network, softened by a temperature. All trainings by distillation here
+# see the same copies of each image, in the mild augmentation below; the teacher scores them once.
 
 # %%
 from signmnist.recipes import (
@@ -157,15 +160,15 @@ for name, model in (("accurate", baseline), ("compact", compact)):
 # In clustering each layer gets a codebook that fits it. Here every layer gets the same one: the
 # **whole numbers from -7 to 7**, times one step a layer. Fifteen values fit into 4 bits; zeros and
 # ones are the most frequent, and the more frequent a value, the fewer bits gzip spends on it. Four
-# things make it work:
+# things belong to it:
 #
 # - batch normalization is folded into the kernels before they are rounded to the grid. The
 #   converter would fold it in afterwards, another factor for each channel, and fifteen values would
 #   become fifteen *a channel*;
 # - during fine-tuning the forward pass uses the rounded weights, while gradients pass the rounding
 #   as if it were not there (the **straight-through estimator**);
-# - a normalization with **one** scale a layer (`SharedScaleNorm`) keeps the training stable without
-#   giving each channel its own factor;
+# - a normalization with **one** scale a layer (`SharedScaleNorm`) takes its place, as another batch
+#   normalization would give each channel its own factor again;
 # - an **L1 penalty**, on the sum of the weights' absolute values in steps, makes small numbers and
 #   zeros more frequent: the more penalty, the fewer bits.
 #
@@ -205,10 +208,10 @@ whole_read, rounded_read = accuracy(baseline, *probe), accuracy(rounded, *probe)
 # {{rounded_zeros:.0%}} of its weights are zeros, and they have an **entropy** of
 # {{rounded_bits:.2f}} bits a weight: the least that a code can take which treats values one by one.
 #
-# So it is fine-tuned on the grid, with the penalty. There is less room for signs at odd angles, so
-# the augmentation is milder than in question 1; and as weights are counted in steps, the learning
-# rate is larger. This recipe was **chosen**: tried on held-out photos, by a network trained without
-# them, before it was published. No trial with another penalty is on record.
+# So it is fine-tuned on the grid, with the penalty. It has probably less room for signs at odd
+# angles, so the augmentation is milder than in question 1; and as weights are counted in steps, the
+# learning rate is larger. This recipe was **chosen**: tried on held-out photos, by a network
+# trained without them, before it was published. No trial with another penalty is on record.
 
 # %%
 from signmnist.recipes import CLUSTERED_GRID  # in sight
@@ -260,8 +263,8 @@ grid_zeros, grid_bits = zeros_and_bits(after.values())
 # most fifteen different bytes a layer. Two more steps follow.
 #
 # - `to_int4` stores the weights in 4 bits, two to a byte, a type that LiteRT and TFLite Micro can
-#   run, and gives all activations the same scale, so that its bytes repeat. It rounds biases and
-#   scales on the way, so that scores can change a little.
+#   run, and gives activations the same scale where it can, so that its bytes repeat. It rounds
+#   biases and scales on the way, so that scores can change a little.
 # - `repack` drops what no interpreter needs (names, metadata, signatures, a reshape before a dense
 #   layer), merges equal buffers, and lays the file out so that equal parts become equal bytes. It
 #   changes no prediction. With `fixed_size` it may count on images of 28 x 28, and describes some
@@ -291,9 +294,8 @@ def file_stages(model, average_pool=False, coarse=1, tries=0):
 
 
 # %% [markdown]
-# Each file is scored on the test file and measured. *Without twins* leaves out the test images that
-# share a photo with the training file; the interval comes from drawing the test file's groups of
-# photos anew.
+# Each file is scored on the test file and measured. The interval comes from drawing the test file's
+# groups of photos anew.
 
 # %%
 from toolkit.results import in_words, measure, results_table, write_records
@@ -357,8 +359,8 @@ print(f"training images {grid['train_accuracy']:.2%} -> {frugal_read:.2%}")
 # ## 3. The race
 #
 # Now from the compact network, whose version on the grid is fine-tuned as it was trained: by
-# distillation. The recipe was **set**, published, and only then tried on held-out photos (first
-# page). The seed is the first.
+# distillation. The recipe was **set** and published, and only then tried on held-out photos (first
+# page). The seed was not chosen.
 
 # %%
 from signmnist.recipes import SIZE_RACE  # in sight
@@ -442,10 +444,9 @@ by_zopfli = len(zopfli.gzip.compress(stages["int4, repacked"]))
 # {{count:,}} weights with an entropy of {{race_bits:.2f}} bits make
 # **{{count * race_bits / 8:,.0f}} bytes**, the bound for any code with one table for all of them
 # that treats weights one by one. gzip spends {{last["weights"]:,.0f}} on them: it codes pairs (two
-# weights a byte) in whole bits, and its table of codes comes on top. The graph,
-# {{last["graph"]:,.0f}} bytes, hardly depends on the weights. With all of them equal, the graph,
-# the scales, equal biases and gzip's own overhead remain: **{{floor:,}} bytes**, the floor of the
-# container.
+# weights a byte) in whole bits, and its table of codes comes on top. The graph takes
+# {{last["graph"]:,.0f}} bytes. With all weights and biases equal, the graph, the scales and gzip's
+# own overhead remain: **{{floor:,}} bytes**, the floor of the container.
 #
 # As a side note, zopfli searches longer for the best gzip stream, which any gunzip reads:
 # {{by_zopfli:,}} bytes. The figures of this study do not use it.
@@ -456,7 +457,8 @@ by_zopfli = len(zopfli.gzip.compress(stages["int4, repacked"]))
 # sets ever more of the smallest weights to zero, as a **schedule** says. Here it starts late, so
 # that the penalty comes first: from half of the final sparsity at 40 % of the training to all of it
 # at 80 %. It guarantees a share of zeros in the large layers; the small ones are left alone. Both
-# sparsities were **set**, all else is the recipe of sections 2 and 3.
+# sparsities were **set** (on held-out photos only a higher one of the accurate network was tried,
+# see `report.md`); all else is the recipe of sections 2 and 3.
 
 # %%
 from signmnist.recipes import (
@@ -558,14 +560,17 @@ display(compared.style.format(formats).set_caption(data.banner))
 # The penalty alone makes {{compared.zeros["size race, int4"]:.1%}} zeros in
 # the compact network, with pruning there are {{compared.zeros["pruned size race, int4"]:.1%}}; in
 # the accurate one {{compared.zeros["on the grid, int4"]:.1%}} and
-# {{compared.zeros["pruned grid, int4"]:.1%}}. The files differ by
-# {{abs(race["bytes_gzip"] - pruned_race["bytes_gzip"]):,}} and
-# {{abs(grid["bytes_gzip"] - pruned_grid["bytes_gzip"]):,}} bytes, the test accuracies by
-# {{100 * abs(race["accuracy"] - pruned_race["accuracy"]):.2f}} and
-# {{100 * abs(grid["accuracy"] - pruned_grid["accuracy"]):.2f}} points. The schedule only sets a
-# minimum for the layers that it prunes, and the penalty drives weights to zero without it.
+# {{compared.zeros["pruned grid, int4"]:.1%}}. With pruning the files change by
+# {{pruned_race["bytes_gzip"] - race["bytes_gzip"]:+,}} and
+# {{pruned_grid["bytes_gzip"] - grid["bytes_gzip"]:+,}} bytes, the test accuracies by
+# {{100 * (pruned_race["accuracy"] - race["accuracy"]):+.2f}} and
+# {{100 * (pruned_grid["accuracy"] - grid["accuracy"]):+.2f}} points; each is one training,
+# so chance may have its part in that. The schedule only sets a minimum for the layers that it
+# prunes, and the penalty drives weights to zero without it.
 #
 # ## 6. All four, and what they leave out
+#
+# The latencies are from separate measurements: their differences say nothing.
 
 # %%
 smallest = min(records.values(), key=lambda record: record["bytes_gzip"])
@@ -579,8 +584,8 @@ show_accuracy_against_bytes(
 
 # %% [markdown]
 # The specification of 8-bit quantization wants the scale of a bias to be that of the layer's input
-# times that of its weights. `repack` stores one scale for the biases of all convolutions, as equal
-# bytes cost less. How many times as large as the product the stored scales are:
+# times that of its weights. `to_int4` and `repack` store one scale for the biases of all
+# convolutions, as equal bytes cost less. How many times as large as the product those stored are:
 
 
 # %%
@@ -607,17 +612,19 @@ display(stored.style.format("{:.1f}", na_rep="no bias").set_caption(data.banner)
 # scale: section 3 found every score of the int8 file equal. Dense layers compare it, and theirs is
 # kept. A tool that trusts it would add biases up to {{np.nanmax(stored):,.0f}} times too large.
 #
-# `repack` also leaves out the options of FULLY_CONNECTED, MEAN and RESHAPE where all of them are at
+# `to_int4` and `repack` also leave out the options of FULLY_CONNECTED, MEAN and RESHAPE that are at
 # their defaults. LiteRT and TFLite Micro then take these defaults. Arm's Vela 5.2.0, which compiles
-# `.tflite` files for Ethos-U processors, ends with "Null pointer exception encountered when reading
-# TFLite file". No other runtime or tool was tried.
+# `.tflite` files for Ethos-U chips, was tried on the four files of an earlier edition. It ended
+# with "Null pointer exception encountered when reading TFLite file"; given the options of
+# FULLY_CONNECTED again, two of them were read, and then Vela broke off with a floating point
+# exception, whose cause was not sought. No other runtime or tool was tried.
 #
 # ## 7. What they survive
 #
 # The test file as it is; then shifted, turned, brighter, darker, blurred and noisy. The networks on
-# the grid were trained with turns of at most {{360 * MILD["rotation"]:.1f}}° and shifts of at most
-# {{28 * MILD["shift"]:.1f}} pixels, without blur and noise: many of these changes are larger than
-# any that they saw. Question 1 tries larger ones on the accurate network in float, whose
+# the grid were fine-tuned with turns of at most {{360 * MILD["rotation"]:.1f}}° and shifts of at
+# most {{28 * MILD["shift"]:.1f}} pixels, without blur and noise: many of these changes are larger
+# than any in that training. Question 1 tries larger ones on the accurate network in float, whose
 # augmentation is stronger.
 
 # %%
@@ -641,9 +648,10 @@ kept = survived.index[survived["size race, int4"] >= 0.9]
 worst = survived.idxmin()
 
 # %% [markdown]
-# The file of the race keeps 90 % under: {{", ".join(kept) or "none of these"}}. Its worst is
-# *{{worst["size race, int4"]}}*, {{survived["size race, int4"].min():.1%}}; that of the accurate
-# network on the grid *{{worst["on the grid, int4"]}}*, {{survived["on the grid, int4"].min():.1%}}.
+# The file of the race reads at least 90 % under: {{", ".join(kept) or "none of these"}}. Its
+# worst is *{{worst["size race, int4"]}}*, {{survived["size race, int4"].min():.1%}}; that of the
+# accurate network on the grid is *{{worst["on the grid, int4"]}}*,
+# {{survived["on the grid, int4"].min():.1%}}.
 #
 # ## 8. What you should know now
 #

