@@ -654,7 +654,7 @@ for (name, found), colour, marker in zip(
 ):
     levels, sizes_ = zip(*found.values(), strict=True)
     ax.plot(sizes_, 100 * np.array(levels), marker=marker, color=colour, label=name)
-ax.set(xlabel="bytes of all weights after gzip -9", ylabel="test accuracy, %")
+ax.set(xlabel="bytes of all weights after gzip -9n", ylabel="test accuracy, %")
 if PROFILE == "full":
     ax.set_ylim(82, 95)  # two values lie far below
 ax.legend(frameon=False, loc="lower right")
