@@ -11,7 +11,7 @@ from benchmarks.cascades import cascades_end, cascades_m
 from benchmarks.held_out import HeldOut, files, gradual, int4_file, large_layers, pruned
 from signmnist.baseline import BATCH_SIZE, learn, lessons, train_accurate, tune
 from signmnist.recipes import RACE_START
-from toolkit.aware import in_four_bits, without_small_weights
+from toolkit.aware import clipped, in_four_bits, without_small_weights
 from toolkit.compression import (
     cluster_layers,
     convert,
@@ -59,7 +59,7 @@ def four_bit_file(model, held, folder):
 def in_both_forms(model, recipe, train_it, held, folder):
     """int8 and, after training by the recipe's `rounding`, int4: kind of file -> path."""
     made = files(model, held, folder, "int8, one scale")
-    start = without_small_weights(model) if "clusters" in recipe else model
+    start = without_small_weights(model) if "clusters" in recipe else clipped(model)
     rounded, _ = in_four_bits(start, train_it(recipe | recipe["rounding"]), keep_zeros=True)
     return made | {"int4": four_bit_file(rounded, held, folder)}
 

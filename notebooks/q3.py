@@ -456,12 +456,15 @@ by_pcqat = evaluate("PCQAT, int8", "sign_mnist_pruned_pcqat", pcqat, pcqat_histo
 # What is left needs no whole byte either. The **LiteRT Quantizer** of question 1 writes weights in
 # 4 bits, the whole numbers from -7 to 7 times one scale a tensor, two to a byte. It is tried on the
 # pruned network as it is; then this is trained with that rounding in its forward pass, by the
-# quantizers of PQAT with 4 bits instead of 8, so that zeros stay zero. `FourBitWeights` says what
-# is rounded and how; `in_four_bits` puts it around each layer, trains and takes it off.
+# quantizers of PQAT with 4 bits instead of 8, so that zeros stay zero. The largest weight of a
+# layer sets its scale: `clipped` cuts the largest off where all weights together are then rounded
+# with the least squared error. `FourBitWeights` says what is rounded and how; `in_four_bits` puts
+# it around each layer, trains and takes it off.
 
 # %% tags=["solution"]
 from toolkit.aware import (
     FourBitWeights,  # noqa: F401  (in sight)
+    clipped,
     in_four_bits,
 )
 from toolkit.compression import stripped
@@ -484,7 +487,7 @@ rounded = predict_tflite(build / "rounded.tflite", data.x_test).argmax(axis=1)
 print(f"rounded, not trained: test file {np.mean(rounded == data.y_test):.2%}")
 recipe = in_profile(PRUNED | PRUNED["rounding"], PROFILE)
 in_4, in_4_history = in_four_bits(
-    pruned,
+    clipped(pruned),
     lambda aware: tune(aware, *images, recipe, name="4 bits", seed=SEED),
     keep_zeros=True,
 )
@@ -582,7 +585,7 @@ sparse, _ = prune_layers(
 )
 recipe = in_profile(PRUNED_COMPACT | PRUNED_COMPACT["rounding"], PROFILE)
 headline, headline_history = in_four_bits(
-    sparse,
+    clipped(sparse),
     lambda aware: learn(aware, taught, scores_taught, recipe, SEED, name="compact, 4 bits"),
     keep_zeros=True,
 )

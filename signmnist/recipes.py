@@ -92,7 +92,7 @@ PRUNED_COMPACT: dict = {
     "augmentation": MILD,
     "copies": 8,
     "temperature": 2.0,
-    "rounding": {"epochs": 10, "learning_rate": 1e-3},
+    "rounding": {"epochs": 6, "learning_rate": 1e-3},
 }
 
 # The study of the size race
