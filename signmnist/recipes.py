@@ -46,10 +46,10 @@ QAT: dict = {"epochs": 2, "learning_rate": 2e-4, "augmentation": STRONG}
 
 # Question 2; `rounding`: the training with weights of 4 bits that follows
 CLUSTERED: dict = {
-    "clusters": {"conv1": 15, "conv2": 5, "conv3": 5, "conv4": 5, "conv5": 5, "letters": 7},
+    "clusters": {"conv1": 15, "conv2": 5, "conv3": 4, "conv4": 4, "conv5": 4, "letters": 7},
     "centroids": "LINEAR",
-    "epochs": 6,
-    "learning_rate": 2e-3,
+    "epochs": 8,
+    "learning_rate": 3e-3,
     "augmentation": STRONG,
     "rounding": {"epochs": 2, "learning_rate": 5e-4},
 }
