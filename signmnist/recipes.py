@@ -6,7 +6,7 @@ more as their names say. All are plain values, so that a recipe can be stored as
 
 # Recipes of which benchmarks/trials.json holds a trial from before they were first published; all
 # others were set.
-CHOSEN = "CLUSTERED_COMPACT", "CLUSTERED_GRID", "CASCADES_M", "CASCADES_END"
+CHOSEN = "CLUSTERED_COMPACT", "PRUNED_COMPACT", "CLUSTERED_GRID", "CASCADES_M", "CASCADES_END"
 
 STRONG = {
     "rotation": 0.07,
@@ -46,10 +46,10 @@ QAT: dict = {"epochs": 2, "learning_rate": 2e-4, "augmentation": STRONG}
 
 # Question 2; `rounding`: the training with weights of 4 bits that follows
 CLUSTERED: dict = {
-    "clusters": {"conv1": 15, "conv2": 5, "conv3": 5, "conv4": 5, "conv5": 5, "letters": 7},
+    "clusters": {"conv1": 15, "conv2": 5, "conv3": 4, "conv4": 4, "conv5": 4, "letters": 7},
     "centroids": "LINEAR",
-    "epochs": 6,
-    "learning_rate": 2e-3,
+    "epochs": 8,
+    "learning_rate": 3e-3,
     "augmentation": STRONG,
     "rounding": {"epochs": 2, "learning_rate": 5e-4},
 }
@@ -68,12 +68,12 @@ CLUSTERED_COMPACT: dict = {
 
 # Question 3; `larger_than`: only layers with more weights than that are pruned
 PRUNED: dict = {
-    "sparsity": 0.8,
+    "sparsity": 0.82,
     "larger_than": 3000,
-    "epochs": 6,
-    "learning_rate": 2e-3,
+    "epochs": 10,
+    "learning_rate": 4e-3,
     "augmentation": STRONG,
-    "rounding": {"epochs": 2, "learning_rate": 5e-4},
+    "rounding": {"epochs": 4, "learning_rate": 1e-3},
 }
 PQAT: dict = {"epochs": 2, "learning_rate": 1e-4, "augmentation": STRONG}
 SPARSE_CLUSTERED: dict = {
