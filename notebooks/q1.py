@@ -40,7 +40,7 @@
 # there.
 #
 # **Answer to (b).** Dynamic range reads {{dynamic["correct"]:,}} images, float
-# {{plain["correct"]:,}}, and the two read {{differ("dynamic range", "float")}} images differently.
+# {{plain["correct"]:,}}, and the two differ on {{differ("dynamic range", "float")}} of the images.
 # It takes {{dynamic["bytes"] / plain["bytes"]:.1%}} of float's bytes: a weight is one byte instead
 # of four, but the biases, the first convolution and the list of operators stay as they are, and
 # each output channel needs a scale.
@@ -59,10 +59,9 @@
 # {{qat["bytes"] / dynamic["bytes"]:.1%}} of dynamic range's and
 # {{qat["bytes"] / wide["bytes"]:.1%}} of int16x8's, whose weights are bytes as well. But it was
 # also trained for longer, and the float network, trained for as long, reads {{longer_right:,}}.
-# Of the four accuracies
-# {{accuracies.between(plain["accuracy_low"], plain["accuracy_high"]).sum()}} lie in float's 95 %
-# interval ({{plain["accuracy_low"]:.2%}} to {{plain["accuracy_high"]:.2%}}): among those, bytes
-# tell the files apart and accuracy does not.
+# In float's 95 % interval ({{plain["accuracy_low"]:.2%}} to {{plain["accuracy_high"]:.2%}}) lie
+# {{accuracies.between(plain["accuracy_low"], plain["accuracy_high"]).sum()}} of the four
+# accuracies: among those, bytes tell the files apart and accuracy does not.
 
 # %% [markdown] tags=["solution"]
 # | what you learn | section | part |
@@ -514,7 +513,7 @@ display(Markdown(answer("(b)", [plain, dynamic], banner=data.banner)))
 
 # %% [markdown] tags=["solution"]
 # Dynamic range reads {{dynamic["correct"]:,}} images, float {{plain["correct"]:,}}, and the
-# two read {{differ("dynamic range", "float")}} images differently. It takes
+# two differ on {{differ("dynamic range", "float")}} of the images. It takes
 # {{dynamic["bytes"] / plain["bytes"]:.1%}} of float's bytes: a weight is one byte instead of four,
 # but the biases, the first convolution and the list of operators stay as they are, and each output
 # channel needs a scale.
@@ -690,10 +689,9 @@ check_file("models/sign_mnist_quant_aware_training.tflite", data, at_least=0.9)
 # {{qat["bytes"] / dynamic["bytes"]:.1%}} of dynamic range's and
 # {{qat["bytes"] / wide["bytes"]:.1%}} of int16x8's, whose weights are bytes as well. But it was
 # also trained for longer, and the float network, trained for as long, reads {{longer_right:,}}.
-# Of the four accuracies
-# {{accuracies.between(plain["accuracy_low"], plain["accuracy_high"]).sum()}} lie in float's 95 %
-# interval ({{plain["accuracy_low"]:.2%}} to {{plain["accuracy_high"]:.2%}}): among those, bytes
-# tell the files apart and accuracy does not.
+# In float's 95 % interval ({{plain["accuracy_low"]:.2%}} to {{plain["accuracy_high"]:.2%}}) lie
+# {{accuracies.between(plain["accuracy_low"], plain["accuracy_high"]).sum()}} of the four
+# accuracies: among those, bytes tell the files apart and accuracy does not.
 #
 # ## 6. Beyond the question
 #
