@@ -21,8 +21,8 @@
 # # Question 1: one network, many ways to store it
 #
 # A small CNN is trained to read the letters of sign language (Sign Language MNIST) and stored in
-# the formats of TensorFlow Lite, now named LiteRT. Each file is scored on the whole test file and
-# its bytes are counted, raw and after gzip (level 9 without a name, as `gzip -9n`).
+# the formats of TensorFlow Lite, now named LiteRT. Accuracy is that on the whole test file; bytes
+# are those of the `.tflite` file, raw and after `gzip -9n`.
 #
 # | part | model | file in `models/` | test accuracy | bytes | after gzip |
 # |---|---|---|---|---|---|
@@ -33,35 +33,35 @@
 # | (c) | int16x8 | `sign_mnist_quant_int16x8.tflite` | {{cells(wide)}} |
 # | (d) | QAT int8 | `sign_mnist_quant_aware_training.tflite` | {{cells(qat)}} |
 #
-# **Answer to (a).** The baseline network has {{baseline.count_params():,}} parameters, was trained
-# for {{len(baseline_history["seconds"])}} epochs on augmented images and reads
-# {{accurate["correct"]:,}} of {{plain["total"]:,}} test images. The compact one has
-# {{compact.count_params():,}} and learned from it; the smallest files of questions 2 and 3 start
-# there.
+# **Answer to (a).** The baseline, five convolutions and a dense layer, has
+# {{baseline.count_params():,}} parameters, was trained for {{len(baseline_history["seconds"])}}
+# epochs on augmented images and reads {{accurate["correct"]:,}} of {{plain["total"]:,}} test images
+# rightly. The compact network has {{compact.count_params():,}} and learned from the baseline; the
+# smallest files of questions 2 and 3 start there.
 #
 # **Answer to (b).** Dynamic range reads {{dynamic["correct"]:,}} images, float
 # {{plain["correct"]:,}}, and the two differ on {{differ("dynamic range", "float")}} of the images.
 # It takes {{dynamic["bytes"] / plain["bytes"]:.1%}} of float's bytes: a weight is one byte instead
-# of four, but the biases, the first convolution and the list of operators stay as they are, and
-# each output channel needs a scale.
+# of four, but biases, the first convolution and the list of operators stay as they are, and each
+# output channel needs a scale.
 #
 # **Answer to (c).** int16x8 (activations of 16 bits, weights of 8) reads {{wide["correct"]:,}}
-# images, dynamic range {{dynamic["correct"]:,}}, float {{plain["correct"]:,}}; in
+# images, dynamic range {{dynamic["correct"]:,}}, float {{plain["correct"]:,}}. It takes
 # {{wide["bytes"] / plain["bytes"]:.1%}} of float's bytes and
 # {{wide["bytes"] / dynamic["bytes"]:.1%}} of dynamic range's. Weights are bytes in both, and no
-# file holds activations; its 64-bit biases take {{wide["bytes"] - bias32["bytes"]:,}} bytes more
-# than 32-bit ones would, the rest of the difference is probably scales. What moves its scores is
-# the rounding of the weights (section 4), which 16-bit activations leave as it is.
+# file holds activations; but its 64-bit biases take {{wide["bytes"] - bias32["bytes"]:,}} bytes
+# more than 32-bit ones would, and the rest is probably scales. What moves its scores is the
+# rounding of the weights (section 4), not that of the activations.
 #
-# **Answer to (d).** After quantization-aware training (QAT) int8 reads {{qat["correct"]:,}} images:
-# float {{plain["correct"]:,}}, dynamic range {{dynamic["correct"]:,}}, int16x8
-# {{wide["correct"]:,}}. It takes {{qat["bytes"] / plain["bytes"]:.1%}} of float's bytes, and
-# {{qat["bytes"] / dynamic["bytes"]:.1%}} of dynamic range's and
-# {{qat["bytes"] / wide["bytes"]:.1%}} of int16x8's, whose weights are bytes as well. But it was
-# also trained for longer, and the float network, trained for as long, reads {{longer_right:,}}.
-# In float's 95 % interval ({{plain["accuracy_low"]:.2%}} to {{plain["accuracy_high"]:.2%}}) lie
-# {{accuracies.between(plain["accuracy_low"], plain["accuracy_high"]).sum()}} of the four
-# accuracies: among those, bytes tell the files apart and accuracy does not.
+# **Answer to (d).** After quantization-aware training (QAT), with the rounding in place, int8 reads
+# {{qat["correct"]:,}} images, float {{plain["correct"]:,}}, dynamic range
+# {{dynamic["correct"]:,}}, int16x8 {{wide["correct"]:,}}. The float network, trained on for as long
+# without rounding, reads {{longer_right:,}}. QAT int8 takes
+# {{qat["bytes"] / plain["bytes"]:.1%}} of float's bytes, {{qat["bytes"] / dynamic["bytes"]:.1%}} of
+# dynamic range's and {{qat["bytes"] / wide["bytes"]:.1%}} of int16x8's, whose weights are bytes as
+# well. Float's 95 % interval ({{plain["accuracy_low"]:.2%}} to {{plain["accuracy_high"]:.2%}})
+# holds {{accuracies.between(plain["accuracy_low"], plain["accuracy_high"]).sum()}} of the four
+# accuracies, its own included: by it, bytes tell those files apart, accuracy does not.
 
 # %% [markdown] tags=["solution"]
 # | what you learn | section | part |
@@ -136,7 +136,7 @@ started = time.perf_counter()
 # ## 1. The data
 #
 # Kaggle serves two CSV files, a row per image: the label, then 784 gray values. The loader checks
-# every value and says whether the files are the canonical ones.
+# every value and, by SHA-256, whether the files are Kaggle's own (*canonical*).
 
 # %%
 from signmnist.data import LETTERS, load_sign_mnist
@@ -155,8 +155,8 @@ show_images("One hand sign per letter", data.x_train[first], LETTERS, banner=dat
 
 # %% [markdown]
 # The images are variants (cropped, relit, made noisy) of far fewer photos. Two images are taken to
-# be of one photo when their pixels, less each image's mean, correlate above 0.95; a **group** is
-# what hangs together by such links.
+# be of one photo when their pixels correlate above 0.95; a **group** is what hangs together by such
+# links.
 
 # %%
 groups = data.train_groups
@@ -297,8 +297,8 @@ show_images("Twelve augmentations of one training image", samples, [""] * 12, ba
 # ### Training
 #
 # Adam, a learning rate that falls to zero as a cosine, cross-entropy, batches of 128. `train` calls
-# Keras's `fit` epoch by epoch, so that a training that was interrupted goes on where it stopped;
-# `tune` and `train_accurate` call `fine_tune` with the settings of a recipe.
+# Keras's `fit` epoch by epoch, so that an interrupted training goes on where it stopped; `tune` and
+# `train_accurate` call `fine_tune` with the settings of a recipe.
 
 # %% tags=["solution"]
 from signmnist.baseline import train_accurate, tune
@@ -310,8 +310,8 @@ from toolkit.training import (
 )
 
 # %% [markdown] tags=["solution"]
-# All training images, none of the test file. The recipe was **set**, no trial chose it; what trials
-# read on held-out photos is in `report.md`.
+# All training images, none of the test file. The recipe was **set**, not chosen by trials; what
+# trials read on held-out photos is in `report.md`.
 
 # %% tags=["solution"]
 baseline, baseline_history = train_accurate(
@@ -322,9 +322,8 @@ baseline, baseline_history = train_accurate(
 check_network(baseline, data, at_least=0.9)
 
 # %% [markdown]
-# On the test file: the images that it reads wrongly, if any, and after them the closest calls,
-# those where the letter shown leads the next best by the least. Above each image: the letter shown
-# and its strongest rival.
+# The test images that it reads wrongly, if any, then the closest calls, where the letter shown
+# leads the next best by the least. Above each image: the letter shown, then its strongest rival.
 
 # %%
 test_scores = predict(baseline, data.x_test)
@@ -342,10 +341,10 @@ show_images(title, data.x_test[hardest], captions, banner=data.banner)
 # (How it reads the hands of another camera is another matter, which these files cannot tell.)
 
 # %% [markdown] tags=["solution"]
-# How does it bear what augmentation never showed it? Images were turned by at most
+# How does it read what augmentation never showed it? Images were turned by at most
 # {{360 * STRONG["rotation"]:.0f}}°, shifted by at most {{28 * STRONG["shift"]:.1f}} pixels and made
 # noisy with at most σ {{STRONG["noise"]}}; here are larger changes and other ones. (How it reads
-# the hands of another camera is another matter, which these files cannot tell.)
+# hands before another camera, these files cannot tell.)
 
 # %%
 from signmnist.perturb import harder_changes
@@ -370,8 +369,8 @@ plt.show()
 # layers and a first convolution of 5x5 weights that takes steps of two pixels.
 #
 # It is trained by **distillation** (Hinton, Vinyals and Dean, 2015): instead of the bare labels it
-# learns the accurate network's scores, divided by a *temperature*, of images that are augmented
-# mildly (`MILD`: turned by a fifth as much as by `STRONG`, else half, without noise and blur).
+# learns the accurate network's scores, divided by a *temperature*, of eight `copies` of each image,
+# mildly augmented (`MILD`: a fifth of the turn of `STRONG`, half of the rest, no noise or blur).
 
 # %% tags=["solution"]
 from signmnist.recipes import COMPACT  # in sight
@@ -409,11 +408,11 @@ for network, history, found in rows:
     )
 
 # %% [markdown] tags=["solution"]
-# **Answer to (a).** The baseline network has {{baseline.count_params():,}} parameters, was trained
-# for {{len(baseline_history["seconds"])}} epochs on augmented images and reads
-# {{accurate["correct"]:,}} of {{plain["total"]:,}} test images. The compact one has
-# {{compact.count_params():,}} and learned from it; the smallest files of questions 2 and 3 start
-# there.
+# **Answer to (a).** The baseline, five convolutions and a dense layer, has
+# {{baseline.count_params():,}} parameters, was trained for {{len(baseline_history["seconds"])}}
+# epochs on augmented images and reads {{accurate["correct"]:,}} of {{plain["total"]:,}} test images
+# rightly. The compact network has {{compact.count_params():,}} and learned from the baseline; the
+# smallest files of questions 2 and 3 start there.
 
 # %% [markdown] tags=["handout"]
 # **Your answer to (a).** *How is your network built, how was it trained, and why so? What does it
@@ -487,7 +486,7 @@ plain = evaluate("float", "sign_mnist.tflite", baseline, baseline_history)
 
 # %% [markdown] tags=["solution"]
 # **Dynamic range**: weights become int8, real value = **scale** x stored number, with a scale for
-# each output channel. Activations stay float and are quantized on the fly.
+# each output channel. Activations are float between layers and rounded to int8 within, on the fly.
 
 # %% tags=["solution"]
 converter = tf.lite.TFLiteConverter.from_keras_model(baseline)
@@ -515,7 +514,7 @@ display(Markdown(answer("(b)", [plain, dynamic], banner=data.banner)))
 # Dynamic range reads {{dynamic["correct"]:,}} images, float {{plain["correct"]:,}}, and the
 # two differ on {{differ("dynamic range", "float")}} of the images. It takes
 # {{dynamic["bytes"] / plain["bytes"]:.1%}} of float's bytes: a weight is one byte instead of four,
-# but the biases, the first convolution and the list of operators stay as they are, and each output
+# but biases, the first convolution and the list of operators stay as they are, and each output
 # channel needs a scale.
 
 # %% [markdown] tags=["handout"]
@@ -524,8 +523,8 @@ display(Markdown(answer("(b)", [plain, dynamic], banner=data.banner)))
 # %% [markdown]
 # ## 4. int16 activations, int8 weights (c)
 #
-# Static schemes must know the range of every activation beforehand. They learn it by running the
-# network on a **representative data set** (calibration): some training images, never test images.
+# Where activations are integers, too, their ranges must be known beforehand. So the network is run
+# on a **representative data set** (calibration): some training images, never test images.
 
 # %% [markdown] tags=["task"]
 # ### Task 4: convert `baseline` to int8 weights and int16 activations
@@ -539,7 +538,7 @@ display(Markdown(answer("(b)", [plain, dynamic], banner=data.banner)))
 from toolkit.compression import representative_dataset  # in sight
 
 # %% [markdown] tags=["solution"]
-# Twice: as the converter does it by itself, with biases of 64 bits, and with biases of 32 bits.
+# Two files: with biases of 64 bits, the converter's default, and with biases of 32 bits.
 
 # %% tags=["solution"]
 calibration = representative_dataset(data.x_train, seed=SEED)
@@ -562,15 +561,15 @@ display(Markdown(answer("(c)", [wide, bias32], banner=data.banner)))
 
 # %% [markdown] tags=["solution"]
 # int16x8 (activations of 16 bits, weights of 8) reads {{wide["correct"]:,}} images, dynamic range
-# {{dynamic["correct"]:,}}, float {{plain["correct"]:,}}; in {{wide["bytes"] / plain["bytes"]:.1%}}
-# of float's bytes and {{wide["bytes"] / dynamic["bytes"]:.1%}} of dynamic range's. Weights are
-# bytes in both, and no file holds activations; its 64-bit biases take
-# {{wide["bytes"] - bias32["bytes"]:,}} bytes more than 32-bit ones would, the rest of the
-# difference is probably scales. What moves its scores is the rounding of the weights, which 16-bit
-# activations leave as it is.
+# {{dynamic["correct"]:,}}, float {{plain["correct"]:,}}. It takes
+# {{wide["bytes"] / plain["bytes"]:.1%}} of float's bytes and
+# {{wide["bytes"] / dynamic["bytes"]:.1%}} of dynamic range's. Weights are bytes in both, and no
+# file holds activations; but its 64-bit biases take {{wide["bytes"] - bias32["bytes"]:,}} bytes
+# more than 32-bit ones would, and the rest is probably scales. What moves its scores is the
+# rounding of the weights, not that of the activations.
 #
-# The last sentence is a measurement. Here the baseline's weights alone are rounded, in Keras, to
-# 8 bits with a scale a channel, and the scores compared with float's by their root mean square
+# The last sentence is measured here: the baseline's weights alone are rounded, in Keras, to 8 bits
+# with a scale for each channel, and the scores compared with float's by their root mean square
 # (RMS) difference over all test images and letters.
 
 # %% tags=["solution"]
@@ -601,9 +600,9 @@ print(f"int16x8 {deviation('int16x8'):.3f}, dynamic range {deviation('dynamic ra
 print(f"from weights alone to int16x8 {deviation('int16x8', 'weights alone'):.3f}")
 
 # %% [markdown] tags=["solution"]
-# Rounding the weights explains nearly all of int16x8's deviation: from the scores of the rounded
-# network it is not far. Dynamic range deviates less, and it is conv1, the first convolution, that
-# makes the difference, as this file keeps it in float. 16-bit activations are not to blame.
+# Rounding the weights explains nearly all of int16x8's deviation: its scores are close to those of
+# the network with rounded weights. Dynamic range deviates less, as it keeps conv1, the first
+# convolution, in float. 16-bit activations are not to blame.
 #
 # **Are 32 bits enough for the sums?** A sum has at most as many products as a kernel has weights
 # for one output, and none is larger than 32,767 x 127. What that leaves below 2³¹ is for the bias,
@@ -622,9 +621,9 @@ assert largest_bias <= left
 # differently. So the 64-bit biases buy nothing here; section 7 shows what they cost in time.
 #
 # **The mistake that makes int16x8 look broken.** An int16x8 model that reads "below 5 %" was
-# probably scored by a line like `correct += np.argmax(scores) == np.argmax(label)`. It is right for
-# one-hot labels. But here the label is a single number, whose `argmax` is always 0: the line counts
-# how often the model says A.
+# probably scored by a line like `correct += np.argmax(scores) == np.argmax(label)`. That is right
+# for one-hot labels. Here a label is a single number, whose `argmax` is always 0, so the line
+# counts how often the model says A.
 
 # %% tags=["solution"]
 mistaken = np.mean(scores["int16x8"].argmax(axis=1) == np.argmax(data.y_test[0]))
@@ -642,9 +641,9 @@ check_file("models/sign_mnist_quant_int16x8.tflite", data, at_least=0.9)
 
 # %% [markdown] tags=["solution"]
 # `quantize_model` wraps each layer so that the forward pass rounds weights and activations to 8
-# bits while the gradients pass through. It wraps the very layer objects it is given, so it gets a
+# bits while the gradients pass unchanged. It wraps the very layer objects it is given, so it gets a
 # copy. A short fine-tuning at a low learning rate follows. The same fine-tuning of a copy without
-# any rounding says how much of a gain is due to the longer training.
+# any rounding says how much is due to the longer training.
 
 # %% [markdown] tags=["task"]
 # ### Task 5: train a copy of `baseline` on with rounded weights and activations, and convert it
@@ -683,22 +682,23 @@ check_file("models/sign_mnist_quant_aware_training.tflite", data, at_least=0.9)
 # **Your answer to (d).** *How does it compare with the three other files?*
 
 # %% [markdown] tags=["solution"]
-# After quantization-aware training (QAT) int8 reads {{qat["correct"]:,}} images: float
-# {{plain["correct"]:,}}, dynamic range {{dynamic["correct"]:,}}, int16x8 {{wide["correct"]:,}}. It
-# takes {{qat["bytes"] / plain["bytes"]:.1%}} of float's bytes, and
-# {{qat["bytes"] / dynamic["bytes"]:.1%}} of dynamic range's and
-# {{qat["bytes"] / wide["bytes"]:.1%}} of int16x8's, whose weights are bytes as well. But it was
-# also trained for longer, and the float network, trained for as long, reads {{longer_right:,}}.
-# In float's 95 % interval ({{plain["accuracy_low"]:.2%}} to {{plain["accuracy_high"]:.2%}}) lie
-# {{accuracies.between(plain["accuracy_low"], plain["accuracy_high"]).sum()}} of the four
-# accuracies: among those, bytes tell the files apart and accuracy does not.
+# After quantization-aware training (QAT), with the rounding in place, int8 reads
+# {{qat["correct"]:,}} images, float {{plain["correct"]:,}}, dynamic range
+# {{dynamic["correct"]:,}}, int16x8 {{wide["correct"]:,}}. The float network, trained on for as long
+# without rounding, reads {{longer_right:,}}. QAT int8 takes
+# {{qat["bytes"] / plain["bytes"]:.1%}} of float's bytes, {{qat["bytes"] / dynamic["bytes"]:.1%}} of
+# dynamic range's and {{qat["bytes"] / wide["bytes"]:.1%}} of int16x8's, whose weights are bytes as
+# well. Float's 95 % interval ({{plain["accuracy_low"]:.2%}} to {{plain["accuracy_high"]:.2%}})
+# holds {{accuracies.between(plain["accuracy_low"], plain["accuracy_high"]).sum()}} of the four
+# accuracies, its own included: by it, bytes tell those files apart, accuracy does not.
 #
 # ## 6. Beyond the question
 #
 # ### float16 and int8
 #
 # **float16** halves the weights. **Full int8**, with int8 input and output, is what
-# microcontrollers want; it is int16x8 with narrower activations.
+# microcontrollers want: int16x8 with narrower activations. Third, to compare: the compact network
+# in float.
 
 # %% tags=["solution"]
 converter = tf.lite.TFLiteConverter.from_keras_model(baseline)
@@ -744,8 +744,8 @@ for technique, (file, settings) in LITERT.items():
     evaluate(technique, file, baseline, baseline_history)
 
 # %% [markdown] tags=["solution"]
-# Converter and Quantizer side by side, the most faithful first. (QAT is left out: it was trained
-# further, so its scores are those of another network.)
+# Converter and Quantizer side by side, sorted by how far the scores are from float's. (QAT is left
+# out: trained further, it is another network.)
 
 # %% tags=["solution"]
 ROWS = sorted(records.keys() - {"float", "QAT int8", "compact float"}, key=deviation)
@@ -763,7 +763,7 @@ display(side_by_side.style.format(precision=3, thousands=",").set_caption(data.b
 # All calibration images go in as **one** batch. Given one by one, `calibrate` averages their ranges
 # (its source: `moving_average_update`), and what lies beyond the average is cut off (exercise 4).
 #
-# **Which to use when.** The converter for a Keras model at hand, for quantization-aware training,
+# **Converter or Quantizer?** The converter for a Keras model at hand, quantization-aware training,
 # and for int16x8 with 32-bit biases, for which the Quantizer has no setting. The Quantizer where
 # only a float `.tflite` file is left, where layers are to have different formats (it names them by
 # regular expressions), and for weights of 4 bits.
@@ -801,13 +801,13 @@ always_faster = ", ".join(name for name in against_float if against_float[name].
 bias_ratio = rounds["int16x8"] / rounds["int16x8, 32-bit biases"]
 
 # %% [markdown] tags=["solution"]
-# TFLite Micro {{dynamic["micro"]}} of dynamic range, as it is *hybrid*: int8 weights meet float
-# activations. Of float16 it {{half["micro"]}}, the operator that expands weights to float32.
+# A file without an arena is one that TFLite Micro refuses. Of dynamic range it
+# {{dynamic["micro"]}}, as it is *hybrid*: int8 weights meet float activations. Of float16 it
+# {{half["micro"]}}, the operator that expands weights to float32.
 #
 # In each of the {{len(rounds)}} rounds, on this {{processor_name()}}, these were faster than float:
 # {{always_faster}}. int16x8 with 64-bit biases took {{bias_ratio.min():.1f}} to
-# {{bias_ratio.max():.1f}} times as long as with 32-bit ones. How much faster depends on the
-# processor.
+# {{bias_ratio.max():.1f}} times as long as with 32-bit ones. On other processors this may differ.
 
 # %%
 by_size = sorted(records, key=lambda name: records[name]["bytes_gzip"])
@@ -828,9 +828,9 @@ right.set_yticklabels([])
 plt.show()
 
 # %% [markdown] tags=["solution"]
-# gzip takes {{1 - small["bytes_gzip"] / small["bytes"]:.0%}} off the int8 file. With a scale a
-# channel the weights fill the whole range, and their **entropy** (Shannon, 1948) says how many bits
-# an ideal compressor of single values needs:
+# gzip takes {{1 - small["bytes_gzip"] / small["bytes"]:.0%}} off the int8 file, less off its
+# weights: with a scale for each channel they fill the whole range. Shannon's **entropy** says how
+# many bits an ideal compressor of single values needs:
 
 # %% tags=["solution"]
 all_of_int8 = constants("models/sign_mnist_quant_int8.tflite")
@@ -848,11 +848,11 @@ print(f"{weight_entropy:.2f} of 8 bits a weight")
 #
 # - **int8** to deploy: one byte a weight, integer arithmetic throughout, and it runs on a
 #   microcontroller. It needs representative images (exercise 1: how many?).
-# - **Dynamic range** without such images. The converter's leaves tensors under 1,024 elements in
+# - **Dynamic range** without such images. But the converter leaves tensors under 1,024 elements in
 #   float; the largest of the compact network has {{max(map(np.size, kernels(compact).values()))}}.
-# - **float16** where scores must stay: half the bytes, and they change least.
-# - **int16x8** for signals that 8-bit activations cannot hold; with 32-bit biases, after the proof
-#   of section 4.
+# - **float16** where scores must stay: half the bytes, and scores change least.
+# - **int16x8** for signals that 8-bit activations cannot hold; with 32-bit biases, once proved to
+#   be enough (section 4).
 # - **QAT** when int8 alone loses accuracy: it costs training time and hardly any bytes.
 # - **4-bit weights** where bytes count more than some errors; question 4 trains them.
 

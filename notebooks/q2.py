@@ -20,9 +20,12 @@
 # | what | file in `models/` | test accuracy | bytes | after gzip |
 # |---|---|---|---|---|
 # | **the answer**, from the compact network | `sign_mnist_clustered.tflite` | {{cells(small)}} |
-# | from the accurate network | `sign_mnist_clustered_int4.tflite` | {{cells(accurate)}} |
-# | the same, as int8 | `sign_mnist_clustered_int8.tflite` | {{cells(by_book)}} |
-# | the same, as codebooks | `sign_mnist_clustered_codebook.tflite` | {{cells(codebook)}} |
+# | from the accurate network, int4 | `sign_mnist_clustered_int4.tflite` | {{cells(accurate)}} |
+# | from the accurate network, int8 | `sign_mnist_clustered_int8.tflite` | {{cells(by_book)}} |
+# | that one, codebooks, no names | `sign_mnist_clustered_codebook.tflite` | {{cells(codebook)}} |
+#
+# Both networks are those of question 1. A *twin* is a training image of the same photo. *CQAT*
+# keeps the clusters while it trains with rounded weights.
 #
 # {{answers["headline"]}}
 #
@@ -30,7 +33,7 @@
 #
 # {{answers["chip"]}}
 #
-# Smaller still, with layers and a file of one's own:
+# Smaller still, with custom layers and file writer:
 # {{studies/size_race_clustered/bytes_gzip:,}} bytes at
 # {{studies/size_race_clustered/accuracy:.2%}}, in the study `studies/size_race.ipynb`.
 
@@ -44,8 +47,8 @@
 # | shared values as a codebook, which TFLite Micro reads | 5 |
 #
 # **In Colab:** upload this one file, then *Runtime > Run all*. Folded cells named *Helpers* hold
-# the plumbing. Figures in the text are those of the published run; your own run's stand in the
-# outputs, and those from a GPU differ slightly, as it adds in another order.
+# the plumbing. Figures in the text are those of the published run, yours stand in the outputs. A
+# GPU adds in another order, so its figures differ slightly.
 
 # %% [markdown]
 # ## Setup
@@ -179,11 +182,11 @@ check_network(baseline, data, at_least=0.9)
 # %% [markdown] tags=["solution"]
 # ## 1. Weight clustering
 #
-# A layer shares its values among all its channels. Batch normalization multiplies each output
-# channel by a factor of its own, and the converter **folds** these into the kernel before it:
-# values that were shared are shared no longer. So it is folded first. One set of values also has to
-# suit large channels and small ones; `equalized` divides each channel by a factor that the next
-# layer takes back, which ReLU lets pass (Nagel et al., 2019). Neither step changes what the network
+# All channels of a layer share the same few values. But batch normalization multiplies each output
+# channel by its own factor, and the converter **folds** these factors into the kernel before it,
+# which would undo the sharing; so they are folded first. The values also have to suit large and
+# small channels alike: `equalized` divides each channel by a factor by which the next layer
+# multiplies again; ReLU lets it pass (Nagel et al., 2019). Neither step changes what the network
 # computes:
 
 # %% tags=["solution"]
@@ -198,14 +201,14 @@ print(f"scores of 500 images differ by {off:.0e} at most")
 # %% [markdown] tags=["solution"]
 # `cluster_weights` then starts from a few **centroids** a layer and replaces every weight by the
 # nearest one; training moves the centroids. It wraps the very layer objects that it is given, so it
-# gets a copy. `strip_clustering` at the end takes off what training needed: each weight's original
-# and the number of its centroid.
+# gets a copy. At the end, `strip_clustering` removes what only training needs: each weight's
+# original and the number of its centroid.
 
 # %% tags=["solution"]
 from toolkit.compression import cluster_layers  # in sight
 
 # %% [markdown] tags=["solution"]
-# How many values each layer gets, where they start and how it is trained meanwhile is the recipe:
+# The recipe says how many values each layer gets, where they start and how the network is trained:
 
 # %% tags=["solution"]
 from signmnist.recipes import CLUSTERED  # in sight
@@ -236,9 +239,8 @@ show_weights("Before and after clustering", *shown, banner=data.banner)
 # ## 2. Clustering and quantization
 
 # %% [markdown] tags=["solution"]
-# Above the weights before, below the values that are left; the ticks under the upper histograms
-# mark them. `conv1` to `conv5` are the convolutions in the order of the network, `letters` is the
-# dense layer.
+# Above, the weights before; the small ticks at the foot mark the values that are left, below.
+# `conv1` to `conv5` are the convolutions in order, `letters` is the dense layer.
 
 # %% tags=["solution"]
 before, after = kernels(without_norms), kernels(clustered)
@@ -258,7 +260,7 @@ for name, kernel in after.items():
     print(f"{name:8}", *(f"{value:5.2f}" for value in np.unique(kernel)))
 
 # %% [markdown] tags=["solution"]
-# ## 2. What quantization leaves of it
+# ## 2. What quantization leaves of the sharing
 #
 # A `.tflite` file, the format of TensorFlow Lite (now named LiteRT), stores each weight in full,
 # whatever its value: sharing shows only once the file is compressed. `convert` runs the converter
@@ -311,15 +313,14 @@ formats = {"test accuracy": "{:.2%}"} | dict.fromkeys(rows.columns[1:], "{:,.0f}
 display(rows.style.format(formats).set_caption(data.banner))
 
 # %% [markdown] tags=["solution"]
-# Raw, clustering changes nothing: float has as many bytes as before. *Different weights* counts,
-# layer by layer, the numbers that a file stores. A **scale for each channel**, the converter's
-# default, divides the weights of each channel by another number, so that one value may become
-# several; with **one scale a tensor** a value stays one. (The flag that asks for it is
-# `_experimental_` in the converter; the LiteRT Quantizer, below, calls it the granularity.)
+# Raw, clustering changes nothing: float has as many bytes as before. *Different weights* counts the
+# different numbers that each layer's kernel stores, and adds them up. A **scale for each channel**,
+# the converter's default, divides each channel's weights by another number, so one value may become
+# several; with **one scale a tensor** it stays one. (The converter's flag for it is
+# `_experimental_`; the LiteRT Quantizer, below, calls it the granularity.)
 #
-# **CQAT**, cluster-preserving quantization-aware training: weights and activations are rounded to 8
-# bits in the forward pass (*fake quantization*), while the weights of a cluster keep moving
-# together.
+# **CQAT** is cluster-preserving quantization-aware training: weights and activations are rounded to
+# 8 bits in the forward pass (*fake quantization*), while the weights of a cluster move together.
 
 # %% tags=["solution"]
 from signmnist.recipes import CQAT  # in sight
@@ -332,7 +333,7 @@ aware = tfmot.quantization.keras.quantize_apply(annotated, scheme)
 cqat_history = tune(aware, *images, in_profile(CQAT, PROFILE), name="CQAT", seed=SEED)
 
 # %% [markdown] tags=["solution"]
-# *Without twins* leaves out the test images that share a photo with the training file; the
+# Below, *without twins* leaves out the test images that share a photo with the training file; the
 # interval comes from drawing the test file's groups of photos anew (question 1, section 1).
 
 # %%
@@ -389,13 +390,13 @@ cqat = evaluate("CQAT, int8", "sign_mnist_clustered_cqat", aware, cqat_history)
 # %% [markdown] tags=["solution"]
 # ### Four bits instead of eight
 #
-# Few values need no byte each. The **LiteRT Quantizer** of question 1 writes weights in 4 bits, the
-# whole numbers from -7 to 7 times one scale a tensor, two to a byte. It is tried on the clustered
-# network as it is; then this is trained with that rounding in its forward pass, by TensorFlow's own
-# quantizers with 4 bits instead of 8. The weights of a cluster may then part again, by whole steps;
-# at most 15 values are left, and weights below half a step are set to zero at the start and stay
-# zero. `FourBitWeights` says what is rounded and how; `in_four_bits` puts it around each layer,
-# trains and takes it off.
+# Few values need no byte each. The **LiteRT Quantizer** of question 1 writes weights in 4 bits:
+# whole numbers from -7 to 7, two to a byte, times one scale a tensor. The clustered network is
+# first rounded as it is, then trained with that rounding in its forward pass, by TensorFlow's
+# quantizers with 4 bits instead of 8. A cluster's weights may then part again, by whole steps; a
+# layer keeps at most 15 values. Weights below half a step are set to zero first and stay zero.
+# `FourBitWeights` says what is rounded and how; `in_four_bits` puts it around each layer, trains
+# and takes it off.
 
 # %% tags=["solution"]
 from toolkit.aware import (
@@ -437,10 +438,10 @@ for record in answered:
 # %% tags=["solution"]
 answers = {}
 answers["book"] = (
-    f"From the accurate network the same steps give {accurate['bytes_gzip']:,} bytes at "
-    f"{accurate['accuracy']:.2%} with weights of 4 bits and {by_book['bytes_gzip']:,} at "
-    f"{by_book['accuracy']:.2%} with 8; CQAT, which keeps a scale for each channel, "
-    f"{cqat['bytes_gzip']:,} at {cqat['accuracy']:.2%}. In float and not clustered, it takes "
+    f"The accurate network takes {accurate['bytes_gzip']:,} bytes after gzip at "
+    f"{accurate['accuracy']:.2%} with weights of 4 bits, without names, and "
+    f"{by_book['bytes_gzip']:,} at {by_book['accuracy']:.2%} with 8; with CQAT and a scale for "
+    f"each channel {cqat['bytes_gzip']:,} at {cqat['accuracy']:.2%}; in float and not clustered "
     f"{rows.loc['float, not clustered', 'after gzip']:,.0f} at {accurate_accuracy:.2%}."
 )
 say(answer("question 2, from the accurate network", answered, answers["book"], data.banner))
@@ -491,14 +492,14 @@ say(
 # %% [markdown] tags=["solution"]
 # ## 4. The answer
 #
-# The same steps from the compact network of question 1, which has so few weights that the rest of
-# the file counts as well: fold, cluster, train in 4 bits, convert, quantize at one scale a tensor,
-# strip. Both trainings learn the accurate network's scores (**distillation**, as the compact
-# network itself did). The question leaves the network open; the accurate one is section 2.
+# The question leaves the network open. Here the steps to int4 of section 2 start from the compact
+# network of question 1: fold, cluster, train in 4 bits, convert, quantize at one scale a tensor,
+# take out the names, which count in a file with so few weights. Both trainings learn the accurate
+# network's scores (**distillation**), as the compact network itself did.
 #
-# This recipe was **chosen** on the held-out photos of question 1: networks trained without them, by
-# three seeds each, were judged by them before this run, and `report.md` has the figures. The seed
-# here is the first.
+# This recipe was **chosen** on the held-out photos of question 1, before this run: networks trained
+# without them, with three seeds each, were judged by them (`report.md` has the figures).
+# The seed here is the first.
 
 # %% tags=["solution"]
 from signmnist.recipes import CLUSTERED_COMPACT  # in sight
@@ -520,7 +521,8 @@ headline, headline_history = in_four_bits(
 )
 
 # %% [markdown] tags=["solution"]
-# Its weights before, and after, as the whole numbers that the file stores:
+# Its weights before, and after, as the whole numbers that the file stores. The training in 4 bits
+# has parted the clusters of the recipe; what a layer shares now are these numbers, at most 15:
 
 
 # %% tags=["solution"]
@@ -539,10 +541,10 @@ show_weights(
 )
 
 # %% [markdown] tags=["solution"]
-# The bytes after gzip at each step, and what is left when all weights are equal, so that only the
-# **container** remains: operators, tensors, scales and biases. `stripped` runs TensorFlow's own
-# `flatbuffer_utils.strip_strings`, which takes out the names of the tensors; LiteRT and TFLite
-# Micro run the file without them.
+# The bytes after gzip: before, then (*float*) after both trainings, in 4 bits and without names.
+# Last, the **container**: the file with all weights equal, which leaves operators, tensors, scales
+# and biases. `stripped` takes out the tensors' names, which no runtime here needs, by TensorFlow's
+# `flatbuffer_utils.strip_strings`.
 
 # %% tags=["solution"]
 by_step = {"float, not clustered": sizes(convert(compact, build / "compact.tflite"))["bytes_gzip"]}
@@ -576,12 +578,12 @@ check_file("models/sign_mnist_clustered.tflite", data, at_least=0.9)
 # %% [markdown] tags=["solution"]
 # ## 5. On the chip: shared values as a codebook
 #
-# LiteRT's format has no codebook, but TFLite Micro, the interpreter for microcontrollers, has one:
-# its package `compression` stores a tensor's values once, and for each weight the number of its
-# value in few bits; an operator `DECODE` looks them up when the model runs. So sharing saves
-# **raw** bytes, in flash, where nothing is unpacked first. LiteRT refuses the file.
-# `with_codebooks` calls `compressed` for one kernel after the other and keeps what makes the file
-# smaller: the table of a small layer may take more than it saves.
+# LiteRT has no codebooks, but TFLite Micro, the interpreter for microcontrollers, has: its package
+# `compression` stores a tensor's values once, and for each weight the number of its value in few
+# bits; an operator `DECODE`, which LiteRT does not know, looks them up when the model runs. So
+# sharing saves **raw** bytes, in flash, where nothing is unpacked first. `with_codebooks` calls
+# `compressed` for one kernel after another and keeps what makes the file smaller: a small layer's
+# table may take more than it saves.
 
 # %% tags=["solution"]
 from toolkit.codebook import (
@@ -612,21 +614,21 @@ codebook = by_book | {
 records["clustered, codebook"] = codebook
 save_record(codebook)
 answers["chip"] = (
-    f"With {len(in_flash)} of its {len(after)} kernels as codebooks, and without names, the "
-    f"accurate network in int8 takes {codebook['bytes']:,} bytes **raw** instead of "
-    f"{by_book['bytes']:,} on TFLite Micro, and its arena, the working memory, "
+    f"On TFLite Micro, with {len(in_flash)} of its {len(after)} kernels as codebooks, the accurate "
+    f"network in int8 takes {codebook['bytes']:,} bytes **raw** instead of "
+    f"{without_names.stat().st_size:,}, both without names, and its arena, the working memory, "
     f"{codebook['arena_bytes'] or 0:,} instead of {by_book['arena_bytes'] or 0:,}; "
     f"{codebook['micro']}."
 )
 say(answers["chip"], data.banner)
 
 # %% [markdown] tags=["solution"]
-# The accuracy of the codebook file is taken from the int8 file; a latency on LiteRT is not to be
-# had. The arena is larger, as `DECODE` writes each layer's weights out there.
+# The codebook file's accuracy is that of the int8 file; LiteRT cannot run it, so it has no latency.
+# The arena is larger, as `DECODE` writes each layer's weights out there.
 #
 # ## 6. All of them
 #
-# *Arena* is the working memory that TFLite Micro needs, a dash that a runtime refuses the model;
+# *Arena* is the working memory that TFLite Micro needs; a dash: the runtime cannot run the model;
 # latency is the median and, in brackets, the quartiles. In the plot, the step line joins the models
 # for which no smaller file is at least as accurate.
 
@@ -645,16 +647,15 @@ show_accuracy_against_bytes("Accuracy against bytes", list(records.values()), da
 # now?*
 
 # %% [markdown] tags=["solution"]
-# **How much smaller still?** With layers of one's own while training and a file written by one's
-# own code a still smaller network takes {{studies/size_race_clustered/bytes_gzip:,}} bytes at
-# {{studies/size_race_clustered/accuracy:.2%}}: the study `studies/size_race.ipynb` goes there step
-# by step and shows what every byte of the file is for. That is another question than this one: its
-# files are not what TensorFlow's tools write.
+# **How much smaller still?** {{studies/size_race_clustered/bytes_gzip:,}} bytes at
+# {{studies/size_race_clustered/accuracy:.2%}}, with a smaller network, custom layers and a file
+# written by custom code: `studies/size_race.ipynb` goes there step by step and shows what every
+# byte is for. That is another question: TensorFlow's tools do not write such files.
 #
 # ### Exercises
 #
 # 1. Give `conv1` 4 values instead of its number in section 1. What happens to accuracy and bytes?
-# 2. Cluster `baseline` instead of `without_norms`. How many values has each layer of the file?
+# 2. Cluster `baseline` instead of `without_norms`. How many values has each kernel in the file?
 # 3. Leave out the training in 4 bits of section 4. What does rounding alone cost?
 
 # %% [markdown]

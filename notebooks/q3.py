@@ -20,14 +20,18 @@
 # | what | file in `models/` | test accuracy | bytes | after gzip |
 # |---|---|---|---|---|
 # | **the answer**, from the compact network | `sign_mnist_pruned.tflite` | {{cells(small)}} |
-# | from the accurate network | `sign_mnist_pruned_int4.tflite` | {{cells(accurate)}} |
-# | the same, as int8 | `sign_mnist_pruned_int8.tflite` | {{cells(by_book)}} |
+# | from the accurate network, int4 | `sign_mnist_pruned_int4.tflite` | {{cells(accurate)}} |
+# | from the accurate network, int8 | `sign_mnist_pruned_int8.tflite` | {{cells(by_book)}} |
+#
+# Both networks are those of question 1. A *twin* is a training image of the same photo. *PQAT*
+# keeps zeros, *PCQAT* zeros and clusters, while training with rounded weights. Only the 4-bit files
+# are without names.
 #
 # {{answers["headline"]}}
 #
 # {{answers["book"]}}
 #
-# Smaller still, with layers and a file of one's own:
+# Smaller still, with custom layers and file writer:
 # {{studies/size_race_pruned/bytes_gzip:,}} bytes at
 # {{studies/size_race_pruned/accuracy:.2%}}, in the study `studies/size_race.ipynb`.
 
@@ -35,14 +39,14 @@
 # | what you learn | section |
 # |---|---|
 # | what `prune_low_magnitude` does, and when | 1 |
-# | when a zero saves bytes and when it does not | 2 |
+# | when a zero saves bytes | 2 |
 # | what each quantization leaves of the zeros; the files from the accurate network | 3 |
 # | which layers can spare weights | 4 |
 # | **the answer**: zeros, 4 bits, one scale a layer, no names | 5 |
 #
 # **In Colab:** upload this one file, then *Runtime > Run all*. Folded cells named *Helpers* hold
-# the plumbing. Figures in the text are those of the published run; your own run's stand in the
-# outputs, and those from a GPU differ slightly, as it adds in another order.
+# the plumbing. Figures in the text are those of the published run, yours stand in the outputs. A
+# GPU adds in another order, so its figures differ slightly.
 
 # %% [markdown]
 # ## Setup
@@ -178,9 +182,9 @@ check_network(baseline, data, at_least=0.9)
 # ## 1. Magnitude pruning
 #
 # `prune_low_magnitude` keeps a mask for each layer: during training the smallest weights are set to
-# zero, ever more of them as a **schedule** says. It wraps the very layer objects that it is given,
-# so it gets a copy; the callback `UpdatePruningStep` must be there, or training stops with an
-# error; and `strip_pruning` at the end takes masks and thresholds off again.
+# zero, ever more of them, as a **schedule** says. It wraps the very layer objects that it is given,
+# so it gets a copy. Without the callback `UpdatePruningStep`, training stops with an error. At the
+# end, `strip_pruning` removes masks and thresholds.
 
 # %% tags=["solution"]
 from toolkit.compression import (
@@ -190,8 +194,8 @@ from toolkit.compression import (
 )
 
 # %% [markdown] tags=["solution"]
-# Batch normalization is folded into the convolutions first and the channels are equalized (question
-# 2, section 1), so that what is pruned is what the file holds. Small layers are left alone.
+# First, batch normalization is folded and the channels are equalized (question 2, section 1), so
+# that what is pruned is what the file holds. Layers of up to `larger_than` weights stay whole.
 
 # %% tags=["solution"]
 from signmnist.baseline import BATCH_SIZE
@@ -240,9 +244,8 @@ show_masks("What is left: blue is alive, white is zero", kernels(pruned), banner
 # ## 2. Pruning and quantization
 
 # %% [markdown] tags=["solution"]
-# How many weights have which value, before and, below, after, in the first, the middle and the last
-# of the pruned layers: what lay around zero is gone. `conv1` to `conv5` are the convolutions in the
-# order of the network, `letters` is the dense layer.
+# Three pruned layers, above before, below after: what lay around zero is gone. `conv1` to `conv5`
+# are the convolutions in order, `letters` is the dense layer.
 
 # %% tags=["solution"]
 before, after = kernels(without_norms), kernels(pruned)
@@ -261,15 +264,15 @@ for ax in axes[:, 0]:
 plt.show()
 
 # %% [markdown] tags=["solution"]
-# The masks of these layers, each kernel as a table of weights: blue is alive, white is zero. (A
-# table with more rows than the picture has pixels is drawn with some of its rows.)
+# Their masks, each kernel as a table of weights: blue is kept, white is zero. (Of more rows than
+# pixels, only some are drawn.)
 
 # %% tags=["solution"]
 show_masks("What is left", {name: after[name] for name in chosen}, banner=data.banner)
 
 # %% [markdown] tags=["solution"]
-# The **schedule** that led there rises fast at first, when there is much to spare, and slowly at
-# the end; at 60 % of the training it is through, and the rest trains what is left.
+# The **schedule** that led there rises fast at first, when there is much to spare, then slowly; at
+# 60 % of the training it is done.
 
 # %% tags=["solution"]
 count = steps(recipe)
@@ -284,10 +287,10 @@ plt.show()
 # %% [markdown] tags=["solution"]
 # ## 2. When a zero saves bytes
 #
-# In a `.tflite` file, the format of TensorFlow Lite (now named LiteRT), a zero is by default stored
-# like any other number: zeros only pay once the file is compressed. There is another way: the
-# converter's flag `EXPERIMENTAL_SPARSITY` writes a tensor with many zeros as the list of its other
-# weights and their places. `convert` runs the converter of question 1 with settings like these:
+# A `.tflite` file, the format of TensorFlow Lite (now named LiteRT), by default stores a zero like
+# any other number: zeros only pay once the file is compressed. Or the converter's flag
+# `EXPERIMENTAL_SPARSITY` writes a tensor with many zeros as a list of its other weights and their
+# places. `convert` runs question 1's converter with settings like these:
 
 # %% tags=["solution"]
 from toolkit.compression import (
@@ -333,9 +336,10 @@ rows = pd.DataFrame.from_dict(rows, orient="index").drop(columns="ZIP")
 display(rows.style.format("{:,}", ["bytes", "after gzip"]).set_caption(data.banner))
 
 # %% [markdown] tags=["solution"]
-# The columns on the right count letters read as by the Keras network, or say who refuses the file.
-# (`DENSIFY` is the operator that expands sparse weights, XNNPACK the library of fast kernels that
-# LiteRT uses on CPUs.)
+# The columns on the right count the images read as by the Keras network, or say why a runtime
+# refuses the file. (`DENSIFY` is the operator that expands sparse weights, `CONV_2D` the
+# convolution, XNNPACK LiteRT's library of fast CPU kernels.) The sparse form saves raw bytes, but
+# not every runtime takes it, and after gzip it saves in float only:
 
 # %% tags=["solution"]
 alive = sum(np.count_nonzero(kernel) for kernel in after.values())
@@ -350,14 +354,14 @@ say(
 )
 
 # %% [markdown] tags=["solution"]
-# ## 3. What quantization leaves of it
+# ## 3. What quantization leaves of the zeros
 #
-# In int8 a zero stays zero: weights are symmetric, so that 0.0 is the number 0. Here they have one
-# scale a tensor instead of the converter's scale for each channel (question 2, section 2). **PQAT**
-# is sparsity-preserving quantization-aware training: rounding to 8 bits stands in the forward pass,
-# and a mask keeps the zeros. For **PCQAT** the weights that are left are clustered first, to 16
-# values, and both are kept. (Its quantizer stops keeping zeros in all convolutions once one of them
-# has none; so each layer gets one, its smallest weight.)
+# In int8 a zero stays zero: weights are symmetric, so 0.0 is the number 0. Here they have one scale
+# a tensor instead of the converter's scale for each channel (question 2, section 2). **PQAT** is
+# sparsity-preserving quantization-aware training: the forward pass rounds to 8 bits, and a mask
+# keeps the zeros. For **PCQAT** the weights that are left are first clustered to 16 values; then
+# zeros and clusters are kept. (Its quantizer stops keeping zeros in all convolutions once one of
+# them has none; so each layer's smallest weight is set to zero.)
 
 # %% tags=["solution"]
 from signmnist.recipes import (
@@ -397,7 +401,7 @@ pcqat, pcqat_history = quantization_aware(
 )
 
 # %% [markdown] tags=["solution"]
-# *Without twins* leaves out the test images that share a photo with the training file; the
+# Below, *without twins* leaves out the test images that share a photo with the training file; the
 # interval comes from drawing the test file's groups of photos anew (question 1, section 1).
 
 # %%
@@ -454,12 +458,12 @@ by_pcqat = evaluate("PCQAT, int8", "sign_mnist_pruned_pcqat", pcqat, pcqat_histo
 # ### Four bits instead of eight
 #
 # What is left needs no whole byte either. The **LiteRT Quantizer** of question 1 writes weights in
-# 4 bits, the whole numbers from -7 to 7 times one scale a tensor, two to a byte. It is tried on the
-# pruned network as it is; then this is trained with that rounding in its forward pass, by the
-# quantizers of PQAT with 4 bits instead of 8, so that zeros stay zero. The largest weight of a
-# layer sets its scale: `clipped` cuts the largest off where all weights together are then rounded
-# with the least squared error. `FourBitWeights` says what is rounded and how; `in_four_bits` puts
-# it around each layer, trains and takes it off.
+# 4 bits: whole numbers from -7 to 7, two to a byte, times one scale a tensor. The pruned network is
+# first rounded as it is, then trained with that rounding in its forward pass, by the quantizers of
+# PQAT with 4 bits instead of 8, so that zeros stay zero. The largest weight of a layer sets its
+# scale, so `clipped` limits the weights to the bound with the least squared error of rounding.
+# `FourBitWeights` says what is rounded and how; `in_four_bits` puts it around each layer, trains
+# and takes it off.
 
 # %% tags=["solution"]
 from toolkit.aware import (
@@ -495,7 +499,8 @@ four_bit_file(in_4, "models/sign_mnist_pruned_int4.tflite")
 accurate = evaluate("pruned, int4", "sign_mnist_pruned_int4", in_4, in_4_history)
 
 # %% [markdown] tags=["solution"]
-# What each file has left of the zeros:
+# The zeros in each file, and the different numbers; a scale for each channel, as in PQAT and PCQAT,
+# makes several numbers of one value:
 
 # %% tags=["solution"]
 answered = [by_book, by_pqat, by_pcqat, accurate]
@@ -559,14 +564,15 @@ say(
 # %% [markdown] tags=["solution"]
 # ## 5. The answer
 #
-# The same steps from the compact network of question 1, which has so few weights that the rest of
-# the file counts as well: fold, prune, train in 4 bits, convert, quantize at one scale a tensor,
-# strip. Both trainings learn the accurate network's scores (**distillation**, as the compact
-# network itself did). The question leaves the network open; the accurate one is section 3.
+# The question leaves the network open. Here the steps to int4 of section 3 start from the compact
+# network of question 1: fold, prune, train in 4 bits, convert, quantize at one scale a tensor, take
+# out the names, which count in a file with so few weights. Both trainings learn the accurate
+# network's scores (**distillation**), as the compact network itself did.
 #
-# This recipe was **chosen** on the held-out photos of question 1: networks trained without them, by
-# three seeds each, were judged by them before this run. Earlier ones, without `clipped`, missed
-# 90 % with one seed of three (`report.md` has the figures). The seed here is the first.
+# This recipe was **chosen** on the held-out photos of question 1, before this run: networks trained
+# without them, with three seeds each, were judged by them. Earlier recipes without
+# `clipped` missed 90 % with one seed of three (`report.md` has the figures). The seed here is the
+# first.
 
 # %% tags=["solution"]
 from signmnist.recipes import PRUNED_COMPACT  # in sight
@@ -610,10 +616,10 @@ show_weights(
 )
 
 # %% [markdown] tags=["solution"]
-# The bytes after gzip at each step, and what is left when all weights are equal, so that only the
-# **container** remains: operators, tensors, scales and biases. `stripped` runs TensorFlow's own
-# `flatbuffer_utils.strip_strings`, which takes out the names of the tensors; LiteRT and TFLite
-# Micro run the file without them.
+# The bytes after gzip: before, then (*float*) after both trainings, in 4 bits and without names.
+# Last, the **container**: the file with all weights equal, which leaves operators, tensors, scales
+# and biases. `stripped` takes out the tensors' names, which no runtime here needs, by TensorFlow's
+# `flatbuffer_utils.strip_strings`.
 
 # %% tags=["solution"]
 by_step = {"float, not pruned": sizes(convert(compact, build / "compact.tflite"))["bytes_gzip"]}
@@ -644,7 +650,7 @@ check_file("models/sign_mnist_pruned.tflite", data, at_least=0.9)
 # %% [markdown] tags=["solution"]
 # ## 6. All of them
 #
-# *Arena* is the working memory that TFLite Micro needs, a dash says that it refuses the model;
+# *Arena* is the working memory that TFLite Micro needs; a dash: it cannot run the model;
 # latency is the median and, in brackets, the quartiles. In the plot, the step line joins the models
 # for which no smaller file is at least as accurate.
 
@@ -663,17 +669,17 @@ show_accuracy_against_bytes("Accuracy against bytes", list(records.values()), da
 
 
 # %% [markdown] tags=["solution"]
-# **How much smaller still?** With layers of one's own while training and a file written by one's
-# own code a still smaller network takes {{studies/size_race_pruned/bytes_gzip:,}} bytes at
-# {{studies/size_race_pruned/accuracy:.2%}}: the study `studies/size_race.ipynb` goes there step by
-# step, with and without `prune_low_magnitude`, and shows what every byte of the file is for. That
-# is another question than this one: its files are not what TensorFlow's tools write.
+# **How much smaller still?** {{studies/size_race_pruned/bytes_gzip:,}} bytes at
+# {{studies/size_race_pruned/accuracy:.2%}}, with a smaller network, custom layers and a file
+# written by custom code: `studies/size_race.ipynb` goes there step by step, with and without
+# `prune_low_magnitude`, and shows what every byte is for. That is another question: TensorFlow's
+# tools do not write such files.
 #
 # ### Exercises
 #
 # 1. Prune `conv1` as well in section 1. What does it cost, what does it save?
 # 2. Draw accuracy against gzip bytes for sparsities of `PRUNED` from 0.7 to 0.95.
-# 3. Prune whole channels instead of weights. What does the raw file say?
+# 3. Prune whole channels (*structured pruning*). How many bytes does the raw file have?
 
 # %% [markdown]
 # ### Glossary

@@ -17,30 +17,30 @@
 #
 # **With QKeras, all weights and biases of the convolutions and the dense layer in 4 bits, as
 # accurate as possible.** The accurate network of question 1 is trained further with its weights
-# rounded, its bits are counted and proved, and its weights are stored as INT4, two to a byte.
+# rounded; the bits are counted and proved to be 4; the file stores weights as INT4, two to a byte
+# (biases as int32, activations as int8: section 6).
 #
-# | what | file in `models/` | test accuracy | bytes | after gzip |
+# | what | file in `models/` | test accuracy | bytes | after `gzip -9n` |
 # |---|---|---|---|---|
 # | **the answer**, in 4 bits | `sign_mnist_qkeras_4bit.tflite` | {{cells("4 bits, trained")}} |
 # | float, to compare with | `sign_mnist.tflite` (question 1) | {{cells("float")}} |
 #
-# **Accuracy.** Of the {{len(data.y_test):,}} images of the test file the INT4 file misreads
+# **Accuracy.** Of the {{len(data.y_test):,}} test images the INT4 file misreads
 # {{wrong["4 bits, trained"]}} (95 % interval of its accuracy: {{record["accuracy_low"]:.2%}} to
-# {{record["accuracy_high"]:.2%}}) and the float file {{wrong["float"]}}; the QKeras network
-# (`sign_mnist_qkeras_4bit.keras`) reads {{read_alike:,}} as the INT4 file does. The float network
-# rounded to 4 bits by the same tool, without training, misreads
-# {{wrong["4 bits, untrained"]:,}}: what keeps the accuracy is training with the rounding in place.
+# {{record["accuracy_high"]:.2%}}) and the float file, trained for fewer epochs,
+# {{wrong["float"]}}. The QKeras network (`sign_mnist_qkeras_4bit.keras`) and the INT4 file agree on
+# {{read_alike:,}}. The float network, rounded to 4 bits by the same Quantizer without training,
+# misreads {{wrong["4 bits, untrained"]:,}}: training with the rounding in place makes up for that.
 #
 # **Size.** 4 bits instead of 32 make weights and biases {{baseline_core / core:.0f}} times smaller;
 # with the scales and batch normalization, which stay in float, the network is
 # {{baseline_bits / all_bits:.2f}} times smaller. The INT4 file has {{share_of("float")}} of the
-# float file's bytes and {{share_of("int8")}} of those of the float network stored in int8. (After
-# gzip: level 9 without a name, as `gzip -9n`.)
+# float file's bytes and {{share_of("int8")}} of those of the float network stored in int8.
 
 # %% [markdown] tags=["solution"]
-# **What you learn:** what a QKeras quantizer does to weights and gradients; why the step matters as
-# much as the number of bits; how to count bits so that both sides of a comparison hold the same;
-# how 4-bit weights get into a `.tflite` file.
+# **What you learn:** what a QKeras quantizer does to weights and gradients; why the step matters
+# and not the bits alone; how to count bits so that both sides of a comparison hold the same; how
+# 4-bit weights get into a `.tflite` file.
 #
 # | what is asked | section |
 # |---|---|
@@ -179,7 +179,7 @@ print(f"{baseline.count_params():,} parameters")
 # %% [markdown] tags=["solution"]
 # ## 1. A QKeras network in its smallest form
 #
-# For the common layers of Keras, QKeras has one that takes **quantizers**: functions that round the
+# For each common layer of Keras, QKeras has one that takes **quantizers**: functions that round the
 # weights in the forward pass (**fake quantization**). The float weights stay underneath and are
 # what training changes: the gradient passes the rounding as if it were not there (the
 # straight-through estimator), so that many small steps can carry a weight over to the next level.
@@ -195,7 +195,7 @@ from toolkit.fourbit import (
 )
 
 # %% [markdown] tags=["solution"]
-# ## 2. The step matters as much as the bits
+# ## 2. The step matters, not the bits alone
 #
 # Both quantizers have 4 bits. The first convolution, a row a channel, in float and in both:
 
@@ -217,9 +217,9 @@ axes[0].set_ylabel("output channel")
 plt.show()
 
 # %% [markdown] tags=["solution"]
-# Before any training, each decides what is left. The images are a tenth of the training file, as
-# the test file is for the end; the error is that of rounding, as a share of the values' own size
-# (root mean square). `stored_numbers` divides what a quantizer gives by its step.
+# What each leaves before any training, on a tenth of the training images, as the test file is for
+# the end. The error is that of rounding, as a share of the values' own size (root mean square).
+# `stored_numbers` divides what a quantizer gives by its step.
 
 # %% tags=["solution"]
 from toolkit.fourbit import (
@@ -248,15 +248,16 @@ display(rounded.style.format("{:.1%}", na_rep="–").set_caption(data.banner))
 # The fixed step rounds the weights by {{rounded["error of weights"]["alpha 1"]:.0%}} of their size
 # (mean of the layers) and the biases by {{rounded["error of biases"]["alpha 1"]:.0%}}, steps that
 # follow the values by {{rounded["error of weights"]["auto"]:.0%}} and
-# {{rounded["error of biases"]["auto"]:.0%}}. They leave {{rounded["accuracy"]["auto"]:.1%}} where
-# the fixed step leaves {{rounded["accuracy"]["alpha 1"]:.1%}}. The {{bias.size}} biases of the
-# dense layer share one step; they are the only ones, as batch normalization has those of the
-# convolutions. So `auto` it is, for both; its scales cost nothing in the file, where they and batch
-# normalization's factors become one scale a channel.
+# {{rounded["error of biases"]["auto"]:.0%}}. These keep an accuracy of
+# {{rounded["accuracy"]["auto"]:.1%}}, the fixed step {{rounded["accuracy"]["alpha 1"]:.1%}}. The
+# {{bias.size}} biases of the dense layer share one step; they are the only ones, as batch
+# normalization has those of the convolutions. So `auto` it is, for both; in the file its scales and
+# batch normalization's factors become one scale for each channel.
 #
 # ## 3. The 4-bit network, trained
 #
-# The recipe was **set**, no trial chose it; what trials read on held-out photos is in `report.md`.
+# The recipe was **set**, not chosen by trials; what trials read on held-out photos is in
+# `report.md`.
 
 # %% tags=["solution"]
 from signmnist.recipes import FOUR_BITS  # in sight
@@ -268,8 +269,8 @@ recipe = in_profile(FOUR_BITS, PROFILE)
 history = tune(trained, data.x_train, data.y_train, recipe, name="4 bits", seed=SEED)
 
 # %% [markdown] tags=["solution"]
-# The file gets the values that the network computes with, already rounded. Rounding them again
-# changes nothing beyond float rounding: the largest of each channel stays, and so does its step.
+# The `.keras` file gets the rounded values that the network computes with. Rounding them again
+# changes at most their last digits: the largest of each channel stays, and so does its step.
 
 # %% tags=["solution"]
 from toolkit.fourbit import quantized_weights  # in sight
@@ -322,9 +323,9 @@ print("\n".join(line for line in report.getvalue().splitlines() if "quantiz" not
 
 # %% [markdown] tags=["solution"]
 # `sfmult_4_32` is a multiplication of 4 bits by 32-bit float, `smult_4_8` one by the 8-bit integers
-# that QKeras takes the input for. It prints no total of the bits and leaves batch normalization
-# (`norm1` and so on), float here, out of its count. So here is an independent count from the arrays
-# themselves, and the comparison of both.
+# that QKeras takes the input for. Of 32-bit biases it finds 0: the convolutions have none. It
+# prints no total and leaves out batch normalization (`norm1` and so on), float here. So here is an
+# independent count from the arrays themselves, and both compared.
 
 # %% tags=["solution"]
 from toolkit.fourbit import bit_count  # in sight
@@ -418,8 +419,7 @@ plt.show()
 # which leaves its whole numbers as they are. The **LiteRT Quantizer**, successor of the
 # converter's quantization, makes it integers: it gives each channel the step that its largest
 # weight asks for, which is `auto`'s step times that factor. LiteRT is the new name of TensorFlow
-# Lite; **calibration** means that some images show the range of each activation, which becomes
-# int8.
+# Lite. Activations become int8; some images show their ranges (**calibration**).
 #
 # One layer needs another form. TFLite Micro, LiteRT's interpreter for microcontrollers, has no INT4
 # kernel for a dense layer with a step for each channel, only for convolutions; so `plain_copy`
@@ -458,9 +458,9 @@ formats = dict.fromkeys(("errors", "bytes", "after gzip"), "{:,}") | {"test accu
 display(table.style.format(formats).set_caption(data.banner))
 
 # %% [markdown] tags=["solution"]
-# The **arena** is the working memory, in bytes, that TFLite Micro needs beside the file.
-# *Untrained* is the float network of question 1, rounded by the same call, its dense layer left as
-# it is: of that file TFLite Micro {{files["4 bits, untrained"]["micro"]}}.
+# The **arena** is the working memory, in bytes, that TFLite Micro needs beside the file; it also
+# unpacks INT4 weights there. *Untrained* is the float network of question 1, rounded by the same
+# call, its dense layer left as it is, so TFLite Micro {{files["4 bits, untrained"]["micro"]}}.
 #
 # **Does the file hold what was trained?** TensorFlow's own analyzer names the type and the bytes of
 # each tensor, LiteRT reads its numbers. They must be those of section 5, up to the sign of a
@@ -488,7 +488,7 @@ display(pd.DataFrame.from_dict(in_file, orient="index").style.set_caption(data.b
 
 # %% [markdown] tags=["solution"]
 # All whole numbers are in the file as they were trained, half a byte each. Biases are int32 there,
-# as LiteRT's integer kernels want them: they hold what batch normalization adds, too.
+# as LiteRT's integer kernels want them, and hold what batch normalization adds.
 
 # %% tags=["check"]
 check_file("models/sign_mnist_qkeras_4bit.tflite", data, at_least=0.85)
@@ -547,22 +547,17 @@ def share_of(name):
 
 
 # %% [markdown] tags=["solution"]
-# **Accuracy.** Of the {{len(data.y_test):,}} images of the test file the INT4 file misreads
-# {{wrong["4 bits, trained"]}} (95 % interval of its accuracy: {{record["accuracy_low"]:.2%}} to
-# {{record["accuracy_high"]:.2%}}) and the float file {{wrong["float"]}}; the QKeras network
-# (`sign_mnist_qkeras_4bit.keras`) reads {{read_alike:,}} as the INT4 file does. The float network
-# rounded to 4 bits by the same tool, without training, misreads
-# {{wrong["4 bits, untrained"]:,}}: what keeps the accuracy is training with the rounding in place.
+# **Accuracy.** Of the {{len(data.y_test):,}} test images the INT4 file misreads
+# {{wrong["4 bits, trained"]}}, the float file {{wrong["float"]}}, the float network rounded without
+# training {{wrong["4 bits, untrained"]:,}}.
 #
-# **Size.** 4 bits instead of 32 make weights and biases {{baseline_core / core:.0f}} times smaller;
-# with the scales and batch normalization, which stay in float, the network is
-# {{baseline_bits / all_bits:.2f}} times smaller. The INT4 file has {{share_of("float")}} of the
-# float file's bytes and {{share_of("int8")}} of those of the float network stored in int8.
+# **Size.** Weights and biases are {{baseline_core / core:.0f}} times smaller, the whole network
+# {{baseline_bits / all_bits:.2f}} times. The INT4 file has {{share_of("float")}} of the float
+# file's bytes and {{share_of("int8")}} of the int8 file's.
 #
-# **Fewer bits still.** The study `studies/few_bits.ipynb` goes on from here: weights of three
-# values ({{studies/few_bits_ternary/accuracy:.2%}} of the test file), powers of two, activations in
-# 4 bits as well, rounding at random, and what QKeras's other quantizers do. It says what each costs
-# and what becomes of it in a file.
+# **Fewer bits still.** The study `studies/few_bits.ipynb` goes on with powers of two, activations
+# in 4 bits, rounding at random, QKeras's other quantizers, and weights of three values. Test
+# accuracy of the last: {{studies/few_bits_ternary/accuracy:.2%}}.
 #
 # ### Exercises
 #
@@ -579,10 +574,9 @@ def share_of(name):
 #
 # ### Sources
 #
-# - C. Coelho et al., "Automatic heterogeneous quantization of deep neural networks", Nature Machine
-#   Intelligence, 2021. QKeras.
-# - Y. Bengio, N. Léonard, A. Courville, "Estimating or Propagating Gradients Through Stochastic
-#   Neurons", 2013. The straight-through estimator.
+# - QKeras: C. Coelho et al., "Automatic heterogeneous quantization of deep neural networks", 2021.
+# - The straight-through estimator: Y. Bengio, N. Léonard, A. Courville, "Estimating or Propagating
+#   Gradients Through Stochastic Neurons", 2013.
 # - [LiteRT Quantizer](https://pypi.org/project/litert-quantizer/).
 
 # %%

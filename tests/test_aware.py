@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from signmnist.baseline import build_cnn
-from toolkit.aware import in_four_bits
+from toolkit.aware import clipped, in_four_bits
 from toolkit.compression import clone, equalized, fold_norms, kernels
 from toolkit.runtime import use_keras_2
 from toolkit.training import compile_model, predict
@@ -48,6 +48,21 @@ def test_a_channel_without_weights_is_left_as_it_is(network):
     layer.set_weights([kernel, bias])
     expected = predict(plain, IMAGES)
     np.testing.assert_allclose(predict(equalized(plain), IMAGES), expected, rtol=1e-3, atol=1e-3)
+
+
+def test_clipping_cuts_off_an_outlier_and_leaves_what_lies_on_the_steps(network):
+    model = fold_norms(network)
+    kernel, bias = model.get_layer("conv2").get_weights()
+    on_steps = np.resize(np.arange(-7, 8) / 7, kernel.shape)
+    model.get_layer("conv2").set_weights([on_steps, bias])
+    with_outlier = np.random.default_rng(2).uniform(-1, 1, model.get_layer("conv3").kernel.shape)
+    with_outlier[0, 0, 0, 0] = 2.5
+    model.get_layer("conv3").set_weights([with_outlier, model.get_layer("conv3").bias])
+    cut = kernels(clipped(model))
+    np.testing.assert_allclose(cut["conv2"], on_steps, atol=1e-6)
+    bound = cut["conv3"].max()
+    assert 0.9 < bound < 2
+    np.testing.assert_allclose(cut["conv3"], np.clip(with_outlier, -bound, bound), atol=1e-6)
 
 
 @pytest.mark.parametrize("keep_zeros", [False, True])
