@@ -107,25 +107,31 @@ def trials_table(trials, package, *names):
     """The trials of some recipes of a package as a DataFrame, one row each, in their order.
 
     Of a trial's files the smallest is told, of its settings those that differ from the recipe as
-    it is now.
+    it is now, and those that were not recorded.
     """
     rows = []
     for trial in trials:
         owner, name = trial["recipe"].split(".")
         if owner != package or name not in names:
             continue
-        usual = flat(plain(getattr(import_module(f"{package}.recipes"), name, {})))
+        recipe = plain(getattr(import_module(f"{package}.recipes"), name, {}))
+        usual = flat(recipe)
         other = [(k, v) for k, v in flat(trial["settings"]).items() if usual.get(k) != v]
-        told = [f"{key} {written(value)}" for key, value in other] or ["the recipe"]
+        told = [f"{key} {written(value)}" for key, value in other]
+        told += [f"{key} not on record" for key in recipe if key not in trial["settings"]]
+        told = told or ["the recipe"]
         told += [f"seed {trial['seed']}"] if trial["seed"] else []
         kind, figures = min(trial["figures"].items(), key=lambda one: one[1].get("bytes_gzip", 1e9))
         shares = [(key[9:], v) for key, v in figures.items() if key.startswith("accuracy")]
+        found = ", ".join(f"{key} {percent(v)}".strip() for key, v in shares) or "–"
+        if photos := figures.get("photos_with_errors"):
+            found += f", errors in {photos} photos"
         rows.append(
             {
                 "recipe": name,
                 "settings": ", ".join(told),
                 "file": kind,
-                "accuracy": ", ".join(f"{key} {percent(v)}".strip() for key, v in shares) or "–",
+                "accuracy": found,
                 "after gzip": f"{figures['bytes_gzip']:,}" if "bytes_gzip" in figures else "–",
                 "recorded": recorded(trial)[:16].replace("T", " "),
             }
