@@ -73,7 +73,7 @@ class Suite:
             produced = list(outputs(path))
             assert [o for o in produced if o.output_type == "error"] == []
             assert [o.text for o in produced if o.get("name") == "stderr"] == []
-            assert sum("image/png" in o.get("data", {}) for o in produced) >= 5
+            assert sum("image/png" in o.get("data", {}) for o in produced) >= 2
 
     def test_figures_from_the_sample_carry_the_banner_wherever_they_are_shown(self, build):
         for source in sources(ROOT, self.room):
