@@ -5,7 +5,7 @@ from itertools import combinations
 from pathlib import Path
 
 from tools.notebooks import sources
-from tools.unfold import PACKAGES, imported_packages
+from tools.unfold import PACKAGES, package_imports, parse, reach
 
 OWN_SCOPE = (ast.Lambda, ast.GeneratorExp, ast.ListComp, ast.SetComp, ast.DictComp)
 
@@ -15,20 +15,28 @@ def clashes(root):
 
     In a notebook its own code and all the helpers share one namespace, so a name must
     mean the same thing in every module, and in each script what it means in the modules.
-    Packages of two data sets never meet in a notebook, and a script meets toolkit and those
-    packages only from which it imports.
+    Packages of two data sets never meet in a notebook, and a script meets those modules only
+    that its imports reach.
     """
     modules = [path for package in PACKAGES for path in sorted(Path(root, package).glob("*.py"))]
-    packages = {path: {"toolkit", path.parent.name} for path in modules}
-    packages |= {path: {"toolkit"} | imported_packages(path) for path in sources(root)}
-    names = {path: meanings(path) for path in packages}
+    met = {path: [m for m in modules if m.parent.name in ("toolkit", path.parent.name)]
+           for path in modules}  # fmt: skip
+    met |= {script: reached_modules(root, script) for script in sources(root)}
+    names = {path: meanings(path) for path in met}
     return [
         f"{path.name} and {other.name} both define `{name}`"
-        for path, other in combinations(packages, 2)
-        if path in modules and path.parent.name in packages[other]
+        for path, other in combinations(met, 2)
+        if path in met[other]
         for name in sorted(names[path].keys() & names[other].keys())
         if names[path][name] != names[other][name]
     ]
+
+
+def reached_modules(root, script):
+    """The paths of the modules that a script's imports reach, directly or through others."""
+    text = script.read_text(encoding="utf-8")
+    imports = package_imports(parse(text, script), text, script)
+    return [Path(root, *name.split(".")).with_suffix(".py") for name in reach(root, imports)]
 
 
 def meanings(path):
