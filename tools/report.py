@@ -177,7 +177,8 @@ def write_report(folder):
 
 def results_text(records):
     """The records as a table under their banner, a str."""
-    return "\n".join([banner(records), results_table(records).to_string()]).strip()
+    table = results_table(records).to_string() if records else "no results yet"
+    return "\n".join([banner(records), table]).strip()
 
 
 def studies_table(records):

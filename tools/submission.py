@@ -22,7 +22,6 @@ PACKED = (
     "sign_mnist_litert_int8.tflite",
     "sign_mnist_litert_int4.tflite",
     "sign_mnist_clustered_int8.tflite",
-    "sign_mnist_clustered_codebook.tflite",
     "sign_mnist_pruned_int8.tflite",
 )
 
