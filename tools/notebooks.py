@@ -126,7 +126,8 @@ def assemble(parts, source):
             for module, names in imported:
                 for helpers in unfold(module, reached, shown, unfolded):
                     helpers.source = import_once(helpers.source, known)
-                    if len(ast.parse(helpers.source).body) > 1:  # more than its docstring
+                    tree = ast.parse(helpers.source)
+                    if len(tree.body) > (ast.get_docstring(tree) is not None):
                         cells.append(helpers)
                 open_source = reached[module][0].definitions(names)
                 cell.source = "\n\n\n".join(filter(None, [open_source, cell.source]))
