@@ -74,9 +74,8 @@ def test_no_markdown_cell_types_what_a_record_holds(source):
     assert [typed(text, records) for text in prose if typed(text, records)] == []
 
 
-def test_figures_of_studies_are_looked_up_when_a_notebook_is_built(tmp_path):
-    path = tmp_path / "results.json"
-    path.write_text(json.dumps([{"id": "race", "bytes_gzip": 1380, "accuracy": 0.9168}]))
+def test_figures_of_studies_are_looked_up_when_a_notebook_is_built():
+    records = {"race": {"bytes_gzip": 1380, "accuracy": 0.9168}}
     prose = "{{studies/race/bytes_gzip:,}} bytes at {{studies/race/accuracy:.2%}}, {{a / b:.1f}}"
-    assert fill_from_studies(prose, path) == "1,380 bytes at 91.68%, {{a / b:.1f}}"
-    assert fill_from_studies("{{studies/other/bytes:,}}", path) == "(not yet published)"
+    assert fill_from_studies(prose, records) == "1,380 bytes at 91.68%, {{a / b:.1f}}"
+    assert fill_from_studies("{{studies/other/bytes:,}}", records) == "(not yet published)"

@@ -10,18 +10,15 @@ import re
 
 from nbformat.v4 import new_code_cell
 
-from toolkit.results import read_records
-
 PLACEHOLDER = re.compile(r"\{\{(.+?)\}\}")
 OF_A_STUDY = re.compile(r"\{\{studies/(\w+)/(\w+):(.*?)\}\}")
 PUBLISHED = "published run: {}"  # how a figure reads that is not of this run
 
 
-def fill_from_studies(text, path):
-    """`text` with the figures of studies, from their records in the file `path`, filled in."""
+def fill_from_studies(text, records):
+    """`text` with the figures of studies filled in. records: id -> the record of a study."""
 
     def figure(found):
-        records = {record["id"]: record for record in read_records(path)}
         name, field, form = found.groups()
         return format(records[name][field], form) if name in records else "(not yet published)"
 

@@ -5,7 +5,7 @@ from itertools import combinations
 from pathlib import Path
 
 from tools.notebooks import sources
-from tools.unfold import PACKAGES, package_imports, parse, reach
+from tools.unfold import PACKAGES, imports_of, reach
 
 OWN_SCOPE = (ast.Lambda, ast.GeneratorExp, ast.ListComp, ast.SetComp, ast.DictComp)
 
@@ -19,9 +19,14 @@ def clashes(root):
     that its imports reach.
     """
     modules = [path for package in PACKAGES for path in sorted(Path(root, package).glob("*.py"))]
-    met = {path: [m for m in modules if m.parent.name in ("toolkit", path.parent.name)]
-           for path in modules}  # fmt: skip
-    met |= {script: reached_modules(root, script) for script in sources(root)}
+    met = {
+        path: [other for other in modules if other.parent.name in ("toolkit", path.parent.name)]
+        for path in modules
+    }
+    met |= {
+        script: [module.path for module, _ in reach(root, imports_of(script)).values()]
+        for script in sources(root)
+    }
     names = {path: meanings(path) for path in met}
     return [
         f"{path.name} and {other.name} both define `{name}`"
@@ -30,13 +35,6 @@ def clashes(root):
         for name in sorted(names[path].keys() & names[other].keys())
         if names[path][name] != names[other][name]
     ]
-
-
-def reached_modules(root, script):
-    """The paths of the modules that a script's imports reach, directly or through others."""
-    text = script.read_text(encoding="utf-8")
-    imports = package_imports(parse(text, script), text, script)
-    return [Path(root, *name.split(".")).with_suffix(".py") for name in reach(root, imports)]
 
 
 def meanings(path):

@@ -22,6 +22,7 @@ from nbformat.v4 import new_code_cell
 from packaging.requirements import Requirement
 
 from toolkit.files import replacing
+from toolkit.results import read_records
 from tools.figures import fill, fill_from_studies, placeholders, recorded_figures
 from tools.unfold import SourceError, names_in_sight, package_imports, parse, reach
 
@@ -115,6 +116,7 @@ def assemble(parts, source):
     shown: dict[str, set[str]] = {}
     for node in imports:
         shown.setdefault(node.module, set()).update(names_in_sight(node, text))
+    studies = {record["id"]: record for record in read_records(root / STUDIES.results)}
     cells: list[nbformat.NotebookNode] = []
     unfolded: set[str] = set()
     known: set[str] = set()  # imports of earlier cells
@@ -127,14 +129,14 @@ def assemble(parts, source):
                 for helpers in unfold(module, reached, shown, unfolded):
                     helpers.source = import_once(helpers.source, known)
                     tree = ast.parse(helpers.source)
-                    if len(tree.body) > (ast.get_docstring(tree) is not None):
+                    if tree.body[1:] if ast.get_docstring(tree) else tree.body:
                         cells.append(helpers)
                 open_source = reached[module][0].definitions(names)
                 cell.source = "\n\n\n".join(filter(None, [open_source, cell.source]))
             cell.source = pin_versions(cell.source, root)
             import_once(cell.source, known)
         else:
-            cell.source = fill_from_studies(cell.source, root / STUDIES.results)
+            cell.source = fill_from_studies(cell.source, studies)
         if cell.source:
             cells.append(cell)
     return nbformat.from_dict(

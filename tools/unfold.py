@@ -197,10 +197,15 @@ def package_imports(tree, text, path):
     return found
 
 
+def imports_of(path):
+    """The `package_imports` of the source at `path`."""
+    text = Path(path).read_text(encoding="utf-8")
+    return package_imports(parse(text, path), text, path)
+
+
 def imported_packages(path):
     """The names of the packages from which the source at `path` imports, a set."""
-    text = Path(path).read_text(encoding="utf-8")
-    return {node.module.split(".")[0] for node in package_imports(parse(text, path), text, path)}
+    return {node.module.split(".")[0] for node in imports_of(path)}
 
 
 def names_in_sight(node, text):
