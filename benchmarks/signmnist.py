@@ -18,11 +18,10 @@ from toolkit.compression import (
     equalized,
     fold_norms,
     prune_layers,
-    stripped,
 )
 from toolkit.fourbit import plain_copy, quantized_copy
 from toolkit.grid import grid_network, plain_network
-from toolkit.quantizer import quantize
+from toolkit.quantizer import four_bit_file, quantize
 from toolkit.training import predict
 
 
@@ -48,20 +47,14 @@ def by_compact(recipe, seed, held, folder):
     return {"float": held.compact(recipe, seed)}
 
 
-def four_bit_file(model, held, folder):
-    """Path of the .tflite file of a Keras model with weights of 4 bits, one scale a tensor."""
-    rows = np.random.default_rng(0).choice(len(held.x), 300, replace=False)
-    whole = convert(model, Path(folder, "float.tflite"))
-    small = quantize(whole, Path(folder, "int4.tflite"), held.x[rows], 4, 8, one_scale=True)
-    return stripped(small, Path(folder, "stripped.tflite"))
-
-
 def in_both_forms(model, recipe, train_it, held, folder):
     """int8 and, after training by the recipe's `rounding`, int4: kind of file -> path."""
     made = files(model, held, folder, "int8, one scale")
     start = without_small_weights(model) if "clusters" in recipe else clipped(model)
     rounded, _ = in_four_bits(start, train_it(recipe | recipe["rounding"]), keep_zeros=True)
-    return made | {"int4": four_bit_file(rounded, held, folder)}
+    rows = np.random.default_rng(0).choice(len(held.x), 300, replace=False)
+    four_bit_file(rounded, target := Path(folder, "stripped.tflite"), held.x[rows])
+    return made | {"int4": target}
 
 
 def by_book(recipe, seed, held, folder):

@@ -22,10 +22,10 @@
 # | **the answer**, from the compact network | `sign_mnist_clustered.tflite` | {{cells(small)}} |
 # | from the accurate network, int4 | `sign_mnist_clustered_int4.tflite` | {{cells(accurate)}} |
 # | from the accurate network, int8 | `sign_mnist_clustered_int8.tflite` | {{cells(by_book)}} |
-# | that one, codebooks, no names | `sign_mnist_clustered_codebook.tflite` | {{cells(codebook)}} |
+# | that one, with codebooks | `sign_mnist_clustered_codebook.tflite` | {{cells(codebook)}} |
 #
-# Both networks are those of question 1. A *twin* is a training image of the same photo. *CQAT*
-# keeps the clusters while it trains with rounded weights.
+# Both networks are those of question 1; all files are without names of tensors. A *twin* is a
+# training image of the same photo. *CQAT* keeps the clusters while it trains with rounded weights.
 #
 # {{answers["headline"]}}
 #
@@ -275,6 +275,7 @@ from toolkit.compression import (
     ONE_SCALE,  # in sight
     convert,
     representative_dataset,
+    stripped,
 )
 from toolkit.tflite import constants, gzip_size, predict_tflite, run_micro, sizes  # noqa: F401
 
@@ -380,11 +381,10 @@ def cells(record):
     return f"{record['accuracy']:.2%} | {record['bytes']:,} | {record['bytes_gzip']:,}"
 
 
-convert(
-    clustered, "models/sign_mnist_clustered_int8.tflite", **FORMATS["int8, one scale a tensor"][1]
-)
+stripped(build / "int8, one scale a tensor.tflite", "models/sign_mnist_clustered_int8.tflite")
 by_book = evaluate("clustered, int8", "sign_mnist_clustered_int8", clustered, clustered_history)
-convert(aware, "models/sign_mnist_clustered_cqat.tflite", **DYNAMIC_RANGE)
+convert(aware, build / "CQAT.tflite", **DYNAMIC_RANGE)
+stripped(build / "CQAT.tflite", "models/sign_mnist_clustered_cqat.tflite")
 cqat = evaluate("CQAT, int8", "sign_mnist_clustered_cqat", aware, cqat_history)
 
 # %% [markdown] tags=["solution"]
@@ -402,24 +402,15 @@ cqat = evaluate("CQAT, int8", "sign_mnist_clustered_cqat", aware, cqat_history)
 from toolkit.aware import (
     FourBitWeights,  # noqa: F401  (in sight)
     in_four_bits,
+    in_steps,
     without_small_weights,
 )
-from toolkit.compression import stripped
-from toolkit.quantizer import quantize
+from toolkit.quantizer import four_bit_file  # in sight
 
 # %% tags=["solution"]
 examples = data.x_train[np.random.default_rng(SEED).choice(len(data.x_train), 300, replace=False)]
 
-
-def four_bit_file(network, target):
-    """Writes a .tflite file with weights of 4 bits and activations of 8; its bytes by step."""
-    whole = convert(network, build / "whole.tflite")
-    small = quantize(whole, build / "quantized.tflite", examples, 4, 8, one_scale=True)
-    made = {"float": whole, "4 bits": small, "without names": stripped(small, target)}
-    return {step: gzip_size(Path(path).read_bytes()) for step, path in made.items()}
-
-
-four_bit_file(clustered, build / "rounded.tflite")
+four_bit_file(clustered, build / "rounded.tflite", examples)
 rounded = predict_tflite(build / "rounded.tflite", data.x_test).argmax(axis=1)
 print(f"rounded, not trained: test file {np.mean(rounded == data.y_test):.2%}")
 recipe = in_profile(CLUSTERED | CLUSTERED["rounding"], PROFILE)
@@ -428,7 +419,7 @@ in_4, in_4_history = in_four_bits(
     lambda aware: tune(aware, *images, recipe, name="4 bits", seed=SEED),
     keep_zeros=True,
 )
-four_bit_file(in_4, "models/sign_mnist_clustered_int4.tflite")
+four_bit_file(in_4, "models/sign_mnist_clustered_int4.tflite", examples)
 accurate = evaluate("clustered, int4", "sign_mnist_clustered_int4", in_4, in_4_history)
 answered = [by_book, cqat, accurate]
 for record in answered:
@@ -439,7 +430,7 @@ for record in answered:
 answers = {}
 answers["book"] = (
     f"The accurate network takes {accurate['bytes_gzip']:,} bytes after gzip at "
-    f"{accurate['accuracy']:.2%} with weights of 4 bits, without names, and "
+    f"{accurate['accuracy']:.2%} with weights of 4 bits and "
     f"{by_book['bytes_gzip']:,} at {by_book['accuracy']:.2%} with 8; with CQAT and a scale for "
     f"each channel {cqat['bytes_gzip']:,} at {cqat['accuracy']:.2%}; in float and not clustered "
     f"{rows.loc['float, not clustered', 'after gzip']:,.0f} at {accurate_accuracy:.2%}."
@@ -524,18 +515,12 @@ headline, headline_history = in_four_bits(
 # Its weights before, and after, as the whole numbers that the file stores. The training in 4 bits
 # has parted the clusters of the recipe; what a layer shares now are these numbers, at most 15:
 
-
 # %% tags=["solution"]
-def steps_of(network):
-    """A layer's name -> its kernel in steps of a seventh of its largest weight."""
-    return {name: 7 * w / np.abs(w).max() for name, w in kernels(network).items()}
-
-
-in_steps = steps_of(headline)
+after_4 = in_steps(headline)
 show_weights(
     "The compact network: before, and as whole numbers afterwards",
-    steps_of(equalized(fold_norms(compact))),
-    in_steps,
+    in_steps(equalized(fold_norms(compact))),
+    after_4,
     banner=data.banner,
     xlabel="weight, in steps",
 )
@@ -548,22 +533,22 @@ show_weights(
 
 # %% tags=["solution"]
 by_step = {"float, not clustered": sizes(convert(compact, build / "compact.tflite"))["bytes_gzip"]}
-by_step |= four_bit_file(headline, "models/sign_mnist_clustered.tflite")
+by_step |= four_bit_file(headline, "models/sign_mnist_clustered.tflite", examples)
 small = evaluate(
     "clustered compact, int4", "sign_mnist_clustered", headline, headline_history, compact
 )
 empty = clone(headline)
-for name, kernel in in_steps.items():
+for name, kernel in after_4.items():
     empty.get_layer(name).kernel.assign(np.ones_like(kernel))
-container = four_bit_file(empty, build / "container.tflite")["without names"]
+container = four_bit_file(empty, build / "container.tflite", examples)["without names"]
 by_step["the container alone"] = container
 display(pd.DataFrame({"bytes after gzip": by_step}).style.format("{:,}").set_caption(data.banner))
 
 # %% tags=["solution"]
-count = sum(w.size for w in in_steps.values())
+count = sum(w.size for w in after_4.values())
 answers["headline"] = (
     f"{count:,} weights with at most "
-    f"{max(len(np.unique(np.round(w))) for w in in_steps.values())} different values a layer: "
+    f"{max(len(np.unique(np.round(w))) for w in after_4.values())} different values a layer: "
     f"**{small['bytes_gzip']:,} bytes** after gzip at {small['accuracy']:.2%}, "
     f"{small['accuracy_no_twin']:.2%} on images without a twin in training. In float and not "
     f"clustered, the same network takes {by_step['float, not clustered']:,} bytes at "
@@ -593,8 +578,9 @@ from toolkit.codebook import (
 from toolkit.files import file_sha256
 
 # %% tags=["solution"]
-without_names = stripped("models/sign_mnist_clustered_int8.tflite", build / "stripped.tflite")
-in_flash = with_codebooks(without_names, "models/sign_mnist_clustered_codebook.tflite")
+in_flash = with_codebooks(
+    "models/sign_mnist_clustered_int8.tflite", "models/sign_mnist_clustered_codebook.tflite"
+)
 scores = {
     name: run_micro(f"models/sign_mnist_clustered_{name}.tflite", data.x_test[:1000])
     for name in ("int8", "codebook")
@@ -616,7 +602,7 @@ save_record(codebook)
 answers["chip"] = (
     f"On TFLite Micro, with {len(in_flash)} of its {len(after)} kernels as codebooks, the accurate "
     f"network in int8 takes {codebook['bytes']:,} bytes **raw** instead of "
-    f"{without_names.stat().st_size:,}, both without names, and its arena, the working memory, "
+    f"{by_book['bytes']:,}, and its arena, the working memory, "
     f"{codebook['arena_bytes'] or 0:,} instead of {by_book['arena_bytes'] or 0:,}; "
     f"{codebook['micro']}."
 )

@@ -23,9 +23,9 @@
 # | from the accurate network, int4 | `sign_mnist_pruned_int4.tflite` | {{cells(accurate)}} |
 # | from the accurate network, int8 | `sign_mnist_pruned_int8.tflite` | {{cells(by_book)}} |
 #
-# Both networks are those of question 1. A *twin* is a training image of the same photo. *PQAT*
-# keeps zeros, *PCQAT* zeros and clusters, while training with rounded weights. Only the 4-bit files
-# are without names.
+# Both networks are those of question 1; all files are without names of tensors. A *twin* is a
+# training image of the same photo. *PQAT* keeps zeros, *PCQAT* zeros and clusters, while training
+# with rounded weights.
 #
 # {{answers["headline"]}}
 #
@@ -299,14 +299,15 @@ from toolkit.compression import (
     ONE_SCALE,  # in sight
     convert,
     representative_dataset,
+    stripped,
 )
-from toolkit.tflite import ModelError, constants, gzip_size, predict_tflite, run_micro, sizes
+from toolkit.tflite import ModelError, constants, predict_tflite, run_micro, sizes
 
 # %% tags=["solution"]
 build = Path("build_q3")
 build.mkdir(exist_ok=True)
 SPARSE = tf.lite.Optimize.EXPERIMENTAL_SPARSITY
-FILES = {
+FORMS = {
     # file: network, the converter's optimizations
     "float, not pruned": (without_norms, []),
     "float": (pruned, []),
@@ -316,7 +317,7 @@ FILES = {
 }
 few = data.x_test[:100]
 rows = {}
-for number, (name, (model, optimizations)) in enumerate(FILES.items()):
+for number, (name, (model, optimizations)) in enumerate(FORMS.items()):
     path = build / f"zeros_{number}.tflite"
     convert(model, path, optimizations=optimizations)
     expected = predict(model, few).argmax(axis=1)
@@ -447,11 +448,16 @@ def cells(record):
 
 
 CALIBRATION = {"representative_dataset": representative_dataset(data.x_train, seed=SEED)}
-convert(pruned, "models/sign_mnist_pruned_int8.tflite", **INT8, **ONE_SCALE, **CALIBRATION)
+FILES = {
+    # file in models/: network, the converter's settings
+    "sign_mnist_pruned_int8.tflite": (pruned, INT8 | ONE_SCALE | CALIBRATION),
+    "sign_mnist_pruned_pqat.tflite": (pqat, DYNAMIC_RANGE),
+    "sign_mnist_pruned_pcqat.tflite": (pcqat, DYNAMIC_RANGE),
+}
+for file, (model, settings) in FILES.items():
+    stripped(convert(model, build / file, **settings), Path("models", file))
 by_book = evaluate("pruned, int8", "sign_mnist_pruned_int8", pruned, pruned_history)
-convert(pqat, "models/sign_mnist_pruned_pqat.tflite", **DYNAMIC_RANGE)
 by_pqat = evaluate("PQAT, int8", "sign_mnist_pruned_pqat", pqat, pqat_history)
-convert(pcqat, "models/sign_mnist_pruned_pcqat.tflite", **DYNAMIC_RANGE)
 by_pcqat = evaluate("PCQAT, int8", "sign_mnist_pruned_pcqat", pcqat, pcqat_history)
 
 # %% [markdown] tags=["solution"]
@@ -470,23 +476,14 @@ from toolkit.aware import (
     FourBitWeights,  # noqa: F401  (in sight)
     clipped,
     in_four_bits,
+    in_steps,
 )
-from toolkit.compression import stripped
-from toolkit.quantizer import quantize
+from toolkit.quantizer import four_bit_file
 
 # %% tags=["solution"]
 examples = data.x_train[np.random.default_rng(SEED).choice(len(data.x_train), 300, replace=False)]
 
-
-def four_bit_file(network, target):
-    """Writes a .tflite file with weights of 4 bits and activations of 8; its bytes by step."""
-    whole = convert(network, build / "whole.tflite")
-    small = quantize(whole, build / "quantized.tflite", examples, 4, 8, one_scale=True)
-    made = {"float": whole, "4 bits": small, "without names": stripped(small, target)}
-    return {step: gzip_size(Path(path).read_bytes()) for step, path in made.items()}
-
-
-four_bit_file(pruned, build / "rounded.tflite")
+four_bit_file(pruned, build / "rounded.tflite", examples)
 rounded = predict_tflite(build / "rounded.tflite", data.x_test).argmax(axis=1)
 print(f"rounded, not trained: test file {np.mean(rounded == data.y_test):.2%}")
 recipe = in_profile(PRUNED | PRUNED["rounding"], PROFILE)
@@ -495,7 +492,7 @@ in_4, in_4_history = in_four_bits(
     lambda aware: tune(aware, *images, recipe, name="4 bits", seed=SEED),
     keep_zeros=True,
 )
-four_bit_file(in_4, "models/sign_mnist_pruned_int4.tflite")
+four_bit_file(in_4, "models/sign_mnist_pruned_int4.tflite", examples)
 accurate = evaluate("pruned, int4", "sign_mnist_pruned_int4", in_4, in_4_history)
 
 # %% [markdown] tags=["solution"]
@@ -599,18 +596,12 @@ headline, headline_history = in_four_bits(
 # %% [markdown] tags=["solution"]
 # Its weights before, and after, as the whole numbers that the file stores:
 
-
 # %% tags=["solution"]
-def steps_of(network):
-    """A layer's name -> its kernel in steps of a seventh of its largest weight."""
-    return {name: 7 * w / np.abs(w).max() for name, w in kernels(network).items()}
-
-
-in_steps = steps_of(headline)
+after_4 = in_steps(headline)
 show_weights(
     "The compact network: before, and as whole numbers afterwards",
-    steps_of(equalized(fold_norms(compact))),
-    in_steps,
+    in_steps(equalized(fold_norms(compact))),
+    after_4,
     banner=data.banner,
     xlabel="weight, in steps",
 )
@@ -623,17 +614,17 @@ show_weights(
 
 # %% tags=["solution"]
 by_step = {"float, not pruned": sizes(convert(compact, build / "compact.tflite"))["bytes_gzip"]}
-by_step |= four_bit_file(headline, "models/sign_mnist_pruned.tflite")
+by_step |= four_bit_file(headline, "models/sign_mnist_pruned.tflite", examples)
 small = evaluate("pruned compact, int4", "sign_mnist_pruned", headline, headline_history, compact)
 empty = clone(headline)
-for name, kernel in in_steps.items():
+for name, kernel in after_4.items():
     empty.get_layer(name).kernel.assign(np.ones_like(kernel))
-container = four_bit_file(empty, build / "container.tflite")["without names"]
+container = four_bit_file(empty, build / "container.tflite", examples)["without names"]
 by_step["the container alone"] = container
 display(pd.DataFrame({"bytes after gzip": by_step}).style.format("{:,}").set_caption(data.banner))
 
 # %% tags=["solution"]
-values = np.concatenate([np.round(w).ravel() for w in in_steps.values()])
+values = np.concatenate([np.round(w).ravel() for w in after_4.values()])
 answers["headline"] = (
     f"{values.size:,} weights, {np.mean(values == 0):.0%} of them zero: "
     f"**{small['bytes_gzip']:,} bytes** after gzip at {small['accuracy']:.2%}, "

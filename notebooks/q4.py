@@ -28,9 +28,10 @@
 # **Accuracy.** Of the {{len(data.y_test):,}} test images the INT4 file misreads
 # {{wrong["4 bits, trained"]}} (95 % interval of its accuracy: {{record["accuracy_low"]:.2%}} to
 # {{record["accuracy_high"]:.2%}}) and the float file, trained for fewer epochs,
-# {{wrong["float"]}}. The QKeras network (`sign_mnist_qkeras_4bit.keras`) and the INT4 file agree on
-# {{read_alike:,}}. The float network, rounded to 4 bits by the same Quantizer without training,
-# misreads {{wrong["4 bits, untrained"]:,}}: training with the rounding in place makes up for that.
+# {{wrong["float"]}}. The QKeras network (`sign_mnist_qkeras_4bit.keras`) misreads
+# {{len(data.y_test) - right}}; it and the INT4 file agree on {{read_alike:,}}. The float network,
+# rounded to 4 bits by the same Quantizer without training, misreads
+# {{wrong["4 bits, untrained"]:,}}: training with the rounding in place makes up for that.
 #
 # **Size.** 4 bits instead of 32 make weights and biases {{baseline_core / core:.0f}} times smaller;
 # with the scales and batch normalization, which stay in float, the network is

@@ -72,7 +72,8 @@ class Suite:
         for path in self.notebooks(build):
             produced = list(outputs(path))
             assert [o for o in produced if o.output_type == "error"] == []
-            assert [o.text for o in produced if o.get("name") == "stderr"] == []
+            noise = [o.text for o in produced if o.get("name") == "stderr"]
+            assert not noise, f"{path.name}: {noise}"
             assert sum("image/png" in o.get("data", {}) for o in produced) >= 2
 
     def test_figures_from_the_sample_carry_the_banner_wherever_they_are_shown(self, build):

@@ -6,7 +6,7 @@ preserving training (PQAT) keeps the zeros.
 
 import numpy as np
 
-from toolkit.compression import clone
+from toolkit.compression import clone, kernels
 from toolkit.runtime import use_keras_2
 
 use_keras_2()
@@ -74,12 +74,17 @@ def clipped(model):
     for layer in copy.layers:
         if hasattr(layer, "kernel"):
             kernel = layer.kernel.numpy()
-            bounds = np.linspace(0.3, 1, 36) * np.abs(kernel).max()
+            bounds = np.linspace(0.3, 1, 36) * (np.abs(kernel).max() or 1)
             steps = [np.clip(np.round(kernel * 7 / bound), -7, 7) for bound in bounds]
             errors = [np.sum((s * b / 7 - kernel) ** 2) for s, b in zip(steps, bounds, strict=True)]
             bound = bounds[np.argmin(errors)]
             layer.kernel.assign(np.clip(kernel, -bound, bound))
     return copy
+
+
+def in_steps(model):
+    """A layer's name -> its kernel in steps of 4 bits, a seventh of the largest weight each."""
+    return {name: 7 * weights / np.abs(weights).max() for name, weights in kernels(model).items()}
 
 
 def in_four_bits(model, train_it, keep_zeros=False):

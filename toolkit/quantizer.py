@@ -1,12 +1,15 @@
 """The LiteRT Quantizer, successor of the converter's quantization: from one .tflite to another."""
 
+import tempfile
 import warnings
+from pathlib import Path
 
 from litert_quantizer import Quantizer
 from litert_quantizer.qtyping import QuantGranularity, TFLOperationName
 
+from toolkit.compression import convert, stripped
 from toolkit.files import replacing
-from toolkit.tflite import open_tflite, quiet
+from toolkit.tflite import gzip_size, open_tflite, quiet
 
 
 def quantize(float_file, path, images=None, weights=8, activations=8, one_scale=False):
@@ -31,3 +34,16 @@ def quantize(float_file, path, images=None, weights=8, activations=8, one_scale=
     with replacing(path) as temporary:
         temporary.write_bytes(result.quantized_model)
     return path
+
+
+def four_bit_file(model, path, images):
+    """Writes a Keras model as a .tflite file with weights of 4 bits, one scale a tensor, no names.
+
+    images: float32 (n, ...), with which activations of 8 bits are calibrated. Returns the bytes
+    after gzip by step.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        whole = convert(model, Path(folder, "float.tflite"))
+        small = quantize(whole, Path(folder, "4_bits.tflite"), images, 4, 8, one_scale=True)
+        made = {"float": whole, "4 bits": small, "without names": stripped(small, path)}
+        return {step: gzip_size(Path(file).read_bytes()) for step, file in made.items()}

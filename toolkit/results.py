@@ -163,7 +163,7 @@ def results_table(records):
     """The records as a pandas DataFrame of text, one row a model, ready to be shown."""
     columns = ["test accuracy", "bytes", "after gzip", "latency µs", "arena bytes"]
     rows = {record["technique"]: in_words(record) for record in records}
-    return pd.DataFrame.from_dict(rows, orient="index")[columns].rename_axis("model")
+    return pd.DataFrame.from_dict(rows, "index", columns=columns).rename_axis(columns="model")
 
 
 def in_words(record):
