@@ -12,7 +12,7 @@ from toolkit.tflite import ModelError, predict_tflite
 from toolkit.training import accuracy
 
 YES, NO = "✓", "✗"
-ACTIVATION_LAYERS = "Activation ReLU LeakyReLU PReLU ELU ThresholdedReLU Softmax".split()
+ACTIVATION_LAYERS = {"Activation", "ReLU", "LeakyReLU", "PReLU", "ELU", "Softmax"}
 FRESH = 0.1  # correlation with other weights: below, a network did not start from them
 
 
@@ -59,7 +59,9 @@ def check_history(model, history, data, rows):
     data: SignMnist. rows: int (n,).
     """
     if "group_accuracy" not in history:
-        tell(False, 'no `group_accuracy`: give `train` the validation images under the name "group"')
+        tell(
+            False, 'no `group_accuracy`: give `train` the validation images under the name "group"'
+        )
         return
     ends = history["group_accuracy"][-1]
     held_out = accuracy(model, data.x_train[rows], data.y_train[rows])
@@ -107,7 +109,7 @@ def check_rules(model):
         layer.name
         for layer in model.layers
         if type(layer).__name__.endswith("BatchNormalization")
-        and not {type(node.layer).__name__ for node in layer.outbound_nodes} & set(ACTIVATION_LAYERS)
+        and not {type(node.layer).__name__ for node in layer.outbound_nodes} & ACTIVATION_LAYERS
     ]
     told = [f"not a layer of Keras: {', '.join(own)}"] if own else []
     told += [f"not directly before an activation: {', '.join(late)}"] if late else []

@@ -10,7 +10,9 @@ from IPython import get_ipython
 from toolkit.files import DataError, naming, replacing
 
 OWN_CELL = "pack("  # how the cell begins that packs
-HAND_OVER = "ask for the notebook by File > Download > Download .ipynb and hand it in beside the zip"
+HAND_OVER = (
+    "ask for the notebook by File > Download > Download .ipynb and hand it in beside the zip"
+)
 
 
 def bring(model, archive):
@@ -43,16 +45,22 @@ def bring(model, archive):
     )
 
 
-def pack(question, models, papers=()):
+def pack(question, *models, papers=()):
     """Writes <question>.zip with the notebook as it was run, models and a report.
 
     Says what is missing, and offers the zip for download in Colab. models: names of files in
     models/. papers: names that the report may have, beside the notebook.
     """
     target, cells = Path(f"{question}.zip"), []
-    found = {path: path.read_bytes() for path in (Path("models", name) for name in models) if path.exists()}
+    found = {
+        path: path.read_bytes()
+        for path in (Path("models", name) for name in models)
+        if path.exists()
+    }
     found |= {path: path.read_bytes() for path in map(Path, papers) if path.exists()}
-    missing = [f"models/{name} is not there" for name in models if Path("models", name) not in found]
+    missing = [
+        f"models/{name} is not there" for name in models if Path("models", name) not in found
+    ]
     if papers and not any(Path(name) in found for name in papers):
         missing.append(f"{' or '.join(papers)} is not there: put your report beside this notebook")
     name = f"{question}.ipynb"
@@ -127,9 +135,10 @@ def not_of_this_run(cells, history):
     found = []
     for cell in cells:
         text, number = "".join(cell["source"]).strip(), cell.get("execution_count") or 0
-        if cell["cell_type"] == "code" and text and not text.startswith(OWN_CELL):
-            if number >= len(history) or history[number].strip() != text:
-                found.append(f"“{first_words(text)}”")
+        if cell["cell_type"] != "code" or not text or text.startswith(OWN_CELL):
+            continue
+        if number >= len(history) or history[number].strip() != text:
+            found.append(f"“{first_words(text)}”")
     return found
 
 
@@ -146,7 +155,8 @@ def left_to_do(cells):
         outputs = cell.get("outputs", [])
         printed = "".join("".join(output.get("text", "")) for output in outputs)
         if text.startswith("raise NotImplementedError("):
-            found.append(f"no code yet: {text.splitlines()[1].strip(' \"')}")
+            task = text.splitlines()[1].strip().strip('"')
+            found.append(f"no code yet: {task}")
         elif any(output.get("output_type") == "error" for output in outputs):
             found.append(f"an error in “{first_words(text)}”")
         elif counted and not cell.get("execution_count") and not outputs:

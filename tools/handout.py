@@ -47,8 +47,9 @@ LIMITS = {
     "check_quantizers": "the quantizers of `{}` have at most {bits} bits",
     "check_bits": "`{}` stores at most {at_most} bits a weight",
 }
+NOQA = re.compile(r"  # noqa: \w+$", re.MULTILINE)  # a remark to the linter alone
 KERAS = {"q1": "sign_mnist_baseline.keras", "q4": "sign_mnist_qkeras_4bit.keras"}
-PAPERS = {"q4": ("q4_report.docx", "q4_report.pdf")}
+PAPERS = {"q4": ["q4_report.docx", "q4_report.pdf"]}
 TEXTS = jinja2.Environment(
     loader=jinja2.FileSystemLoader(Path(__file__).parent),
     undefined=jinja2.StrictUndefined,
@@ -75,7 +76,7 @@ def starter(source, rubric=None):
         if SOLUTION not in tags(cell) and not PLACEHOLDER.search(cell.source)
     ]
     for cell in kept:
-        cell.source = with_thresholds(cell.source, thresholds)
+        cell.source = with_thresholds(NOQA.sub("", cell.source), thresholds)
     title, *rest = with_limits(without_idle_imports(kept))
     cells = [new_code_cell("from toolkit.guard import guard"), title, front(source, rubric)]
     for cell in rest:
@@ -100,11 +101,11 @@ def hand_in(source):
     name = source.stem
     models = [*filter(None, [KERAS.get(name)]), *MODELS_OF[f"{name}.ipynb"]]
     text = TEXTS.get_template("starter_hand_in.md.j2").render(question=name)
-    listed = "".join(f"    {json.dumps(model)},\n" for model in models)
-    papers = f", papers={PAPERS[name]}".replace("'", '"') if name in PAPERS else ""
-    call = f'pack("{name}", MODELS_ASKED{papers})'
-    code = f"from toolkit.hand_in import pack\n\nMODELS_ASKED = [\n{listed}]"
-    return [new_markdown_cell(text), new_code_cell(code), new_code_cell(call)]
+    arguments = [json.dumps(name), *(json.dumps(model) for model in models)]
+    arguments += [f"papers={json.dumps(PAPERS[name])}"] if name in PAPERS else []
+    call = "".join(f"    {argument},\n" for argument in arguments)
+    code = f"from toolkit.hand_in import pack\n\npack(\n{call})"
+    return [new_markdown_cell(text), new_code_cell(code)]
 
 
 def with_limits(cells):
