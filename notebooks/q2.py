@@ -113,7 +113,7 @@ data = load_sign_mnist()
 # question 1, it is taken from `q1.zip`, which the last cell of `q1.ipynb` made; Colab asks for it.
 
 # %% tags=["handout"]
-from toolkit.hand_in import bring
+from toolkit.bundle import bring
 
 bring("sign_mnist_baseline.keras", "q1.zip")
 

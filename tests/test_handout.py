@@ -1,7 +1,9 @@
 """The starters: what is left out of them, where they stop, and that they can be solved."""
 
+import ast
 import json
 import os
+import re
 import zipfile
 from pathlib import Path, PurePosixPath
 
@@ -10,6 +12,7 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
 from grader.names import MODELS_OF
+from grader.rubric import Line
 from signmnist.checks import NO, YES
 from signmnist.sample import write_sample
 from tools.handout import starter, with_thresholds
@@ -199,6 +202,56 @@ def test_the_checks_ask_what_the_rubric_asks():
     line = 'check_file("models/{}.tflite", data, at_least=0.9)\n'
     text = line.format("a") + line.format("b")
     assert with_thresholds(text, {"a.tflite": 0.75}) == text.replace("0.9", "0.75", 1)
+
+
+def test_points_tiers_and_limits_come_from_the_rubric():
+    """A rubric of other figures makes starters with these, in the table, the tasks and checks."""
+    rubric = [
+        Line(2, "Run", 7, "notebook"),
+        Line(2, "Clustered", 31, "accuracy", file="sign_mnist_clustered.tflite", at_least=0.77),
+        Line(2, "Tiny", 5, "size", file="sign_mnist_clustered.tflite", at_most=1_234, extra=True),
+        Line(3, "Of another question", 11, "notebook"),
+    ]
+    made = starter(SCRIPTS[1], rubric)
+    table = made.cells[2].source
+    assert "| 31 | Clustered |" in table and "| 5 extra | Tiny |" in table and "1,234" in table
+    assert "Together 38 points and 5 points of extra credit." in table
+    assert "another question" not in table
+    text = "\n".join(cell.source for cell in made.cells)
+    assert "- `models/sign_mnist_clustered.tflite` reads at least 77 % of the test file" in text
+    assert 'check_file("models/sign_mnist_clustered.tflite", data, at_least=0.77)' in text
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=NAMES)
+def test_every_limit_of_a_check_stands_in_the_task_above_it(script):
+    task, seen = "", 0
+    for cell in starter(script).cells:
+        task = cell.source if cell.source.startswith("### Task") else task
+        if cell.cell_type == "code" and not tags(cell):
+            for call in re.findall(r"^check_\w+\(.*\)$", cell.source, re.MULTILINE):
+                for share in re.findall(r"at_least=([\d.]+)", call):
+                    assert f"at least {float(share):.0%}".replace("%", " %") in task
+                    seen += 1
+                for count in re.findall(r"(?:at_most|bits)=(\d+)", call):
+                    assert f"at most {count} " in task
+                    seen += 1
+    assert seen >= 3
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=NAMES)
+def test_a_starter_imports_nothing_by_name_that_it_neither_uses_nor_mentions(script):
+    cells = [cell for cell in starter(script).cells if not tags(cell)]
+    imported = {
+        alias.asname or alias.name
+        for cell in cells
+        if cell.cell_type == "code"
+        for node in ast.parse(cell.source).body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+    text = "\n".join(cell.source for cell in cells)
+    assert imported and all(len(re.findall(rf"\b{name}\b", text)) > 1 for name in imported)
+    assert not imported & {"entropy", "quantized_bits"}
 
 
 def outputs_of(cell):

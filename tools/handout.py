@@ -104,7 +104,7 @@ def hand_in(source):
     arguments = [json.dumps(name), *(json.dumps(model) for model in models)]
     arguments += [f"papers={json.dumps(PAPERS[name])}"] if name in PAPERS else []
     call = "".join(f"    {argument},\n" for argument in arguments)
-    code = f"from toolkit.hand_in import pack\n\npack(\n{call})"
+    code = f"from toolkit.bundle import pack\n\npack(\n{call})"
     return [new_markdown_cell(text), new_code_cell(code)]
 
 
