@@ -59,7 +59,7 @@ def colab(monkeypatch):
     page = types.SimpleNamespace(
         asked=asked,
         files=types.SimpleNamespace(upload=lambda: None, download=asked.append),
-        answer=lambda request, **_: {"ipynb": {"cells": CELLS}},
+        answer=lambda *_, **__: {"ipynb": {"cells": CELLS}},
     )
     message = types.SimpleNamespace(blocking_request=lambda *a, **k: page.answer(*a, **k))
     for name, module in {"_message": message, "files": page.files}.items():
