@@ -211,13 +211,16 @@ print(f"{len(np.unique(data.test_groups))} groups; images with a twin: {data.has
 # Keras's own `fit` is not needed.
 
 # %% tags=["handout"]
+from signmnist.checks import check_history, check_loss
 from toolkit.plots import show_confusion, show_errors
 from toolkit.training import accuracy, predict, train  # noqa: F401
 
 
 # %% tags=["handout"]
 def show_training(network, history):
-    """Plots the errors by epoch and which letters are confused on the validation rows."""
+    """Checks a training; plots its errors, and which letters it confuses on the validation rows."""
+    check_loss(network, data.x_train)
+    check_history(network, history, data, validation_rows)
     lines = {
         "unseen photos (validation)": history["group_accuracy"],
         "training images": history["accuracy"],
@@ -258,12 +261,6 @@ from signmnist.checks import (
 
 check_pixels(data.x_train[training_rows], data.y_train[training_rows])
 check_validation(groups, training_rows, validation_rows)
-
-# %% tags=["handout"]
-from signmnist.checks import check_history, check_loss
-
-check_loss(candidate, data.x_train)  # noqa: F821
-check_history(candidate, candidate_history, data, validation_rows)  # noqa: F821
 
 # %% [markdown] tags=["task"]
 # ### Task 2: train the network that you chose on all training rows; name it `baseline`

@@ -525,11 +525,11 @@ check_bits("models/sign_mnist_qkeras_4bit.tflite", at_most=4)
 # ## What it measures
 
 # %% tags=["handout"]
-four_bit_file = Path("models/sign_mnist_qkeras_4bit.tflite")
+stored_file = Path("models/sign_mnist_qkeras_4bit.tflite")
 for name, model in {"float": baseline, "QKeras": network}.items():
     print(f"{name}: {accuracy(model, data.x_test, data.y_test):.2%} of the test file")
-if four_bit_file.exists():
-    found = measure(four_bit_file, predict_tflite(four_bit_file, data.x_test), data)
+if stored_file.exists():
+    found = measure(stored_file, predict_tflite(stored_file, data.x_test), data)
     display(results_table([{"technique": "INT4 file", **found}]))
 
 # %% tags=["solution"]

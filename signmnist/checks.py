@@ -83,7 +83,8 @@ def check_loss(model, x):
     if isinstance(loss, str):
         logits = False if loss.endswith("categorical_crossentropy") else None
     else:
-        logits = getattr(loss, "get_config", dict)().get("from_logits")
+        settings = loss.get_config() if hasattr(loss, "get_config") else {}
+        logits = settings.get("from_logits")
     if logits is None:
         return
     scores = np.asarray(model(x[:64]))

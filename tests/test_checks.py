@@ -106,7 +106,7 @@ def test_a_loss_that_takes_scores_for_what_they_are_not_is_told(told, capsys):
 def test_layers_of_ones_own_and_normalization_without_activation_are_named(told):
     layers = tf.keras.layers
 
-    class Mine(layers.Layer):
+    class Mine(tf.keras.layers.Layer):
         pass
 
     def check(*parts):

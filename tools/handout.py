@@ -124,14 +124,15 @@ def with_limits(cells):
 
 def limits_of(text):
     """What the checks in a code cell ask, in words."""
-    calls = [node.value for node in ast.parse(text).body if isinstance(node, ast.Expr)]
     found = []
-    for call in calls:
-        words = LIMITS.get(getattr(getattr(call, "func", None), "id", ""))
-        if words:
-            what = ast.unparse(call.args[0]).strip("'")
-            limits = {key.arg: ast.literal_eval(key.value) for key in call.keywords}
-            found.append(words.format(what, **limits).replace("%", " %"))
+    for node in ast.parse(text).body:
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
+            call = node.value
+            words = LIMITS.get(ast.unparse(call.func))
+            if words:
+                what = ast.unparse(call.args[0]).strip("'")
+                limits = {str(key.arg): ast.literal_eval(key.value) for key in call.keywords}
+                found.append(words.format(what, **limits).replace("%", " %"))
     return found
 
 
