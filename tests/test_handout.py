@@ -5,6 +5,7 @@ import json
 import os
 import re
 import zipfile
+from functools import cache
 from pathlib import Path, PurePosixPath
 
 import pytest
@@ -32,6 +33,8 @@ from tools.notebooks import (
 ROOT = Path(__file__).parent.parent
 SCRIPTS = sources(ROOT, QUESTIONS)
 NAMES = [script.stem for script in SCRIPTS]
+
+made_of = cache(starter)  # for tests that change nothing in it
 
 # A student's answers, as short as they can be: {notebook: one for each task}
 ANSWERS = {
@@ -161,7 +164,7 @@ ANSWERS = {
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=NAMES)
 def test_nothing_of_the_solution_is_left_in_a_starter(script):
-    made = starter(script)
+    made = made_of(script)
     text = json.dumps(made)
     given = "".join(cell.source for cell in read_cells(script) if SOLUTION not in tags(cell))
     for cell in read_cells(script):
@@ -178,7 +181,7 @@ def test_nothing_of_the_solution_is_left_in_a_starter(script):
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=NAMES)
 def test_what_is_not_of_the_solution_stays_and_each_task_has_a_stub(script):
-    cells, kept = read_cells(script), [cell.source for cell in starter(script).cells]
+    cells, kept = read_cells(script), [cell.source for cell in made_of(script).cells]
     for cell in cells:
         if cell.cell_type == "markdown" and SOLUTION not in tags(cell):
             assert any(text.startswith(cell.source) for text in kept)
@@ -225,7 +228,7 @@ def test_points_tiers_and_limits_come_from_the_rubric():
 @pytest.mark.parametrize("script", SCRIPTS, ids=NAMES)
 def test_every_limit_of_a_check_stands_in_the_task_above_it(script):
     task, seen = "", 0
-    for cell in starter(script).cells:
+    for cell in made_of(script).cells:
         task = cell.source if cell.source.startswith("### Task") else task
         if cell.cell_type == "code" and not tags(cell):
             for call in re.findall(r"^check_\w+\(.*\)$", cell.source, re.MULTILINE):
@@ -240,7 +243,7 @@ def test_every_limit_of_a_check_stands_in_the_task_above_it(script):
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=NAMES)
 def test_a_starter_imports_nothing_by_name_that_it_neither_uses_nor_mentions(script):
-    cells = [cell for cell in starter(script).cells if not tags(cell)]
+    cells = [cell for cell in made_of(script).cells if not tags(cell)]
     imported = {
         alias.asname or alias.name
         for cell in cells
