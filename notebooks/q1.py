@@ -690,7 +690,7 @@ save_record(qat)
 display(Markdown(answer("(d)", [qat], banner=data.banner)))
 
 # %% tags=["check"]
-check_started(aware, baseline)
+check_started(aware, baseline, data)
 check_file("models/sign_mnist_quant_aware_training.tflite", data, at_least=0.9)
 
 # %% [markdown] tags=["handout"]

@@ -14,6 +14,7 @@ from toolkit.training import accuracy
 YES, NO = "✓", "✗"
 ACTIVATION_LAYERS = {"Activation", "ReLU", "LeakyReLU", "PReLU", "ELU", "Softmax"}
 FRESH = 0.1  # correlation with other weights: below, a network did not start from them
+LOST, SOME = 0.8, 2_000  # share of what another network reads of so many images: below, it lost it
 
 
 def tell(fine, text):
@@ -118,11 +119,12 @@ def check_rules(model):
     tell(not told, "; ".join(told) or fine)
 
 
-def check_started(model, origin):
+def check_started(model, origin, data):
     """Whether a Keras model was trained on from the weights of another one, `origin`.
 
     Compared are the kernels, by the correlation of the weights of each output channel, which
-    folding batch normalization does not change; fresh weights have none.
+    folding batch normalization does not change; fresh weights have none, unless `origin` began
+    with the same ones. So what both read of some training images of a SignMnist counts as well.
     """
     new, old = ([w.numpy() for w in m.weights if len(w.shape) > 1] for m in (model, origin))
     if [kernel.shape for kernel in new] != [kernel.shape for kernel in old]:
@@ -130,11 +132,16 @@ def check_started(model, origin):
         return
     sizes = [kernel.size for kernel in new]
     alike = np.average([likeness(*pair) for pair in zip(new, old, strict=True)], weights=sizes)
-    if alike >= FRESH:
-        tell(True, f"trained on from the weights it should start from (correlation {alike:.2f})")
-    else:
-        remedy = "after clone_model, which drops them, copy.set_weights(baseline.get_weights())"
+    some = data.x_train[:SOME], data.y_train[:SOME]
+    reads, before = accuracy(model, *some), accuracy(origin, *some)
+    remedy = "after clone_model, which drops them, copy.set_weights(baseline.get_weights())"
+    if alike < FRESH:
         tell(False, f"trained from fresh weights (correlation {alike:.2f}): {remedy}")
+    elif reads < LOST * before:
+        told = f"reads {reads:.0%} of {len(some[1]):,} training images, the one before {before:.0%}"
+        tell(False, f"{told}: if it started from fresh weights, {remedy}")
+    else:
+        tell(True, f"trained on from the weights it should start from (correlation {alike:.2f})")
 
 
 def likeness(one, other):

@@ -136,6 +136,8 @@ def test_a_training_from_fresh_weights_is_told_from_one_that_went_on(told):
             model.set_weights(origin.get_weights())
         return model
 
+    some = types.SimpleNamespace(x_train=PIXELS[:24, :8, :8].repeat(3, axis=3))
+    some.y_train = np.array(origin(some.x_train)).argmax(axis=1)
     quantize, cluster = tfmot.quantization.keras.quantize_model, tfmot.clustering.keras
     start = cluster.CentroidInitialization.KMEANS_PLUS_PLUS
     for fresh in (False, True):
@@ -146,15 +148,22 @@ def test_a_training_from_fresh_weights_is_told_from_one_that_went_on(told):
             [np.where(abs(kernel) > np.median(abs(kernel)), kernel, 0), bias]
         )
         for model in (copy(fresh), quantize(copy(fresh)), clustered, pruned):
-            mark, text = told(checks.check_started, model, origin)
+            mark, text = told(checks.check_started, model, origin, some)
             assert mark == (checks.NO if fresh else checks.YES)
             assert ("clone_model" in text) == fresh
-    scaled = copy(fresh=False)  # as folding batch normalization does
-    kernel, bias = scaled.layers[0].get_weights()
-    scaled.layers[0].set_weights([kernel * np.linspace(0.01, 100, 32), bias])
-    assert told(checks.check_started, scaled, origin)[0] == checks.YES
-    mark, text = told(checks.check_started, dense(), origin)
+    scaled, factor = copy(fresh=False), np.linspace(0.5, 2, 32)  # as equalizing channels does
+    (kernel, bias), (last, ends) = (scaled.layers[place].get_weights() for place in (0, -1))
+    scaled.layers[0].set_weights([kernel * factor, bias * factor])
+    scaled.layers[-1].set_weights([last / np.tile(factor, 36)[:, None], ends])
+    assert told(checks.check_started, scaled, origin, some)[0] == checks.YES
+    mark, text = told(checks.check_started, dense(), origin, some)
     assert mark == checks.NO and text.startswith("other kernels")
+    lost = copy(fresh=False)  # as from the very weights that `origin` began with
+    kernel, bias = lost.layers[-1].get_weights()
+    unread = np.setdiff1d(np.arange(24), some.y_train)[0]
+    lost.layers[-1].set_weights([kernel, bias + 99 * np.eye(24)[unread]])
+    mark, text = told(checks.check_started, lost, origin, some)
+    assert mark == checks.NO and "reads 0% of 24 training images, the one before 100%" in text
 
 
 def test_an_evaluator_that_takes_the_argmax_of_a_label_is_found(told):
