@@ -9,13 +9,6 @@
 # | (b) | float and dynamic range | `sign_mnist.tflite`, `sign_mnist_quant_dyn.tflite` |
 # | (c) | int16 activations, int8 weights | `sign_mnist_quant_int16x8.tflite` |
 # | (d) | quantization-aware training | `sign_mnist_quant_aware_training.tflite` |
-#
-# Each **task** says what is given and what has to be there afterwards; write your code in place of
-# the line below it that raises an error. A **check** tells whether that does what is asked.
-# Loading, plots and measuring are there already; folded cells named *Helpers* hold the plumbing.
-#
-# **In Colab:** upload this one file and work from the top. Before you hand it in, *Runtime >
-# Restart and run all*, so that every output is saved, and download the folder `models/`.
 
 # %% [markdown] tags=["solution"]
 # # Question 1: one network, many ways to store it
@@ -121,7 +114,10 @@ from scipy.stats import entropy
 from sklearn.neighbors import KNeighborsClassifier
 
 # %% [markdown] tags=["handout"]
-# `SEED` makes trainings come out the same again; `PROFILE` is noted beside what you measure.
+# `SEED` makes trainings come out the same again. `PROFILE` is noted beside what you measure and
+# shortens nothing by itself. To try things out, in Colab as in Jupyter, write `PROFILE = "smoke"`
+# in its place and let your code ask for it: `epochs=1 if PROFILE == "smoke" else 20`. What you hand
+# in is run as `full`.
 
 # %% [markdown] tags=["solution"]
 # `PROFILE` sets how long to train: `full` is the recipe behind the published figures, `quick` a
@@ -215,13 +211,16 @@ print(f"{len(np.unique(data.test_groups))} groups; images with a twin: {data.has
 # Keras's own `fit` is not needed.
 
 # %% tags=["handout"]
+from signmnist.checks import check_history, check_loss
 from toolkit.plots import show_confusion, show_errors
 from toolkit.training import accuracy, predict, train  # noqa: F401
 
 
 # %% tags=["handout"]
 def show_training(network, history):
-    """Plots the errors by epoch and which letters are confused on the validation rows."""
+    """Checks a training; plots its errors, and which letters it confuses on the validation rows."""
+    check_loss(network, data.x_train)
+    check_history(network, history, data, validation_rows)
     lines = {
         "unseen photos (validation)": history["group_accuracy"],
         "training images": history["accuracy"],
@@ -242,6 +241,10 @@ def show_training(network, history):
 # Choose its layers and epochs by `group_accuracy`; the test file has no say. Finish with
 # `show_training(candidate, candidate_history)`: what does the network confuse?
 #
+# **Rules** of the assignment: no custom layers, and each batch normalization stands directly before
+# an activation. A network that ends in a softmax takes a loss with `from_logits=False`, one
+# that ends in plain scores (logits) one with `from_logits=True`.
+#
 # **Afterwards there are:** `candidate`, a Keras model, and `candidate_history`, what `train`
 # returned.
 
@@ -251,6 +254,8 @@ from signmnist.checks import (
     check_file,
     check_network,
     check_pixels,
+    check_rules,
+    check_started,
     check_validation,
 )
 
@@ -321,6 +326,7 @@ baseline, baseline_history = train_accurate(
 )
 
 # %% tags=["check"]
+check_rules(baseline)
 check_network(baseline, data, at_least=0.9)
 
 # %% [markdown]
@@ -655,10 +661,13 @@ check_file("models/sign_mnist_quant_int16x8.tflite", data, at_least=0.9)
 # ### Task 5: train a copy of `baseline` on with rounded weights and activations, and convert it
 #
 # **Given:** `tfmot`, the model optimization toolkit. **Write** the quantization-aware training and
-# the conversion.
+# the conversion. `quantize_model` wraps the very layers that it is given: give it a copy.
+# Mind that `tf.keras.models.clone_model` copies layers, **not their weights**: the copy has fresh
+# ones until `copy.set_weights(baseline.get_weights())`.
 #
-# **Afterwards there are:** `models/sign_mnist_quant_aware_training.tflite`, and `qat`, what
-# `evaluate` returns of it as "QAT int8".
+# **Afterwards there are:** `aware`, the network that you trained with rounding,
+# `models/sign_mnist_quant_aware_training.tflite`, and `qat`, what `evaluate` returns of that file
+# as "QAT int8".
 
 # %% tags=["solution"]
 from signmnist.recipes import QAT  # in sight
@@ -681,6 +690,7 @@ save_record(qat)
 display(Markdown(answer("(d)", [qat], banner=data.banner)))
 
 # %% tags=["check"]
+check_started(aware, baseline, data)
 check_file("models/sign_mnist_quant_aware_training.tflite", data, at_least=0.9)
 
 # %% [markdown] tags=["handout"]

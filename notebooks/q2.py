@@ -3,13 +3,6 @@
 #
 # Weight clustering and quantization: **the smallest `.tflite` that reads 90 % of the signs.** The
 # score is the size of `models/sign_mnist_clustered.tflite` after `gzip -9n`.
-#
-# Each **task** says what is given and what has to be there afterwards; write your code in place of
-# the line below it that raises an error. A **check** tells whether that does what is asked.
-# Loading, plots and measuring are there already; folded cells named *Helpers* hold the plumbing.
-#
-# **In Colab:** upload this one file and work from the top. Before you hand it in, *Runtime >
-# Restart and run all*, so that every output is saved, and download the folder `models/`.
 
 # %% [markdown] tags=["solution"]
 # # Question 2: weights that share values
@@ -90,7 +83,10 @@ import tensorflow_model_optimization as tfmot
 from IPython.display import display
 
 # %% [markdown] tags=["handout"]
-# `SEED` makes trainings come out the same again; `PROFILE` is noted beside what you measure.
+# `SEED` makes trainings come out the same again. `PROFILE` is noted beside what you measure and
+# shortens nothing by itself. To try things out, in Colab as in Jupyter, write `PROFILE = "smoke"`
+# in its place and let your code ask for it: `epochs=1 if PROFILE == "smoke" else 20`. What you hand
+# in is run as `full`.
 
 # %% [markdown] tags=["solution"]
 # `PROFILE` sets how long to train: `full` is the recipe behind the published figures, `quick` a
@@ -112,6 +108,15 @@ data = load_sign_mnist()
 
 # %% [markdown] tags=["handout"]
 # ## The baseline of question 1
+#
+# Colab runs each notebook on a machine of its own. So where `models/` lacks your network of
+# question 1, it is taken from `q1.zip`, which the last cell of `q1.ipynb` made; Colab asks for it.
+
+# %% tags=["handout"]
+from toolkit.bundle import bring
+
+bring("sign_mnist_baseline.keras", "q1.zip")
+tf.keras.utils.set_random_seed(SEED + 2)  # other fresh weights than question 1 began with
 
 # %% tags=["handout"]
 from toolkit.tflite import predict_tflite, save_tflite  # noqa: F401
@@ -120,8 +125,7 @@ from toolkit.training import accuracy, predict, train  # noqa: F401
 # %% [markdown] tags=["task"]
 # ### Task 1: load your network of question 1; name it `baseline`
 #
-# **Given:** `models/sign_mnist_baseline.keras`, which your `q1.ipynb` wrote. In Colab, upload it
-# into a folder `models/` first.
+# **Given:** `models/sign_mnist_baseline.keras`, which your `q1.ipynb` wrote.
 #
 # **Afterwards there is:** `baseline`, a Keras model.
 
@@ -160,21 +164,33 @@ print(f"accurate: {baseline.count_params():,} parameters, test file {accurate_ac
 print(f"compact: {compact.count_params():,} parameters, test file {compact_accuracy:.2%}")
 
 # %% tags=["check"]
-from signmnist.checks import check_clustered, check_file, check_network
+from signmnist.checks import check_clustered, check_file, check_network, check_started
 
 check_network(baseline, data, at_least=0.9)
 
 # %% [markdown] tags=["handout"]
 # ## 1. Weight clustering
 #
-# `train(model, x, y, epochs=…, name="clustering")` fits a compiled Keras model, prints a line an
-# epoch and returns the history; `accuracy(model, x, y)` is the share that it reads right. Choose by
-# training images or held-out photos, not by the test file.
+# `train(model, x, y, epochs=…, name="clustering")` fits a compiled Keras model and
+# returns the history; `accuracy(model, x, y)` is the share that it reads right. The training images
+# are variants of far fewer photos (question 1), so whole photos are held out. With
+# `validation=held_out` the history has the accuracy on them, as `group_accuracy`: choose by that,
+# trained on `training_rows`, then train what you chose on all rows. The test file has no say.
+
+# %% tags=["handout"]
+from signmnist.splits import group_split
+
+training_rows, validation_rows = group_split(data.y_train, data.train_groups, seed=SEED)
+held_out = {"group": (data.x_train[validation_rows], data.y_train[validation_rows])}
+photos = len(np.unique(data.train_groups[validation_rows]))
+print(f"held out: {len(validation_rows):,} of {len(data.y_train):,} images, of {photos} photos")
 
 # %% [markdown] tags=["task"]
 # ### Task 2: cluster the weights of `baseline`, train on and strip; name the result `clustered`
 #
 # **Given:** `tfmot.clustering.keras`. It wraps the very layers that it is given: give it a copy.
+# Mind that `tf.keras.models.clone_model` copies layers, **not their weights**: the copy has fresh
+# ones until `copy.set_weights(baseline.get_weights())`.
 #
 # **Afterwards there are:** `clustered`, a Keras model of ordinary layers whose kernels have few
 # values each, and `clustered_history`, what `train` returned.
@@ -226,6 +242,7 @@ print(f"test file {accuracy(clustered, data.x_test, data.y_test):.2%}")
 
 # %% tags=["check"]
 check_clustered(clustered, at_most=32)
+check_started(clustered, baseline, data)
 
 # %%
 from toolkit.compression import kernels

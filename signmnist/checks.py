@@ -9,8 +9,12 @@ import numpy as np
 
 from toolkit.graph import weight_bits
 from toolkit.tflite import ModelError, predict_tflite
+from toolkit.training import accuracy
 
 YES, NO = "✓", "✗"
+ACTIVATION_LAYERS = {"Activation", "ReLU", "LeakyReLU", "PReLU", "ELU", "Softmax"}
+FRESH = 0.1  # correlation with other weights: below, a network did not start from them
+LOST, SOME = 0.8, 2_000  # share of what another network reads of so many images: below, it lost it
 
 
 def tell(fine, text):
@@ -48,6 +52,103 @@ def check_validation(groups, training_rows, validation_rows):
         tell(False, f"{len(shared)} photos in training and in validation: split by group")
     else:
         tell(True, f"{len(validation_rows):,} validation images, no twin of them in training")
+
+
+def check_history(model, history, data, rows):
+    """Whether the `group_accuracy` of a history is that of a Keras model on these training rows.
+
+    data: SignMnist. rows: int (n,).
+    """
+    if "group_accuracy" not in history:
+        tell(
+            False, 'no `group_accuracy`: give `train` the validation images under the name "group"'
+        )
+        return
+    ends = history["group_accuracy"][-1]
+    held_out = accuracy(model, data.x_train[rows], data.y_train[rows])
+    if abs(ends - held_out) < 1e-6:
+        tell(True, f"`group_accuracy` ends at {ends:.2%}, on the held-out photos")
+    elif abs(ends - accuracy(model, data.x_test, data.y_test)) < 1e-6:
+        tell(False, "`group_accuracy` is of the test file: validate on `validation_rows`")
+    else:
+        told = f"`group_accuracy` ends at {ends:.2%}, but of `validation_rows` the network reads"
+        tell(False, f"{told} {held_out:.2%}")
+
+
+def check_loss(model, x):
+    """Whether the scores of a compiled Keras model are what its loss takes them for.
+
+    x: some images. Says nothing of losses other than Keras's cross-entropies.
+    """
+    loss = model.loss
+    if isinstance(loss, str):
+        logits = False if loss.endswith("categorical_crossentropy") else None
+    else:
+        settings = loss.get_config() if hasattr(loss, "get_config") else {}
+        logits = settings.get("from_logits")
+    if logits is None:
+        return
+    scores = np.asarray(model(x[:64]))
+    shares = bool(np.all(scores >= 0) and np.allclose(scores.sum(axis=1), 1, atol=1e-3))
+    if shares == (not logits):
+        tell(True, f"the loss takes the scores for {'probabilities' if shares else 'logits'}")
+    elif logits:
+        tell(False, "a softmax at the end, but from_logits=True in the loss: leave one of them out")
+    else:
+        tell(False, "no softmax at the end: the loss needs from_logits=True, or the network one")
+
+
+def check_rules(model):
+    """Whether a Keras model has Keras's own layers only, each batch normalization directly before
+    an activation."""
+    own = [
+        layer.name
+        for layer in model.layers
+        if type(layer).__name__ == "Lambda"
+        or type(layer).__module__.partition(".")[0] not in ("keras", "tf_keras")
+    ]
+    late = [
+        layer.name
+        for layer in model.layers
+        if type(layer).__name__.endswith("BatchNormalization")
+        and not {type(node.layer).__name__ for node in layer.outbound_nodes} & ACTIVATION_LAYERS
+    ]
+    told = [f"not a layer of Keras: {', '.join(own)}"] if own else []
+    told += [f"not directly before an activation: {', '.join(late)}"] if late else []
+    fine = "layers of Keras only, batch normalization, if any, directly before an activation"
+    tell(not told, "; ".join(told) or fine)
+
+
+def check_started(model, origin, data):
+    """Whether a Keras model was trained on from the weights of another one, `origin`.
+
+    Compared are the kernels, by the correlation of the weights of each output channel, which
+    folding batch normalization does not change; fresh weights have none, unless `origin` began
+    with the same ones. So what both read of some training images of a SignMnist counts as well.
+    """
+    new, old = ([w.numpy() for w in m.weights if len(w.shape) > 1] for m in (model, origin))
+    if [kernel.shape for kernel in new] != [kernel.shape for kernel in old]:
+        tell(False, "other kernels than the network that it should start from: wrap a copy of that")
+        return
+    sizes = [kernel.size for kernel in new]
+    alike = np.average([likeness(*pair) for pair in zip(new, old, strict=True)], weights=sizes)
+    some = data.x_train[:SOME], data.y_train[:SOME]
+    reads, before = accuracy(model, *some), accuracy(origin, *some)
+    remedy = "after clone_model, which drops them, copy.set_weights(baseline.get_weights())"
+    if alike < FRESH:
+        tell(False, f"trained from fresh weights (correlation {alike:.2f}): {remedy}")
+    elif reads < LOST * before:
+        told = f"reads {reads:.0%} of {len(some[1]):,} training images, the one before {before:.0%}"
+        tell(False, f"{told}: if it started from fresh weights, {remedy}")
+    else:
+        tell(True, f"trained on from the weights it should start from (correlation {alike:.2f})")
+
+
+def likeness(one, other):
+    """The mean over the output channels, the last axis, of the cosine between two kernels."""
+    one, other = (kernel.reshape(-1, kernel.shape[-1]) for kernel in (one, other))
+    lengths = np.linalg.norm(one, axis=0) * np.linalg.norm(other, axis=0)
+    return np.mean((one * other).sum(axis=0) / np.maximum(lengths, 1e-12))
 
 
 def check_evaluator(share_right, y):

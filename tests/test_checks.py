@@ -36,6 +36,7 @@ def data(letters=LETTERS):
 
 
 def dense():
+    """A model that reads A from every image."""
     model = tf.keras.Sequential(
         [tf.keras.layers.Input((28, 28, 1)), tf.keras.layers.Flatten(), tf.keras.layers.Dense(24)]
     )
@@ -58,6 +59,111 @@ def test_twins_in_training_and_validation_are_counted(told):
     assert told(checks.check_validation, groups, [0, 1, 2, 3], [4, 5])[0] == checks.YES
     mark, text = told(checks.check_validation, groups, [0, 2, 4], [1, 3])
     assert mark == checks.NO and text.startswith("2 photos")
+
+
+def test_a_history_of_the_test_file_is_told_from_one_of_held_out_photos(told):
+    """The model says A: of the validation rows 3 in 4 are one, of the test file 1 in 24."""
+    rows, letters = np.arange(4), np.array([0, 0, 0, 1, 5])
+    both = types.SimpleNamespace(x_train=PIXELS[:5], y_train=letters, **vars(data()))
+
+    def check(**history):
+        return told(checks.check_history, dense(), history, both, rows)
+
+    assert check(group_accuracy=[0.1, 0.75]) == (
+        checks.YES,
+        "`group_accuracy` ends at 75.00%, on the held-out photos",
+    )
+    mark, text = check(group_accuracy=[1 / 24])
+    assert mark == checks.NO and "of the test file" in text
+    mark, text = check(group_accuracy=[0.5])
+    assert mark == checks.NO and "50.00%" in text and "75.00%" in text
+    assert check(accuracy=[0.75])[0] == checks.NO
+
+
+def test_a_loss_that_takes_scores_for_what_they_are_not_is_told(told, capsys):
+    layers, losses = tf.keras.layers, tf.keras.losses
+
+    def check(softmax, loss):
+        ends = [layers.Softmax()] if softmax else []
+        model = tf.keras.Sequential([layers.Flatten(), layers.Dense(24), *ends])
+        model.compile("adam", loss)
+        return told(checks.check_loss, model, PIXELS)
+
+    logits = losses.SparseCategoricalCrossentropy(from_logits=True)
+    shares = "sparse_categorical_crossentropy"
+    assert check(False, logits) == (checks.YES, "the loss takes the scores for logits")
+    assert check(True, shares) == (checks.YES, "the loss takes the scores for probabilities")
+    mark, text = check(False, shares)
+    assert mark == checks.NO and text.startswith("no softmax")
+    mark, text = check(True, logits)
+    assert mark == checks.NO and text.startswith("a softmax")
+    own = dense()
+    own.compile("adam", lambda y, scores: tf.reduce_mean(scores))
+    checks.check_loss(own, PIXELS)
+    assert capsys.readouterr().out == ""
+
+
+def test_layers_of_ones_own_and_normalization_without_activation_are_named(told):
+    layers = tf.keras.layers
+
+    class Mine(tf.keras.layers.Layer):
+        pass
+
+    def check(*parts):
+        return told(checks.check_rules, tf.keras.Sequential([layers.Input((8, 8, 1)), *parts]))
+
+    norm = {"name": "norm"}
+    assert check(layers.Conv2D(2, 3), layers.BatchNormalization(), layers.ReLU())[0] == checks.YES
+    assert check(layers.BatchNormalization(), layers.Activation("tanh"))[0] == checks.YES
+    for behind in ([], [layers.Conv2D(2, 3, activation="relu")]):
+        mark, text = check(layers.BatchNormalization(**norm), *behind)
+        assert mark == checks.NO and text == "not directly before an activation: norm"
+    for own in (Mine(name="own"), layers.Lambda(lambda x: x, name="own")):
+        mark, text = check(own, layers.BatchNormalization(**norm))
+        assert mark == checks.NO and text.startswith("not a layer of Keras: own; not directly")
+
+
+def test_a_training_from_fresh_weights_is_told_from_one_that_went_on(told):
+    layers = tf.keras.layers
+    origin = tf.keras.Sequential(
+        [layers.Input((8, 8, 3)), layers.Conv2D(32, 3), layers.ReLU(), layers.Flatten()]
+    )
+    origin.add(layers.Dense(24))
+
+    def copy(fresh):
+        model = tf.keras.models.clone_model(origin)
+        if not fresh:
+            model.set_weights(origin.get_weights())
+        return model
+
+    some = types.SimpleNamespace(x_train=PIXELS[:24, :8, :8].repeat(3, axis=3))
+    some.y_train = np.array(origin(some.x_train)).argmax(axis=1)
+    quantize, cluster = tfmot.quantization.keras.quantize_model, tfmot.clustering.keras
+    start = cluster.CentroidInitialization.KMEANS_PLUS_PLUS
+    for fresh in (False, True):
+        clustered = cluster.strip_clustering(cluster.cluster_weights(copy(fresh), 8, start))
+        pruned = copy(fresh)
+        kernel, bias = pruned.layers[-1].get_weights()
+        pruned.layers[-1].set_weights(
+            [np.where(abs(kernel) > np.median(abs(kernel)), kernel, 0), bias]
+        )
+        for model in (copy(fresh), quantize(copy(fresh)), clustered, pruned):
+            mark, text = told(checks.check_started, model, origin, some)
+            assert mark == (checks.NO if fresh else checks.YES)
+            assert ("clone_model" in text) == fresh
+    scaled, factor = copy(fresh=False), np.linspace(0.5, 2, 32)  # as equalizing channels does
+    (kernel, bias), (last, ends) = (scaled.layers[place].get_weights() for place in (0, -1))
+    scaled.layers[0].set_weights([kernel * factor, bias * factor])
+    scaled.layers[-1].set_weights([last / np.tile(factor, 36)[:, None], ends])
+    assert told(checks.check_started, scaled, origin, some)[0] == checks.YES
+    mark, text = told(checks.check_started, dense(), origin, some)
+    assert mark == checks.NO and text.startswith("other kernels")
+    lost = copy(fresh=False)  # as from the very weights that `origin` began with
+    kernel, bias = lost.layers[-1].get_weights()
+    unread = np.setdiff1d(np.arange(24), some.y_train)[0]
+    lost.layers[-1].set_weights([kernel, bias + 99 * np.eye(24)[unread]])
+    mark, text = told(checks.check_started, lost, origin, some)
+    assert mark == checks.NO and "reads 0% of 24 training images, the one before 100%" in text
 
 
 def test_an_evaluator_that_takes_the_argmax_of_a_label_is_found(told):

@@ -1,13 +1,19 @@
 """The starters: what is left out of them, where they stop, and that they can be solved."""
 
+import ast
 import json
 import os
-from pathlib import Path
+import re
+import zipfile
+from functools import cache
+from pathlib import Path, PurePosixPath
 
 import pytest
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
+from grader.names import MODELS_OF
+from grader.rubric import Line
 from signmnist.checks import NO, YES
 from signmnist.sample import write_sample
 from tools.handout import starter, with_thresholds
@@ -27,6 +33,8 @@ from tools.notebooks import (
 ROOT = Path(__file__).parent.parent
 SCRIPTS = sources(ROOT, QUESTIONS)
 NAMES = [script.stem for script in SCRIPTS]
+
+made_of = cache(starter)  # for tests that change nothing in it
 
 # A student's answers, as short as they can be: {notebook: one for each task}
 ANSWERS = {
@@ -130,6 +138,8 @@ ANSWERS = {
     ],
     "q4": [
         """
+        from qkeras import quantized_bits
+
         def four():
             return quantized_bits(4, 0, symmetric=1, alpha="auto")
 
@@ -154,7 +164,7 @@ ANSWERS = {
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=NAMES)
 def test_nothing_of_the_solution_is_left_in_a_starter(script):
-    made = starter(script)
+    made = made_of(script)
     text = json.dumps(made)
     given = "".join(cell.source for cell in read_cells(script) if SOLUTION not in tags(cell))
     for cell in read_cells(script):
@@ -171,10 +181,10 @@ def test_nothing_of_the_solution_is_left_in_a_starter(script):
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=NAMES)
 def test_what_is_not_of_the_solution_stays_and_each_task_has_a_stub(script):
-    cells, kept = read_cells(script), [cell.source for cell in starter(script).cells]
+    cells, kept = read_cells(script), [cell.source for cell in made_of(script).cells]
     for cell in cells:
         if cell.cell_type == "markdown" and SOLUTION not in tags(cell):
-            assert cell.source in kept
+            assert any(text.startswith(cell.source) for text in kept)
     tasks = [cell.source.splitlines()[0] for cell in cells if TASK in tags(cell)]
     assert [task.split(":")[0] for task in tasks] == [
         f"### Task {number}" for number in range(1, len(tasks) + 1)
@@ -195,6 +205,61 @@ def test_the_checks_ask_what_the_rubric_asks():
     line = 'check_file("models/{}.tflite", data, at_least=0.9)\n'
     text = line.format("a") + line.format("b")
     assert with_thresholds(text, {"a.tflite": 0.75}) == text.replace("0.9", "0.75", 1)
+
+
+def test_points_tiers_and_limits_come_from_the_rubric():
+    """A rubric of other figures makes starters with these, in the table, the tasks and checks."""
+    rubric = [
+        Line(2, "Run", 7, "notebook"),
+        Line(2, "Clustered", 31, "accuracy", file="sign_mnist_clustered.tflite", at_least=0.77),
+        Line(2, "Tiny", 5, "size", file="sign_mnist_clustered.tflite", at_most=1_234, extra=True),
+        Line(3, "Of another question", 11, "notebook"),
+    ]
+    made = starter(SCRIPTS[1], rubric)
+    table = made.cells[2].source
+    assert "| 31 | Clustered |" in table and "| 5 extra | Tiny |" in table and "1,234" in table
+    assert "Together 38 points and 5 points of extra credit." in table
+    assert "another question" not in table
+    text = "\n".join(cell.source for cell in made.cells)
+    assert "- `models/sign_mnist_clustered.tflite` reads at least 77 % of the test file" in text
+    assert 'check_file("models/sign_mnist_clustered.tflite", data, at_least=0.77)' in text
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=NAMES)
+def test_every_limit_of_a_check_stands_in_the_task_above_it(script):
+    task, seen = "", 0
+    for cell in made_of(script).cells:
+        task = cell.source if cell.source.startswith("### Task") else task
+        if cell.cell_type == "code" and not tags(cell):
+            for call in re.findall(r"^check_\w+\(.*\)$", cell.source, re.MULTILINE):
+                for share in re.findall(r"at_least=([\d.]+)", call):
+                    assert f"at least {float(share):.0%}".replace("%", " %") in task
+                    seen += 1
+                for count in re.findall(r"(?:at_most|bits)=(\d+)", call):
+                    assert f"at most {count} " in task
+                    seen += 1
+    assert seen >= 3
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=NAMES)
+def test_a_starter_imports_nothing_by_name_that_it_neither_uses_nor_mentions(script):
+    cells = [cell for cell in made_of(script).cells if not tags(cell)]
+    imported = {
+        alias.asname or alias.name
+        for cell in cells
+        if cell.cell_type == "code"
+        for node in ast.parse(cell.source).body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+    text = "\n".join(cell.source for cell in cells)
+    assert imported and all(len(re.findall(rf"\b{name}\b", text)) > 1 for name in imported)
+    assert not imported & {"entropy", "quantized_bits"}
+
+
+def outputs_of(cell):
+    """What a cell printed."""
+    return "".join(output.get("text", "") for output in cell.get("outputs", []))
 
 
 class Student:
@@ -218,6 +283,8 @@ class Student:
         )
         with client.setup_kernel(env=self.env):
             for index, cell in enumerate(made.cells):
+                if cell.source.startswith("pack("):
+                    write_notebook(made, self.folder / f"{script.stem}.ipynb")
                 try:
                     client.execute_cell(cell, index)
                 except CellExecutionError as error:
@@ -241,9 +308,15 @@ def test_a_starter_stops_at_each_stub_and_runs_to_the_end_with_answers(script, s
     made, said = student.solve(script)
     assert len(said) == len(ANSWERS[script.stem])
     assert all(text.startswith(f"Task {i}: ") for i, text in enumerate(said, 1))
-    printed = "".join(o.get("text", "") for c in made.cells for o in c.get("outputs", []))
+    printed = "".join(map(outputs_of, made.cells))
     told = [line for line in printed.splitlines() if line[:1] in (YES, NO)]
     asked = [cell.source.count("\ncheck_") + 1 for cell in made.cells if "\ncheck_" in cell.source]
     assert len(told) >= sum(asked) and any(line.startswith(YES) for line in told)
-    assert "profile" in printed.splitlines()[-1]
-    write_notebook(made, student.folder / f"{script.stem}.ipynb")
+    told = outputs_of(made.cells[-1])
+    assert f"{script.stem}.zip" in told and "✗ not answered: " in told
+    with zipfile.ZipFile(student.folder / f"{script.stem}.zip") as packed:
+        assert {PurePosixPath(name).name for name in packed.namelist()} >= {
+            f"{script.stem}.ipynb",
+            *MODELS_OF[f"{script.stem}.ipynb"],
+        }
+        assert packed.testzip() is None
