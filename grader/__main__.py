@@ -98,11 +98,13 @@ def overview(results):
 
 def likeness(results):
     """What is alike, for a person to look at first, as text."""
-    lines = [
-        f"  {printable(told.name)} and {alike.other}: {alike.what}"
-        for told in results
-        for alike in told.checked.alike
-    ]
+    lines, pairs = [], set()
+    for told in results:
+        for alike in told.checked.alike:
+            name = shown_name(told.checked.student)
+            if (alike.other, name) not in pairs:  # a pair once
+                lines.append(f"  {name} and {alike.other}: {alike.what}")
+                pairs.add((name, alike.other))
     if not lines:
         return ""
     return "\n".join(["Look first: alike, for which there may be a good reason", *lines, ""])

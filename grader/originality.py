@@ -21,7 +21,7 @@ from toolkit.tflite import ModelError
 
 CODE, WORDS = 12, 5  # length of a run
 PUBLISHED = "the published suite"
-MIN_RUNS, ALIKE, COMMON = 80, 0.5, 1 / 3
+MIN_RUNS, ALIKE, COMMON, MANY = 80, 0.5, 1 / 3, 3
 MAX_RUNS, MAX_TEXT = 20_000, 400_000
 TOKEN = re.compile(
     r"#[^\n]*|[rbfuRBFU]{0,2}(?:'''.*?'''|\"\"\".*?\"\"\"|'[^'\n]*'|\"[^\"\n]*\")"
@@ -125,6 +125,7 @@ def add(told, other, own, texts, models, files):
     alike = [f"{q} is {likeness:.0%} alike" for q, likeness in shares.items() if likeness >= ALIKE]
     same = [file for file, digest in models.items() if digest in files]
     if same:
-        alike.append(f"the same model in {', '.join(same)}")
+        which = f"{len(same)} models" if len(same) > MANY else ", ".join(same)
+        alike.append(f"the same: {which}")
     if alike:
         told.append(Alike(other, "; ".join(alike)))

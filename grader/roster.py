@@ -80,7 +80,7 @@ def matched(roster, students):
     for row in roster.rows:
         for key in keys_of(row):
             by_name.setdefault(key, []).append(row)
-    found = {}
+    found: dict[int, dict] = {}
     for place, student in enumerate(students):
         row = by_id.get(student.id)
         if not row:
@@ -108,5 +108,5 @@ def write_canvas(path, roster, points, possible, strangers):
             cells[columns.index("Student")] = plain(row["Student"])
             table.writerow([*cells, points.get(row["ID"].strip(), row.get(title, ""))])
         for name, number, given in strangers:
-            cells = {"Student": plain(name), "ID": number}
-            table.writerow([*(cells.get(column, "") for column in columns), given])
+            known = {"Student": plain(name), "ID": number}
+            table.writerow([*(known.get(column, "") for column in columns), given])

@@ -160,7 +160,8 @@ def class_download(path):
 
 def student_of(group):
     """The Student of some files, (Item, Named), of whom the latest attempt counts."""
-    kept, replaced = {}, []
+    kept: dict[tuple, Item] = {}
+    replaced = []
     for item, told in sorted(group, key=lambda one: one[1].number):
         if not told.file:
             continue
