@@ -126,7 +126,7 @@ def students(paths):
             zips = [item for item, place in places if place.lower().endswith(".zip")]
             if any(named(place) for _, place in places):
                 items += places
-            elif any(place.lower().endswith(".ipynb") for _, place in places) or not zips:
+            elif any(place.lower().endswith((".ipynb", ".tflite")) for _, place in places):
                 own = tuple(item._replace(place=place) for item, place in places)
                 alone.append(Student(path, items=own))
             else:

@@ -13,9 +13,45 @@ from toolkit.graph import load_model
 
 ROOT = Path(__file__).parent.parent
 PUBLISHED = ROOT / "models"
-WORDS = """accuracy bytes layer weights cluster zero kernel epoch network table photos letters
-smaller larger because scale integer float training converted measured latency memory""".split()
-CALLS = "fit compile build clone strip convert measure plot sort join prune cluster".split()
+WORDS = [
+    "accuracy",
+    "bytes",
+    "layer",
+    "weights",
+    "cluster",
+    "zero",
+    "kernel",
+    "epoch",
+    "network",
+    "table",
+    "photos",
+    "letters",
+    "smaller",
+    "larger",
+    "because",
+    "scale",
+    "integer",
+    "float",
+    "training",
+    "converted",
+    "measured",
+    "latency",
+    "memory",
+]
+CALLS = [
+    "fit",
+    "compile",
+    "build",
+    "clone",
+    "strip",
+    "convert",
+    "measure",
+    "plot",
+    "sort",
+    "join",
+    "prune",
+    "cluster",
+]
 
 
 def cell(kind, source, output=None):
