@@ -13,45 +13,11 @@ from toolkit.graph import load_model
 
 ROOT = Path(__file__).parent.parent
 PUBLISHED = ROOT / "models"
-WORDS = [
-    "accuracy",
-    "bytes",
-    "layer",
-    "weights",
-    "cluster",
-    "zero",
-    "kernel",
-    "epoch",
-    "network",
-    "table",
-    "photos",
-    "letters",
-    "smaller",
-    "larger",
-    "because",
-    "scale",
-    "integer",
-    "float",
-    "training",
-    "converted",
-    "measured",
-    "latency",
-    "memory",
-]
-CALLS = [
-    "fit",
-    "compile",
-    "build",
-    "clone",
-    "strip",
-    "convert",
-    "measure",
-    "plot",
-    "sort",
-    "join",
-    "prune",
-    "cluster",
-]
+SOME = "accuracy bytes layer weights cluster zero kernel epoch network table photos letters smaller"
+WORDS = (
+    f"{SOME} larger because scale integer float training converted measured latency memory".split()
+)
+CALLS = [f"call_{word}" for word in WORDS]
 
 
 def cell(kind, source, output=None):
@@ -73,11 +39,11 @@ def words(chance, count):
 
 def solution(chance):
     """Code as nobody else writes it."""
-    lines = [
-        f"a{i} = {chance.choice(CALLS)}_{chance.choice(WORDS)}(b.{chance.choice(WORDS)}, "
-        f"{chance.choice(WORDS)}={chance.random():.3f}) {chance.choice('+-*/')} {chance.randint(2, 99)}"
-        for i in range(30)
-    ]
+    lines = []
+    for i in range(30):
+        call = f"{chance.choice(CALLS)}_{chance.choice(WORDS)}(b.{chance.choice(WORDS)}"
+        option = f"{chance.choice(WORDS)}={chance.random():.3f})"
+        lines.append(f"a{i} = {call}, {option} {chance.choice('+-*/')} {chance.randint(2, 99)}")
     return "\n".join(lines)
 
 

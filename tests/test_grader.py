@@ -104,7 +104,7 @@ def test_several_hand_ins_are_checked_ranked_and_one_bad_zip_stops_nothing(
 
 
 def test_equal_files_are_scored_once_and_finished_scores_are_kept(folder, tmp_path, monkeypatch):
-    scored = []
+    scored: list = []
     real = checker.call_all
 
     def call_all(function, jobs, *seconds):
