@@ -109,8 +109,9 @@ def test_the_roster_is_read_as_canvas_and_spreadsheets_write_it(tmp_path):
     text = roster([("Doe, Jané", 7)])
     semicolons = text.replace('"Doe, Jané"', "Doe§ Jané").replace(",", ";").replace("§", ",")
     muted = text.replace("    Points", ",,,,,Manual Posting,\n    Points")
-    for content in (text, text.encode("utf-8-sig"), semicolons, text.encode("utf-16"), muted,
-                    text.encode("cp1252"), "sep=,\n" + text, text.replace("\n", "\r\n")):  # fmt: skip
+    encoded = [text.encode(name) for name in ("utf-8-sig", "utf-16", "cp1252")]
+    texts = text, semicolons, muted, f"sep=,\n{text}", text.replace("\n", "\r\n")
+    for content in (*encoded, *texts):
         found = read_roster(write_roster(tmp_path, content))
         assert [row["Student"] for row in found.rows] == ["Doe, Jané"]
         assert (found.assignment, found.possible) == ("Compression (4711)", "330.00")

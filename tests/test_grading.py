@@ -383,9 +383,9 @@ def test_a_model_that_reads_much_less_than_its_notebook_says_is_pointed_at():
     assert texts(412, "accuracy: 0.5", "accuracy: 0.998") == [
         (
             3,
-            "The outputs of this cell speak of 99.8%, and sign_mnist.tflite reads 41.2% of the "
-            "test images here. Look whether the file gets the same pixels as the network did: the label "
-            "left among the pixels, another scaling, or another file.",
+            "The outputs of this cell speak of 99.8%, and sign_mnist.tflite reads 41.2% of "
+            "the test images here. Look whether the file gets the same pixels as the network did: "
+            "the label left among the pixels, another scaling, or another file.",
         )
     ]
     assert not texts(850, "accuracy: 0.998")
