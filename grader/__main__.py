@@ -19,13 +19,12 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from tabulate import tabulate
 
-from grader.check import ARRAYS, check_class, shown_name
+from grader.check import check_class, shown_name
 from grader.feedback import (
     Told,
-    in_words,
     number,
+    overview,
     page_names,
     pages,
     remove_pages,
@@ -39,6 +38,7 @@ from grader.processes import SYSTEMS, resource
 from grader.ranking import ranking, shown, write_ranking
 from grader.roster import matched, read_roster, write_canvas
 from grader.rubric import RUBRIC, RubricError, read_rubric
+from grader.score_all import ARRAYS
 from grader.submissions import NothingFound, paths_named, require, students
 from signmnist import data as sign_mnist
 from toolkit.files import DataError
@@ -75,39 +75,6 @@ def write_all(folder, tasks):
         except Exception as error:
             failed.append(f"{path}: could not be written ({type(error).__name__})")
     return failed
-
-
-def overview(results):
-    """A line for each hand-in, as text. results: a list of Told."""
-    lines = []
-    for told in results:
-        one = told.checked
-        problems = sum(bool(row["problem"]) for row in one.rows)
-        notes = [f"{problems} problem{'s' if problems > 1 else ''}"] if problems else []
-        notes += [f"{len(one.hints)} hint{'s' if len(one.hints) > 1 else ''}"] if one.hints else []
-        notes += ["late"] if one.student.late else []
-        notes += ["see above"] if one.alike else []
-        read = any(row["file"] for row in one.rows)  # else one line says why there is nothing
-        lines.append([
-            printable(told.name),
-            in_words(one.graded) if read else one.rows[0]["problem"],
-            ", ".join(notes) if read else "",
-        ])  # fmt: skip
-    return tabulate(lines, ["hand-in", "points", "look at"], disable_numparse=True)
-
-
-def likeness(results):
-    """What is alike, for a person to look at first, as text."""
-    lines, pairs = [], set()
-    for told in results:
-        for alike in told.checked.alike:
-            name = shown_name(told.checked.student)
-            if (alike.other, name) not in pairs:  # a pair once
-                lines.append(f"  {name} and {alike.other}: {alike.what}")
-                pairs.add((name, alike.other))
-    if not lines:
-        return ""
-    return "\n".join(["Look first: alike, for which there may be a good reason", *lines, ""])
 
 
 def say(text, number=1):
@@ -182,6 +149,9 @@ def check_named(chosen):
     if not class_:
         raise NothingFound(f"{printable(str(chosen.paths[0]))}: there is no hand-in in it")
     rows = matched(roster, class_) if roster else {}
+    if roster and not rows:
+        first = printable(str(class_[0].name))
+        raise TableError(f"{chosen.roster}: nobody of it handed in any of this: {first}")
     class_ = [
         one._replace(name=rows[place]["Student"]) if place in rows else one
         for place, one in enumerate(class_)

@@ -5,20 +5,15 @@ in a process with limits on processor time and memory.
 """
 
 import concurrent.futures
-import dataclasses
-import hashlib
-import json
 import os
 import tempfile
-import time
 from functools import partial
-from pathlib import Path
 from typing import NamedTuple
 
-from grader import measures, scoring
 from grader.facts import facts, hints_at
+from grader.files import File
 from grader.grading import grade, standing
-from grader.hand_in import File, read_hand_in
+from grader.hand_in import read_hand_in
 from grader.hints import unlike_claims
 from grader.mistakes import Hint
 from grader.names import (
@@ -33,13 +28,12 @@ from grader.names import (
 )
 from grader.originality import likenesses
 from grader.papers import layers_of, read_paper
-from grader.processes import SECONDS, call_all
+from grader.processes import call_all
 from grader.ranking import RANKED, ranked
+from grader.score_all import learn, score_all
 from grader.starters import starters
 from grader.submissions import Student
-from toolkit.files import replacing
 
-ARRAYS = "images", "labels"
 MAX_NAMED, MAX_PAPERS = 8, 4
 TEXT_SECONDS = 30  # of processor time for a notebook or a paper
 
@@ -140,14 +134,6 @@ def paths(files, names):
     return [(files[name].path,) for name in names]
 
 
-def learn(files, names, answers):
-    """Writes what was found of some files, dicts of a File's fields, into `files`."""
-    for name, told in zip(names, answers, strict=True):
-        answer = {key: printable(v) if isinstance(v, str) else v for key, v in told.items()}
-        note = "; ".join(filter(None, (files[name].note, answer.pop("note", ""))))
-        files[name] = dataclasses.replace(files[name], note=note, **answer)
-
-
 def shared(files):
     """What `likenesses` compares of some files."""
     return {
@@ -162,51 +148,6 @@ def shared(files):
             if name in files and files[name].said
         },
     }
-
-
-def score_all(read_ins, data, cache, progress):
-    """Scores the models of all HandIns, equal files once and finished ones from `cache`."""
-    wanted: dict[str, list] = {}
-    for one in read_ins:
-        for name in MODELS:
-            if name in one.files and one.files[name].path:
-                wanted.setdefault(one.files[name].sha256, []).append((one.files, name))
-    sources = [Path(str(module.__file__)).read_bytes() for module in (scoring, measures)]
-    version = hashlib.sha256(b"".join(sources)).hexdigest()
-    finished = {sha256: Path(cache, f"{sha256[:40]}-{version[:16]}.json") for sha256 in wanted}
-    arrays = [str(Path(data, f"{what}.npy")) for what in ARRAYS]
-
-    def one_score(sha256):
-        files, name = wanted[sha256][0]
-        (answer,) = call_all(scoring.score, [(files[name].path, *arrays)], SECONDS)
-        if "total" in answer or "size" in answer:  # and not what ended its process
-            with replacing(finished[sha256]) as temporary:
-                temporary.write_text(json.dumps(answer), encoding="utf-8")
-        return answer
-
-    answers = {sha256: kept for sha256 in wanted if (kept := kept_score(finished[sha256]))}
-    left = [sha256 for sha256 in wanted if sha256 not in answers]
-    clock = Estimate({sha256: wanted[sha256][0][1] for sha256 in left})
-    with concurrent.futures.ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-        work = {pool.submit(clock.timed, one_score, sha256): sha256 for sha256 in left}
-        try:
-            for done, future in enumerate(concurrent.futures.as_completed(work), 1):
-                answers[work[future]] = future.result()
-                progress(f"{done} of {len(left)} models scored{clock.told()}")
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
-    for sha256, places in wanted.items():
-        for files, name in places:
-            learn(files, [name], [dict(answers[sha256])])
-
-
-def kept_score(path):
-    """A score from an earlier run, or None."""
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
 
 
 def checked(student, name, one, rubric, alike):
@@ -272,35 +213,3 @@ def hints_of(name, files, answer):
     places = files[name].said.get("names", {})
     found.sort(key=lambda one: one[0][1:3])
     return [(name, places.get(str(hint.cell), ""), hint, code) for hint, code in found]
-
-
-class Estimate:
-    """How long the scoring still takes, by what files of each name have taken.
-
-    left: key of a job -> the name of its file.
-    """
-
-    def __init__(self, left):
-        self.left, self.taken = left, {}
-
-    def timed(self, function, key):
-        start = time.monotonic()
-        try:
-            return function(key)
-        finally:
-            name = self.left.pop(key)
-            self.taken.setdefault(name, []).append(time.monotonic() - start)
-
-    def told(self):
-        """The estimate in words, or ""."""
-        left = list(self.left.values())
-        known = {name: sum(times) / len(times) for name, times in self.taken.items()}
-        if not left or not known:
-            return ""
-        usual = sum(known.values()) / len(known)
-        seconds = sum(known.get(name, usual) for name in left) / (os.cpu_count() or 1)
-        return (
-            f", about {seconds / 60:.0f} min left"
-            if seconds > 90
-            else f", about {seconds:.0f} s left"
-        )

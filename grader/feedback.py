@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 import jinja2
+from tabulate import tabulate
 
-from grader.check import Checked
+from grader.check import Checked, shown_name
 from grader.grading import Totals, totals
-from grader.names import plain
+from grader.names import plain, printable
 from grader.originality import PUBLISHED
 from toolkit.files import replacing
 
@@ -68,6 +69,39 @@ class Told(NamedTuple):
     name: str
     page: str
     checked: Checked
+
+
+def overview(results):
+    """A line for each hand-in, as text. results: a list of Told."""
+    lines = []
+    for told in results:
+        one = told.checked
+        problems = sum(bool(row["problem"]) for row in one.rows)
+        notes = [f"{problems} problem{'s' if problems > 1 else ''}"] if problems else []
+        notes += [f"{len(one.hints)} hint{'s' if len(one.hints) > 1 else ''}"] if one.hints else []
+        notes += ["late"] if one.student.late else []
+        notes += ["see above"] if one.alike else []
+        read = any(row["file"] for row in one.rows)  # else one line says why there is nothing
+        lines.append([
+            printable(told.name),
+            in_words(one.graded) if read else one.rows[0]["problem"],
+            ", ".join(notes) if read else "",
+        ])  # fmt: skip
+    return tabulate(lines, ["hand-in", "points", "look at"], disable_numparse=True)
+
+
+def likeness(results):
+    """What is alike, for a person to look at first, as text."""
+    lines, pairs = [], set()
+    for told in results:
+        for alike in told.checked.alike:
+            name = shown_name(told.checked.student)
+            if (alike.other, name) not in pairs:  # a pair once
+                lines.append(f"  {name} and {alike.other}: {alike.what}")
+                pairs.add((name, alike.other))
+    if not lines:
+        return ""
+    return "\n".join(["Look first: alike, for which there may be a good reason", *lines, ""])
 
 
 def write_points(path, results):

@@ -8,7 +8,7 @@ import math
 from typing import NamedTuple
 
 from grader.answers import MIN_WORDS
-from grader.hand_in import File
+from grader.files import File
 from grader.measures import PROMISED, PROMISES, promised
 from grader.names import BASELINE, MODELS, MODELS_OF, NOTEBOOKS, PAPER
 from grader.papers import PAGE
@@ -138,20 +138,16 @@ def printed(line, file, files, against):
     return share >= line.at_least, f"{share:.2%} as the notebook printed, not measured: {why}"
 
 
-def size(line, file, files, against, rubric):
+def limit(line, file, files, against, rubric):
+    """Whether a model that counts is small enough, in bytes or in bits a weight."""
     if against[line.file]:
         return False, against[line.file]
-    least = floor(rubric, line)
-    met, found = file.size <= line.at_most, f"{file.size:,} bytes"
-    return (met, found) if file.share >= least else (False, f"{found}, but it reads {reads(file)}")
-
-
-def bits(line, file, files, against, rubric):
-    if against[line.file]:
-        return False, against[line.file]
-    least = floor(rubric, line)
-    met, found = 0 < file.bits <= line.bits, f"{file.bits or 'unknown'} bits"
-    return (met, found) if file.share >= least else (False, f"{found}, but it reads {reads(file)}")
+    if line.kind == "size":
+        met, found = file.size <= line.at_most, f"{file.size:,} bytes"
+    else:
+        met, found = 0 < file.bits <= line.bits, f"{file.bits or 'unknown'} bits"
+    enough = file.share >= floor(rubric, line)
+    return (met, found) if enough else (False, f"{found}, but it reads {reads(file)}")
 
 
 def floor(rubric, line):
@@ -198,8 +194,8 @@ def paper(line, file, files, against, rubric):
 
 JUDGES = {
     "accuracy": accuracy,
-    "size": size,
-    "bits": bits,
+    "size": limit,
+    "bits": limit,
     "rules": rules,
     "qkeras": qkeras,
     "paper": paper,

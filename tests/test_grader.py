@@ -11,12 +11,14 @@ import pandas as pd
 import pytest
 
 import grader.check as checker
+import grader.score_all as scoring
 from grader import __main__ as program
 from grader import ranking as ranks
 from grader.__main__ import main
-from grader.hand_in import File
+from grader.files import File
 from grader.ranking import RANKED, ranking
 from grader.rubric import RUBRIC, read_rubric
+from grader.scoring import score
 from grader.submissions import Item, Student
 from toolkit.tflite import gzip_size
 
@@ -105,14 +107,14 @@ def test_several_hand_ins_are_checked_ranked_and_one_bad_zip_stops_nothing(
 
 def test_equal_files_are_scored_once_and_finished_scores_are_kept(folder, tmp_path, monkeypatch):
     scored: list = []
-    real = checker.call_all
+    real = scoring.call_all
 
     def call_all(function, jobs, *seconds):
         jobs = list(jobs)
-        scored.extend(job[0] for job in jobs if function is checker.scoring.score)
+        scored.extend(job[0] for job in jobs if function is score)
         return real(function, jobs, *seconds)
 
-    monkeypatch.setattr(checker, "call_all", call_all)
+    monkeypatch.setattr(scoring, "call_all", call_all)
     content = (MODELS / "sign_mnist_clustered.tflite").read_bytes()
     members = {"sign_mnist.tflite": content, "sign_mnist_pruned.tflite": content}
     paths = [str(write_zip(tmp_path / f"{name}.zip", members)) for name in "ab"]
@@ -151,7 +153,7 @@ def test_an_unforeseen_error_stays_with_its_hand_in(monkeypatch, tmp_path):
 
 def test_what_a_file_makes_a_program_say_cannot_write_to_the_terminal():
     files = {"a.tflite": File(note="found as A.tflite")}
-    checker.learn(files, ["a.tflite"], [{"problem": "no op \x1b[31m\n", "note": "\r", "size": 5}])
+    scoring.learn(files, ["a.tflite"], [{"problem": "no op \x1b[31m\n", "note": "\r", "size": 5}])
     said = "'no op \\x1b[31m\\n'", "found as A.tflite; '\\r'", 5
     assert (files["a.tflite"].problem, files["a.tflite"].note, files["a.tflite"].size) == said
 

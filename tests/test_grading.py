@@ -13,8 +13,8 @@ from grader.check import Checked, row
 from grader.claims import claims, printed
 from grader.facts import facts, prose
 from grader.feedback import Told, page_names, pages, remove_pages, summary, write_page, write_points
+from grader.files import File
 from grader.grading import grade
-from grader.hand_in import File
 from grader.hints import hints, unlike_claims
 from grader.mistakes import Hint
 from grader.names import BASELINE, MODELS, NOTEBOOKS, PAPER, plain

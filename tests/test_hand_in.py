@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 
-from grader import hand_in
+from grader import archives
+from grader.files import File
 from grader.hand_in import read_hand_in
 from grader.names import MODELS, NOTEBOOKS, asked_for, meant, missing
 from grader.notebook import problems, read_notebook
@@ -113,7 +114,7 @@ def read(tmp_path):
     def read(members):
         path = members if isinstance(members, Path) else write_zip(tmp_path / "in.zip", members)
         found = read_hand_in([Item(str(path), whole=True)], tmp_path / "unpacked")
-        return {n: hand_in.File(**f) for n, f in found["files"].items()}, found["others"]
+        return {n: File(**f) for n, f in found["files"].items()}, found["others"]
 
     return read
 
@@ -278,7 +279,7 @@ def test_what_lies_in_the_zip_besides_is_known(read):
 def test_a_file_that_is_too_large_or_damaged_is_named_and_the_rest_is_read(
     read, tmp_path, monkeypatch
 ):
-    monkeypatch.setitem(hand_in.MAX_BYTES, ".ipynb", 10_000)
+    monkeypatch.setitem(archives.MAX_BYTES, ".ipynb", 10_000)
     files, _ = read({"q1.ipynb": b"0" * 10_001, "q2.ipynb": b"0"})
     assert "larger than" in files.pop("q1.ipynb").problem
     assert contents(files) == {"q2.ipynb": b"0"}
@@ -299,9 +300,9 @@ def test_a_file_that_can_be_read_counts_before_one_that_cannot(read, tmp_path):
 
 def test_too_many_files_or_bytes_are_refused(read, monkeypatch):
     members = {"q1.ipynb": b"0" * 50, "q2.ipynb": b"0"}
-    monkeypatch.setattr(hand_in, "MAX_TOTAL", 40)
+    monkeypatch.setattr(archives, "MAX_TOTAL", 40)
     assert read(members)[0]["q2.ipynb"].problem.startswith("not read: more than")
-    monkeypatch.setattr(hand_in, "MAX_ENTRIES", 1)
+    monkeypatch.setattr(archives, "MAX_ENTRIES", 1)
     with pytest.raises(Unfit, match="2 files are more than 1"):
         read(members)
     assert read({"a.zip": zipped(members)})[0]["a.zip"].problem == "2 files are more than 1"
