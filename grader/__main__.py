@@ -23,6 +23,7 @@ import numpy as np
 from grader.check import check_class, shown_name
 from grader.feedback import (
     Told,
+    likeness,
     number,
     overview,
     page_names,

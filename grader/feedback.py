@@ -11,7 +11,6 @@ import jinja2
 from tabulate import tabulate
 
 from grader.check import Checked, shown_name
-from grader.grading import Totals, totals
 from grader.names import plain, printable
 from grader.originality import PUBLISHED
 from toolkit.files import replacing
@@ -21,6 +20,14 @@ MAX_NAME = 50  # characters of a page's name, of up to four bytes each
 # names that no file can have on Windows
 PORTS = {f"{port}{number}" for port in ("com", "lpt") for number in range(10)}
 DEVICES = {"con", "prn", "aux", "nul"} | PORTS
+
+
+class Totals(NamedTuple):
+    """Points given, those that can be had, and those that are open for a person."""
+
+    given: float
+    possible: float
+    open: float
 
 
 class Summary(NamedTuple):
@@ -38,6 +45,15 @@ def summary(graded):
         {q: totals([one for one in graded if one.line.question == q]) for q in numbers},
         totals([one for one in graded if not one.line.extra]),
         totals([one for one in graded if one.line.extra]),
+    )
+
+
+def totals(graded):
+    """The Totals of some lines."""
+    return Totals(
+        sum(one.points for one in graded if one.points is not None),
+        sum(one.line.points for one in graded),
+        sum(one.line.points for one in graded if one.points is None),
     )
 
 

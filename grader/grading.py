@@ -32,14 +32,6 @@ class Graded(NamedTuple):
     comment: str = ""
 
 
-class Totals(NamedTuple):
-    """Points given, those that can be had, and those that are open for a person."""
-
-    given: float
-    possible: float
-    open: float
-
-
 def grade(rubric, files, absent="missing"):
     """A Graded for each line. files: name -> File; absent: what to say of the others."""
     files = {name: files.get(name, File(absent)) for name in (*NOTEBOOKS, *MODELS)} | files
@@ -246,12 +238,3 @@ def reading(line, file, page):
     if sum(len(text.split()) for _, text in prose) <= MIN_WORDS:
         return 0, "nothing was written", []
     return None, "found no such cell: read the notebook", []
-
-
-def totals(graded):
-    """The Totals of some lines."""
-    return Totals(
-        sum(one.points for one in graded if one.points is not None),
-        sum(one.line.points for one in graded),
-        sum(one.line.points for one in graded if one.points is None),
-    )
