@@ -23,10 +23,11 @@ help:
 	@echo 'make html       each notebook as a page in build/html/, without the helpers'
 	@echo 'make report     rewrite report.md and the README table from models/results.json'
 	@echo 'make submission one zip to hand in, in build/'
-	@echo 'make check ZIP="a.zip b.zip"  check hand-ins and rank them'
+	@echo 'make check ZIP=submissions.zip ROSTER=grades.csv'
+	@echo '                check what a class handed in, or ZIP="a.zip b.zip", and rank it'
 	@echo 'make handout    the questions as starters for students, in build/handout/'
 	@echo 'make colab      execute each notebook alone, with the Python and TensorFlow of Colab'
-	@echo 'make clean      delete build/'
+	@echo 'make clean      delete build/, all but build/check/marking.csv'
 
 run: $(READY)
 	@$(RUN) -m tools.run $(NAME)
@@ -63,8 +64,10 @@ handout: $(READY)
 colab: $(READY)
 	@$(RUN) -m tools.colab $(NAME)
 
+# What a person wrote there is not made again.
 clean:
-	rm -rf build
+	@test ! -d build || find build -depth -mindepth 1 ! -path build/check/marking.csv \
+	    \( -type d -empty -o ! -type d \) -delete
 
 # The stamp comes last, so an installation that was interrupted is made again.
 $(READY): requirements.txt

@@ -1,14 +1,7 @@
-"""What a notebook says: its prose, and the accuracies that its outputs speak of.
-
-Of long texts a part is read.
-"""
+"""The accuracies that the outputs of a notebook speak of. Of long outputs a part is read."""
 
 import re
-from pathlib import Path
 
-from grader.notebook import problems, read_notebook
-
-MAX_CELL, MAX_PROSE = 8_000, 200_000  # characters of a cell's prose, of all
 MAX_OUTPUT, MAX_OUTPUTS, MAX_LINE = 20_000, 1_000_000, 300
 NAMED = re.compile(
     r"acc(?:uracy)?(?:_score)?\b(?:\s+|(?:(?!  )[^\d%-]){0,30})"
@@ -17,42 +10,10 @@ NAMED = re.compile(
 )
 PERCENT = re.compile(r"(?<![\d.,-])(\d{1,3}(?:\.\d+)?)\s?%(?!\s*\|)")
 SPEAKS = re.compile(r"accura|acc\b|correct|right|\btest\b|^\W*[\d.]+\s?%\W*$", re.IGNORECASE)
+CHECKED = re.compile(r"network reads (\d{1,3}(?:\.\d+)?)% of the test file")
 OF_OTHERS = re.compile(
     r"zero|spars|interval|confidence|smaller|compress|size|byte|reduc|drop", re.IGNORECASE
 )
-
-
-def facts(path):
-    """What a File needs to know of the notebook at `path`. Raises Unfit."""
-    cells = read_notebook(Path(path).read_bytes())
-    texts = [[output.markdown for output in cell.outputs] for cell in cells]
-    said = [len(cell.source) for cell in cells if cell.kind == "markdown"]
-    said += [sum(map(len, text)) for text in texts]
-    printed = sum(len(output.text) for cell in cells for output in cell.outputs)
-    cut = max(said, default=0) > MAX_CELL or sum(said) > MAX_PROSE or printed > MAX_OUTPUTS
-    return {
-        "problem": ", ".join(problems(cells)),
-        "prose": prose(cells),
-        "claims": claims(cells),
-        "note": "its text is too long to be searched whole" if cut else "",
-    }
-
-
-def prose(cells):
-    """[(cell, text)] of what Cells say in Markdown, in their source and their outputs.
-
-    Each text stands in one line.
-    """
-    texts, left = [], MAX_PROSE
-    for cell in cells:
-        parts = [output.markdown for output in cell.outputs]
-        if cell.kind == "markdown":
-            parts.append(cell.source)
-        text = " ".join(" ".join(parts)[: min(MAX_CELL, left)].split())
-        if text:
-            left -= len(text)
-            texts.append((cell.number, text))
-    return texts
 
 
 def claims(cells):
@@ -86,3 +47,11 @@ def shares(line):
     if SPEAKS.search(line) and not OF_OTHERS.search(line):
         found += [float(number) / 100 for number in PERCENT.findall(line)]
     return [share for share in found if share <= 1]
+
+
+def printed(cells):
+    """The accuracy that the outputs of Cells give for a network on the test file, or None."""
+    texts = [o.text[-MAX_OUTPUT:] for cell in cells for o in cell.outputs]
+    checked = [float(share) / 100 for text in texts for share in CHECKED.findall(text)]
+    found = checked or [share for _, share in claims(cells)]
+    return found[-1] if found else None

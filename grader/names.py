@@ -1,6 +1,7 @@
 """The names that the assignment asks for, and what files of other names may be."""
 
 import re
+import unicodedata
 
 NOTEBOOKS = "q1.ipynb", "q2.ipynb", "q3.ipynb", "q4.ipynb"
 MODELS = (
@@ -9,6 +10,8 @@ MODELS = (
     *("sign_mnist_pruned.tflite", "sign_mnist_qkeras_4bit.tflite"),
 )
 MODELS_OF = dict(zip(NOTEBOOKS, (MODELS[:4], *((name,) for name in MODELS[4:])), strict=True))
+BASELINE, FOUR_BITS = "sign_mnist_baseline.keras", "sign_mnist_qkeras_4bit.keras"
+PAPER = "the Word or PDF file"
 MAX_NAME = 300  # characters of a name that is looked at
 # what browsers, Drive, JupyterLab, learning platforms and desktops add to the name of a copy
 COPY = "copy|kopie|copie|copia"
@@ -16,6 +19,7 @@ COPY_OF = re.compile(rf"(?:{COPY}) (?:of|von|de|di) ")
 COPY_MARK = re.compile(
     rf"(?: ?\((?:\d+|(?:another |\d+\w\w )?(?:{COPY}))\)|[ _-]+(?:{COPY}) ?\d*|[ -]\d+)$"
 )
+FORMULA = tuple("=+-@\u2212")  # how a cell begins that a spreadsheet would compute
 # words in the names of folders whose files count last
 SPARE = {"backup", "backups", "old", "copy", "copies", "draft", "drafts", "previous", "trash"}
 # what tells in another name which file it is
@@ -82,6 +86,17 @@ def missing(name, others):
 def printable(name):
     """A text without line breaks or what a terminal would take for commands."""
     return name if name.isprintable() else ascii(name)
+
+
+def plain(name, lines=False):
+    """A text for a cell of a spreadsheet, which must not take it for a formula.
+
+    lines: whether it may have line breaks.
+    """
+    text = "\n".join(map(printable, name.split("\n"))) if lines else printable(str(name))
+    # full-width signs and those after blanks count as well
+    computed = unicodedata.normalize("NFKC", text).lstrip().startswith(FORMULA)
+    return f"'{text}" if computed else text
 
 
 def spare(folder):

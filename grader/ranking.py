@@ -5,8 +5,7 @@ import csv
 import pandas as pd
 from tabulate import tabulate
 
-from grader.feedback import plain
-from grader.names import printable
+from grader.names import plain, printable
 from toolkit.files import replacing
 
 # what is ranked: by its bytes at 90 % and more, or by its accuracy
@@ -15,19 +14,24 @@ RANKED = {
     "Q3 bytes": "sign_mnist_pruned.tflite",
     "Q4 accuracy": "sign_mnist_qkeras_4bit.tflite",
 }
-TITLES = {file: title for title, file in RANKED.items()}
 GOAL, BITS = 0.9, 4
+MEASURED, PRINTED = "measured", "printed, not measured"
 
 
-def ranked(title, file, images):
-    """(score, problem) of a File in the ranking `title`: what counts, None if it is not ranked,
-    and what is wrong with it, or ""."""
-    if file.total < images:
-        return None, "did not get through all images in time: not ranked"
-    if title.endswith("accuracy"):
-        wrong = f"stores {file.bits} bits a weight, not {BITS}" if file.bits > BITS else ""
-        return file.share, wrong
-    return (file.size, "") if file.share >= GOAL else (None, f"below {GOAL:.0%}: not ranked")
+def ranked(title, file, against, notebook):
+    """(score, how) of a File in the ranking `title`: what counts, None if it is not ranked, and
+    for an accuracy whether it was measured or printed, or "".
+
+    against: why the file counts for nothing, or "". notebook: that of question 4.
+    """
+    if not title.endswith("accuracy"):
+        return (file.size if not against and file.share >= GOAL else None), ""
+    if not against and 0 < file.bits <= BITS:
+        return file.share, MEASURED
+    share = notebook.said.get("printed")
+    if share is None or notebook.problem or notebook.said["stubs"]:
+        return None, ""
+    return share, PRINTED
 
 
 def ranking(scores):
@@ -49,6 +53,7 @@ def ranking(scores):
         if not title.endswith("accuracy"):
             table[title] = table[title].astype("Int64")
     table["sum of ranks"] = table[ranks].sum(axis=1)
+    table["Q4 is"] = [scores[name].get("Q4", "") for name in table.index]
     return table.rename_axis("hand-in").sort_values("sum of ranks", kind="stable")
 
 

@@ -14,8 +14,12 @@ KINDS = {
     "accuracy": {"file", "at_least"},
     "size": {"file", "at_most"},
     "bits": {"file", "bits"},
+    "rules": set(),
+    "qkeras": set(),
+    "paper": set(),
     "reading": {"words"},
 }
+OPTIONAL = {"accuracy": {"printed"}, "reading": {"paper"}}
 
 
 class RubricError(Exception):
@@ -23,7 +27,11 @@ class RubricError(Exception):
 
 
 class Line(NamedTuple):
-    """A line of the rubric; which of the last five are given depends on `kind`, see KINDS."""
+    """A line of the rubric; which of those after `extra` are given depends on `kind`, see KINDS.
+
+    printed: bits a weight; where the file stores more, what the notebook printed counts. paper:
+    whether the Word or PDF file is read, too.
+    """
 
     question: int
     title: str
@@ -35,6 +43,8 @@ class Line(NamedTuple):
     at_most: int = 0
     bits: int = 0
     words: tuple = ()
+    printed: int = 0
+    paper: bool = False
 
 
 def read_rubric(path):
@@ -65,6 +75,7 @@ def wrong_with(entry):
         return f"`kind` must be one of {', '.join(KINDS)}"
     needed = {"question", "title", "points", "kind"} | KINDS[entry["kind"]]
     missing, unknown = needed - set(entry), set(entry) - needed - {"extra"}
+    unknown -= OPTIONAL.get(entry["kind"], set())
     if missing or unknown:
         what = [f"add `{key}`" for key in sorted(missing)]
         return ", ".join(what + [f"take out `{key}`, which is not known" for key in unknown])
@@ -77,6 +88,8 @@ def wrong_with(entry):
         "at_least": (lambda v: is_number(v) and 0 <= v <= 1, "a share such as 0.9 for 90%"),
         "at_most": (lambda v: type(v) is int and v >= 0, "a whole number of bytes"),
         "bits": (lambda v: type(v) is int and v > 0, "a whole number of bits"),
+        "printed": (lambda v: type(v) is int and v > 0, "a whole number of bits"),
+        "paper": (lambda v: isinstance(v, bool), "true or false"),
         "words": (are_patterns, "a list of texts that are regular expressions"),
     }
     for key, (fits, form) in tests.items():
@@ -98,14 +111,3 @@ def are_patterns(words):
         return all(re.compile(word) for word in words)
     except (re.error, TypeError, OverflowError, RecursionError):
         return False
-
-
-def is_doubtful(rubric, name, correct, total):
-    """Whether a share that was counted on some images lies so near a threshold of the rubric,
-    within two standard errors, that only all images can tell the side."""
-    if not total:
-        return False
-    share = correct / total
-    error = max((share * (1 - share) / total) ** 0.5, 1 / total)
-    thresholds = [line.at_least for line in rubric if line.kind == "accuracy" and line.file == name]
-    return any(abs(share - least) <= 2 * error + 1e-9 for least in thresholds)

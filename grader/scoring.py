@@ -1,4 +1,4 @@
-"""Scores a .tflite file on images, in whatever form of input suits it."""
+"""Scores a .tflite file on images, in whatever form of input suits it, and measures it."""
 
 import time
 from pathlib import Path
@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 
 from grader.kinds import lookalike
+from grader.measures import measures
 from grader.processes import SECONDS, Unfit
 from signmnist.data import LABELS
-from toolkit.graph import weight_bits
 from toolkit.tflite import ModelError, gzip_size, open_tflite
 
 BATCH = 32
@@ -23,21 +23,25 @@ PIXELS = {
 
 
 def score(path, images, labels, seconds=SECONDS):
-    """What a File needs to know of a .tflite file: size, and correct of total with pixels and bits,
-    or the problem.
+    """What a File needs to know of a .tflite file: size, measures, and correct of total with
+    pixels, or the problem.
 
     images, labels: paths of .npy files, float32 (n, 28, 28, 1) and int (n,). After `seconds` of
-    processor time it stops with the images that it got through. The form of the input is the one,
+    processor time it stops, and that is its problem. The form of the input is the one,
     of PIXELS or "raw integers", in which the model reads most of TRIAL images.
     """
     content = Path(path).read_bytes()
     found = {"size": gzip_size(content)}
     try:
+        open_tflite(path, threads=1)
+        found["measures"] = measures(content)
         return found | _score(path, np.load(images, "r"), np.load(labels, "r"), seconds)
     except Unfit as error:
         return found | {"problem": str(error)}
-    except ModelError:
-        return found | {"problem": lookalike(content, "a .tflite file") or "LiteRT cannot load it"}
+    except ModelError as error:
+        damaged = "damaged" in str(error) and str(error)
+        what = lookalike(content, "a .tflite file") or damaged or "LiteRT cannot load it"
+        return found | {"problem": what}
 
 
 def _score(path, images, labels, seconds):
@@ -59,8 +63,9 @@ def _score(path, images, labels, seconds):
             tried[name], _ = _count(path, convert, images[:TRIAL], labels[:TRIAL], deadline)
     best = next(name for name, right in tried.items() if right >= max(tried.values()) - CHANCE)
     correct, total = _count(path, conventions[best], images, labels, deadline)
-    bits = weight_bits(Path(path).read_bytes())
-    return {"correct": correct, "total": total, "pixels": best, "bits": bits}
+    if total < len(images):
+        raise Unfit(f"did not get through all images in {seconds:g} s of processor time")
+    return {"correct": correct, "total": total, "pixels": best}
 
 
 def _conventions(detail):

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from grader import processes, scoring
-from grader.hand_in import File
+from grader.files import File
 from grader.processes import call_all
 from grader.scoring import score
 from signmnist.data import LABELS

@@ -71,5 +71,7 @@ def test_the_project_itself_can_be_handed_in_and_passes_its_own_check(tmp_path, 
             document = zipfile.ZipFile(io.BytesIO(archive.read(f"sign_mnist/{name}")))
         assert f"{record['bytes_gzip']:,}" in document.read("word/document.xml").decode()
         assert [entry for entry in document.namelist() if entry.startswith("word/media/")]
-    assert main([str(target), "--folder", str(tmp_path / "check")]) == 0
-    assert "of 7,172" in capfd.readouterr().out
+    assert main([str(target), "--own", "--folder", str(tmp_path / "check")]) == 0
+    shown = capfd.readouterr().out
+    assert "220 of 330, 110 open; extra 40 of 50, 10 open" in shown
+    assert "hint" not in shown.split("----")[-1] and "Look first" not in shown
