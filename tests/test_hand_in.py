@@ -251,7 +251,11 @@ def tarred():
         ("a.zip", b"version https://git-lfs", "a Git LFS pointer, not a zip"),
         ("a.rar", b"Rar!\x1a\x07", "a RAR archive, not looked into"),
         ("a.7z", b"7z\xbc\xaf\x27\x1c", "a 7z archive, not looked into"),
-        ("models", gzip.compress(tarred()), "a gzip archive, such as a tar.gz, not looked into"),
+        (
+            "models",
+            gzip.compress(tarred(), mtime=0),
+            "a gzip archive, such as a tar.gz, not looked into",
+        ),
         ("a.tar", tarred(), "a tar or other archive, not looked into"),
         ("a.tar.xz", lzma.compress(tarred()), "a tar or other archive, not looked into"),
         (
