@@ -107,8 +107,8 @@ static const FLASH int8_t *dense(ACC *sum, const int8_t *in, const FLASH struct 
 static const FLASH int8_t *sparse(ACC *sum, const int8_t *in, const FLASH struct layer *l,
                                   const FLASH int8_t *weights)
 {
-    DIM columns = l->columns, width = l->width, x = 0;
-    SIZE step = l->step;
+    DIM columns = l->columns, width = l->width;
+    SIZE step = l->step, x = 0;
     uint8_t right = l->right;
     for (;;) {
         int8_t code = *weights++, weight;

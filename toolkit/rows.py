@@ -125,6 +125,8 @@ def read_network(content):
             number[target] = number[source]
             continue
         sources = [tensor for tensor in op.sources if tensor and not tensor.data]
+        if any(tensor not in number for tensor in sources):
+            raise unknown(op)
         if any(tensor in flat for tensor in sources) and op.kind != OPERATORS.FULLY_CONNECTED:
             raise unknown(op, "after a RESHAPE that flattens")
         ends = [network.tensors[number[tensor]] for tensor in sources]
