@@ -51,7 +51,7 @@ static int32_t scaled(int32_t x, int32_t multiplier, int8_t shift)
         x = (int32_t)((uint32_t)x << shift);
         shift = 0;
     }
-#ifdef NARROW /* |x| < 2^16, so that no product of 64 bits is needed */
+#if NARROW /* |x| < 2^16, so that no product of 64 bits is needed */
     uint16_t upper = (uint32_t)multiplier >> 16, lower = (uint16_t)multiplier;
     int32_t high = (int16_t)(x >> 16), low = (uint16_t)x;
     uint32_t product = (uint32_t)(high * multiplier) + (uint32_t)low * upper;

@@ -8,6 +8,7 @@ from toolkit.rows import read_network
 
 TOTALS = 2**15 - 1  # the largest sum that 16 bits hold
 KINDS = "POOL", "GLOBAL", "ADD", "JOIN"
+SIZES = {"int8_t": 1, "BIAS": 2, "int32_t": 4}
 
 
 class Code(NamedTuple):
@@ -16,6 +17,8 @@ class Code(NamedTuple):
     text: str
     weights: int  # in flash
     memory: int  # activations and sums, in RAM
+    ends: tuple  # (scale, zero point) of its input and of its output
+    shape: tuple  # height, width and channels of its input
 
 
 def dense(weights):
@@ -79,91 +82,97 @@ def to_c(content, forms=(*DENSE, *SPARSE)):
     """
     network = read_network(content)
     tensors, layers = network.tensors, network.layers
-    arrays: list = []
+    arrays: dict = {}
+    table, used = list_layers(network, forms, arrays)
     places = np.cumsum([0, *(rows.bytes for rows in tensors)]).tolist()
+    columns = max(one.columns for one in layers)
     totals = sum(tensors[one.target].channels for one in layers if one.kind == "GLOBAL")
-    sizes = [n for rows in tensors for n in (rows.height + rows.top, rows.full_width)]
-    sizes += [rows.channels for rows in tensors] + [one.rows * one.down for one in layers]
+    bounds = [sum_bounds(one, tensors) for one in layers]
+    sums, scaled = (max(column) for column in zip(*bounds, strict=True))
+    biases = [np.abs(one.bias).max() for one in layers if one.kind == "CONV"]
+    first, last = tensors[0], tensors[layers[-1].target]
+    sizes = [n for rows in tensors for n in (rows.top + rows.height, rows.full_width)]
+    sizes += [rows.channels for rows in tensors]
+    sizes += [n for one in layers for n in (one.rows * one.down + one.height, one.line[1])]
+    sizes += [one.line[0] for one in layers]
+    wide = "int32_t" if sums > TOTALS else "int16_t"
+    defined = {
+        "DIM": "uint8_t" if max(sizes) < 256 else "uint16_t",
+        "COUNT": "DIM",
+        "SIZE": "uint16_t" if places[-1] < 2**16 else "uint32_t",
+        "ACC": wide,
+        "BIAS": "int32_t" if max(biases) > TOTALS else "int16_t",
+        "NARROW": int(scaled < 2**16 - 1),
+        "TENSORS": len(tensors),
+        "LAYERS": len(layers),
+        "PIXELS": first.width,
+        "ROW": first.width * first.channels,
+        "ROWS": first.height,
+        "SCORES": last.channels,
+        "USES(what)": "USES_##what",
+        **{f"USES_{name}": int(name in used) for name in (*FORMS, *KINDS)},
+    }
+    spaces = f"int8_t memory[{places[-1]}];\n{wide} sums[{columns}], totals[{totals or 1}];"
+    shapes = [
+        [one.height, one.full_width, one.channels, one.keep, one.top, one.left, one.zero, place]
+        for one, place in zip(tensors, places[:-1], strict=True)
+    ]
+    lines = [
+        *(f"#define {name} {value}" for name, value in defined.items()),
+        '#include "network.h"',
+        "#ifdef TABLES",
+        *("static " + line for line in spaces.splitlines()),
+        *arrays,
+        "static const FLASH struct tensor tensors[] = {",
+        *map(braced, shapes),
+        "};",
+        "static const FLASH struct layer layers[] = {",
+        *map(braced, table),
+        "};",
+        "#endif",
+    ]
+    memory = places[-1] + (4 if sums > TOTALS else 2) * (columns + totals)
+    ends = (first.scale, first.zero), (last.scale, last.zero)
+    return Code("\n".join(lines) + "\n", sum(arrays.values()), memory, ends, first.shape)
+
+
+def list_layers(network, forms, arrays):
+    """The fields of struct layer for each layer, and the kinds and forms that they use, a set.
+
+    What they point at is added to `arrays`; see `name_of`.
+    """
     table, used, room = [], set(), 0
-    bounds = [sum_bounds(layer, tensors) for layer in layers]
-    for layer in layers:
-        source = tensors[layer.sources[0]]
-        lines, width = source.width, layer.width
+    for layer in network.layers:
+        source = network.tensors[layer.sources[0]]
         step, start = source.full_width, 0
         code, weights, bias = "DENSE", "0", "0"
         if layer.kind == "CONV":
-            lines = layer.weights.shape[1]
             if layer.depthwise:
                 step, start = step * source.channels, step
-            elif width == step:  # windows without a gap are one line
-                lines, width = 1, lines * width
             stored = {form: FORMS[form](layer.weights) for form in forms}
             stored = {form: data for form, data in stored.items() if data is not None}
             code = min(stored, key=lambda form: len(stored[form]))
-            weights = keep(arrays, "int8_t", stored[code])
-            bias = keep(arrays, "BIAS", layer.bias) if layer.bias.any() else "0"
-            sizes += [lines, width]
+            weights = name_of("int8_t", stored[code], arrays)
+            bias = name_of("BIAS", layer.bias, arrays) if layer.bias.any() else "0"
         elif layer.kind == "GLOBAL":
             start, room = room, room + source.channels
         used |= {layer.kind, code if layer.kind == "CONV" else layer.kind}
-        numbers, shifts = zip(*layer.factors or [(0, 0)], strict=True)
-        fields = [layer.kind, code, layer.pooling]
-        fields += [layer.sources[0], layer.sources[-1], layer.target]
-        fields += [layer.rows, layer.columns]
-        fields += [source.top - layer.padding[0], source.left - layer.padding[1]]
-        fields += [layer.height, width, layer.down, layer.right, layer.deep, layer.wide, lines]
-        fields += [step, start, max(layer.depthwise, 1), int(len(numbers) > 1)]
-        fields += [layer.zero, layer.low, layer.high, weights, bias]
-        fields += [keep(arrays, "int32_t", numbers), keep(arrays, "int8_t", shifts)]
-        table.append(braced(fields))
-    biases = [layer.bias for layer in layers if layer.bias is not None]
-    short = all(np.abs(bias).max() <= TOTALS for bias in biases)
-    summed = max(bound for bound, _ in bounds)
-    narrow = max(bound for _, bound in bounds) < 2**16 - 1
-    columns = max(one.columns for one in layers)
-    sum_bytes = 2 if summed <= TOTALS else 4
-    first, last = tensors[0], tensors[layers[-1].target]
-    memory = places[-1] + sum_bytes * (columns + totals)
-    pixels, rows = first.width, first.height
-    text = "\n".join(
-        [
-            "/* Written by toolkit/ccode.py. */",
-            f"#define DIM {'uint8_t' if max(sizes) < 256 else 'uint16_t'}",
-            "#define COUNT DIM",
-            f"#define SIZE {'uint16_t' if places[-1] < 2**16 else 'uint32_t'}",
-            f"#define ACC {'int16_t' if sum_bytes == 2 else 'int32_t'}",
-            f"#define BIAS {'int16_t' if short else 'int32_t'}",
-            *(["#define NARROW"] if narrow else []),
-            *(f"#define USES_{name} {int(name in used)}" for name in (*FORMS, *KINDS)),
-            "#define USES(what) USES_##what",
-            f"#define TENSORS {len(tensors)}",
-            f"#define LAYERS {len(layers)}",
-            f"#define PIXELS {pixels} /* of a row */",
-            f"#define ROW {pixels * first.channels} /* bytes of a row */",
-            f"#define ROWS {rows}",
-            f"#define SCORES {last.channels}",
-            '#include "network.h"',
-            f"extern int8_t memory[{places[-1]}];",
-            f"extern ACC sums[{columns}], totals[{max(totals, 1)}];",
-            "#ifdef TABLES",
-            f"int8_t memory[{places[-1]}];",
-            f"ACC sums[{columns}], totals[{max(totals, 1)}];",
-            *(array for _, array in arrays),
-            "static const FLASH struct tensor tensors[] = {",
-            *(
-                braced([t.height, t.full_width, t.channels, t.keep, t.top, t.left, t.zero, place])
-                for t, place in zip(tensors, places[:-1], strict=True)
-            ),
-            "};",
-            "static const FLASH struct layer layers[] = {",
-            *table,
-            "};",
-            "#endif",
-            "",
-        ]
-    )
-    weights = sum(size for size, _ in arrays)
-    return Code(text, weights, memory)
+        numbers, shifts = zip(*layer.factors, strict=True) if layer.factors else ((), ())
+        lines, width = (source.width, layer.width) if layer.kind == "POOL" else layer.line
+        table.append(
+            [
+                *(layer.kind, code, layer.pooling),
+                *(layer.sources[0], layer.sources[-1], layer.target),
+                *(layer.rows, layer.columns),
+                *(source.top - layer.padding[0], source.left - layer.padding[1]),
+                *(layer.height, width, layer.down, layer.right, layer.deep, layer.wide),
+                *(lines, step, start, max(layer.depthwise, 1), int(len(numbers) > 1)),
+                *(layer.zero, layer.low, layer.high, weights, bias),
+                name_of("int32_t", numbers, arrays) if numbers else "0",
+                name_of("int8_t", shifts, arrays) if numbers else "0",
+            ]
+        )
+    return table, used
 
 
 def sum_bounds(layer, tensors):
@@ -171,19 +180,26 @@ def sum_bounds(layer, tensors):
     source = tensors[layer.sources[0]]
     if layer.kind == "CONV":
         sums = 128 * np.abs(layer.weights.astype(int)).sum((1, 2))
-        return int(sums.max()), int((sums + np.abs(layer.bias)).max())
+        shift = max(0, *(shift for _, shift in layer.factors))
+        return int(sums.max()), int((sums + np.abs(layer.bias)).max()) << shift
     if layer.kind == "GLOBAL":
         count = source.height * source.width
         return 128 * count, 256 * count
     return (0, 2**31) if layer.kind == "ADD" else (0, 0)
 
 
-def keep(arrays, kind, values):
-    """Adds an array of C to `arrays`, pairs (bytes, text), and returns its name."""
-    size = {"int8_t": 1, "BIAS": 2, "int32_t": 4}[kind] * len(values)
-    name = f"a{len(arrays)}"
+def name_of(kind, values, arrays):
+    """The name of an array of C with these values, added to `arrays`, from text to bytes.
+
+    Equal arrays are one.
+    """
     listing = ",".join(map(str, np.asarray(values).tolist()))
-    arrays.append((size, f"static const FLASH {kind} {name}[] = {{{listing}}};"))
+    declared = f"static const FLASH {kind} {{}}[] = {{{{{listing}}}}};"
+    for number, text in enumerate(arrays):
+        if text == declared.format(f"a{number}"):
+            return f"a{number}"
+    name = f"a{len(arrays)}"
+    arrays[declared.format(name)] = SIZES[kind] * len(values)
     return name
 
 
