@@ -3,13 +3,13 @@
 #include "model.h"
 
 static COUNT have[TENSORS];   /* rows in memory or gone from it, with the padding's */
-static uint8_t unfinished[TENSORS]; /* whether the last of them is still being pooled */
+static uint8_t pooled[TENSORS]; /* how many rows went into the last of them, if it wants more */
 static COUNT done[LAYERS];    /* rows that were computed */
 
 /* The first of the rows in memory is number `have - keep`. */
 static int8_t *row_of(uint8_t tensor, COUNT row)
 {
-    const FLASH struct tensor *t = &tensors[tensor];
+    const struct tensor *t = &tensors[tensor];
     return memory + t->place + (SIZE)(row + t->keep - have[tensor]) * t->width * t->channels;
 }
 
@@ -22,7 +22,7 @@ static void fill(int8_t *to, int8_t value, SIZE size)
 /* Makes room for a row and returns it; what stands in it is an old row, padding included. */
 static int8_t *open_row(uint8_t tensor)
 {
-    const FLASH struct tensor *t = &tensors[tensor];
+    const struct tensor *t = &tensors[tensor];
     SIZE size = (SIZE)t->width * t->channels, left = (t->keep - 1) * size;
     int8_t *to = memory + t->place;
     for (; left--; to++)
@@ -34,13 +34,13 @@ static int8_t *open_row(uint8_t tensor)
 /* Whether the rows of a tensor before number `end` have arrived; the padding's come by themselves. */
 static uint8_t arrived(uint8_t tensor, COUNT end)
 {
-    const FLASH struct tensor *t = &tensors[tensor];
+    const struct tensor *t = &tensors[tensor];
     while (have[tensor] < end) {
         if (have[tensor] < t->top + t->height)
             return 0;
         fill(open_row(tensor), t->zero, (SIZE)t->width * t->channels);
     }
-    return !unfinished[tensor] || have[tensor] > end;
+    return !pooled[tensor] || have[tensor] > end;
 }
 
 /* x times multiplier / 2^31 times 2^shift, as TFLite Micro rounds it: twice. */
@@ -66,7 +66,7 @@ static int32_t scaled(int32_t x, int32_t multiplier, int8_t shift)
     return (x + half - (x < 0)) >> -shift;
 }
 
-static int8_t clipped(int32_t x, const FLASH struct layer *l)
+static int8_t clipped(int32_t x, const struct layer *l)
 {
     x += l->zero;
     return x < l->low ? l->low : x > l->high ? l->high : (int8_t)x;
@@ -82,7 +82,7 @@ static inline void add_line(ACC *sum, const int8_t *in, int8_t weight, DIM colum
 }
 
 #if USES(DENSE) || USES(NIBBLES)
-static const FLASH int8_t *dense(ACC *sum, const int8_t *in, const FLASH struct layer *l,
+static const FLASH int8_t *dense(ACC *sum, const int8_t *in, const struct layer *l,
                                  const FLASH int8_t *weights)
 {
     DIM columns = l->columns, width = l->width, line, x;
@@ -104,7 +104,7 @@ static const FLASH int8_t *dense(ACC *sum, const int8_t *in, const FLASH struct 
 
 #if USES(PAIRS) || USES(RUNS)
 /* How many zeros to skip, then a weight: a byte each, or a nibble each. Both 0: the end. */
-static const FLASH int8_t *sparse(ACC *sum, const int8_t *in, const FLASH struct layer *l,
+static const FLASH int8_t *sparse(ACC *sum, const int8_t *in, const struct layer *l,
                                   const FLASH int8_t *weights)
 {
     DIM columns = l->columns, width = l->width;
@@ -132,7 +132,7 @@ static const FLASH int8_t *sparse(ACC *sum, const int8_t *in, const FLASH struct
 #endif
 
 /* A row of a convolution, of all channels; its sums are pooled as soon as they are scaled. */
-static void conv(const FLASH struct layer *l, const int8_t *window, int8_t *out, DIM width,
+static void conv(const struct layer *l, const int8_t *window, int8_t *out, DIM width,
                  uint8_t fresh)
 {
     const FLASH int8_t *weights = l->weights;
@@ -172,9 +172,9 @@ static void conv(const FLASH struct layer *l, const int8_t *window, int8_t *out,
 
 #if USES(POOL)
 /* A row of pooling by windows; `row` and `column` may begin in the padding, which does not count. */
-static void pool(const FLASH struct layer *l, COUNT first, int8_t *out, DIM width)
+static void pool(const struct layer *l, COUNT first, int8_t *out, DIM width)
 {
-    const FLASH struct tensor *t = &tensors[l->in];
+    const struct tensor *t = &tensors[l->in];
     DIM channel, x, y, k;
     for (channel = 0; channel < t->channels; channel++, out += width)
         for (x = 0; x < l->columns; x++) {
@@ -202,10 +202,10 @@ static void pool(const FLASH struct layer *l, COUNT first, int8_t *out, DIM widt
 
 #if USES(GLOBAL)
 /* One more row of what is pooled over all rows and columns. */
-static void pool_all(const FLASH struct layer *l, const int8_t *in, ACC *sum, uint8_t first,
+static void pool_all(const struct layer *l, const int8_t *in, ACC *sum, uint8_t first,
                      int8_t *out)
 {
-    const FLASH struct tensor *t = &tensors[l->in];
+    const struct tensor *t = &tensors[l->in];
     int32_t count = (int32_t)l->rows * l->columns;
     DIM channel, x;
     for (channel = 0; channel < t->channels; channel++, in += t->width) {
@@ -233,10 +233,10 @@ static void pool_all(const FLASH struct layer *l, const int8_t *in, ACC *sum, ui
 #endif
 
 #if USES(ADD)
-static void add(const FLASH struct layer *l, const int8_t *a, const int8_t *b, int8_t *out,
+static void add(const struct layer *l, const int8_t *a, const int8_t *b, int8_t *out,
                 DIM width)
 {
-    const FLASH struct tensor *ta = &tensors[l->in], *tb = &tensors[l->in2];
+    const struct tensor *ta = &tensors[l->in], *tb = &tensors[l->in2];
     DIM channel, x;
     for (channel = 0; channel < ta->channels; channel++) {
         for (x = 0; x < l->columns; x++) {
@@ -267,14 +267,30 @@ static void join(uint8_t tensor, const int8_t *in, DIM columns, int8_t *out, DIM
 }
 #endif
 
+/* A layer's table in memory from which it is read fastest. */
+static const struct layer *table_of(uint8_t number)
+{
+#ifdef __AVR__
+    static struct layer copy;
+    const FLASH uint8_t *from = (const FLASH uint8_t *)&layers[number];
+    uint8_t *to = (uint8_t *)&copy, left = sizeof copy;
+    do
+        *to++ = *from++;
+    while (--left);
+    return &copy;
+#else
+    return &layers[number];
+#endif
+}
+
 /* Computes a row of a layer if it can. */
 static uint8_t step(uint8_t number)
 {
-    const FLASH struct layer *l = &layers[number];
-    const FLASH struct tensor *t = &tensors[l->out];
+    const struct layer *l = table_of(number);
+    const struct tensor *t = &tensors[l->out];
     COUNT row = done[number];
     COUNT first = l->row + row * l->down;
-    uint8_t fresh = row % l->deep == 0;
+    uint8_t fresh = !pooled[l->out];
     int8_t *out = 0;
     if (row == l->rows || !arrived(l->in, first + l->height))
         return 0;
@@ -284,9 +300,10 @@ static uint8_t step(uint8_t number)
         return 0;
 #endif
     done[number] = row + 1;
-    unfinished[l->out] = (row + 1) % l->deep != 0;
     if (l->kind == GLOBAL)
         fresh = row + 1 == l->rows;
+    else if (++pooled[l->out] == l->deep)
+        pooled[l->out] = 0;
     if (l->kind != GLOBAL || fresh)
         out = (fresh ? open_row(l->out) : row_of(l->out, have[l->out] - 1)) + t->left;
     const int8_t *in = row_of(l->in, first) + l->column;
@@ -323,9 +340,9 @@ void network_begin(void)
 {
     uint8_t i;
     for (i = 0; i < TENSORS; i++) {
-        const FLASH struct tensor *t = &tensors[i];
+        const struct tensor *t = &tensors[i];
         have[i] = t->top;
-        unfinished[i] = 0;
+        pooled[i] = 0;
         fill(memory + t->place, t->zero, (SIZE)t->keep * t->width * t->channels);
     }
     for (i = 0; i < LAYERS; i++)
@@ -334,7 +351,7 @@ void network_begin(void)
 
 void network_row(const int8_t *pixels)
 {
-    const FLASH struct tensor *t = &tensors[0];
+    const struct tensor *t = &tensors[0];
     int8_t *line = open_row(0) + t->left;
     DIM channel, x;
     uint8_t i;

@@ -335,7 +335,7 @@ PLAN = {
     "compact, pruned": [("uno", "dense"), ("uno", "sparse")],
     "race, pruned": [("m0", "sparse"), ("m4", "sparse"), ("uno", "dense"), ("uno", "sparse")],
 }
-OPTIONS = {"uno": ("-Os", "-mcall-prologues")}  # the others: -O2
+OPTIONS = {"uno": ("-Os",)}  # the others: -O2
 
 # %%
 chips = {}

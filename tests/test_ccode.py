@@ -43,7 +43,7 @@ def chain(layers):
     inputs = x = layers.Input((15, 13, 3))
     x = layers.Conv2D(6, (5, 3), 2, padding="same", activation="relu")(x)
     x = layers.MaxPool2D(3, 2, padding="same")(x)
-    x = layers.Conv2D(8, 3, activation="relu6")(tf.keras.layers.ZeroPadding2D(2)(x))
+    x = layers.Conv2D(8, 3, padding="same", activation="relu6")(x)
     x = layers.MaxPool2D(2)(x)
     x = layers.AveragePooling2D(2, 1, padding="same")(x)
     return inputs, layers.Dense(5)(layers.Flatten()(x))

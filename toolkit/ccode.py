@@ -112,7 +112,8 @@ def to_c(content, forms=(*DENSE, *SPARSE)):
         "USES(what)": "USES_##what",
         **{f"USES_{name}": int(name in used) for name in (*FORMS, *KINDS)},
     }
-    spaces = f"int8_t memory[{places[-1]}];\n{wide} sums[{columns}], totals[{totals or 1}];"
+    spaces = [f"int8_t memory[{places[-1]}]", f"{wide} sums[{columns}]"]
+    spaces += [f"{wide} totals[{totals}]"] if totals else []
     shapes = [
         [one.height, one.full_width, one.channels, one.keep, one.top, one.left, one.zero, place]
         for one, place in zip(tensors, places[:-1], strict=True)
@@ -121,9 +122,9 @@ def to_c(content, forms=(*DENSE, *SPARSE)):
         *(f"#define {name} {value}" for name, value in defined.items()),
         '#include "network.h"',
         "#ifdef TABLES",
-        *("static " + line for line in spaces.splitlines()),
+        *(f"static {space};" for space in spaces),
         *arrays,
-        "static const FLASH struct tensor tensors[] = {",
+        "static const struct tensor tensors[] = {",
         *map(braced, shapes),
         "};",
         "static const FLASH struct layer layers[] = {",

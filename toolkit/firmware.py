@@ -14,6 +14,7 @@ from toolkit.tflite import ModelError
 STRICT = "-std=gnu99", "-Wall", "-Wextra", "-Werror"
 SANITIZERS = "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover"
 SMALL = "-ffunction-sections", "-fdata-sections", "-Wl,--gc-sections", "-flto"
+SMALLER = "-mrelax", "-fno-move-loop-invariants", "-fno-ivopts", "-fno-tree-scev-cprop"  # on AVR
 SECONDS = 240  # a program may take
 
 
@@ -47,7 +48,7 @@ CHIPS = {
     "uno": Chip(
         "ATmega328P",
         "avr-gcc",
-        ("-mmcu=atmega328p", "-fno-jump-tables"),
+        ("-mmcu=atmega328p", "-fno-jump-tables", *SMALLER),
         ("simavr", "-m", "atmega328p", "-f", "16000000"),
         1024,
     ),
@@ -88,11 +89,9 @@ def compiler_version(name):
     return tool(name, "--version").splitlines()[0]
 
 
-def tool(*command, **options):
+def tool(*command):
     """The standard output of a program; raises ModelError with what it said if it fails."""
-    done = subprocess.run(
-        list(map(str, command)), capture_output=True, text=True, timeout=SECONDS, **options
-    )
+    done = subprocess.run(list(map(str, command)), capture_output=True, text=True)
     if done.returncode:
         raise ModelError(f"{command[0]} failed: {(done.stderr or done.stdout).strip()[-2000:]}")
     return done.stdout
@@ -134,7 +133,12 @@ def run_on(chip, code, images, sources, folder, options=("-Os",)):
     tool(*command, "-I", folder, "-I", sources, *files, "-o", elf)
     sizes = tool(chip.compiler.replace("gcc", "size"), "-A", elf)
     section = {name: int(size) for name, size in re.findall(r"^\.(\w+)\s+(\d+)", sizes, re.M)}
-    done = subprocess.run([*chip.emulator, elf], capture_output=True, text=True, timeout=SECONDS)
+    try:
+        done = subprocess.run(
+            [*chip.emulator, elf], capture_output=True, text=True, timeout=SECONDS
+        )
+    except subprocess.TimeoutExpired as error:
+        raise ModelError(f"{chip.title} was not through after {SECONDS} s") from error
     said = re.sub(r"\x1b\[[\d;]*m", "", done.stdout + done.stderr)  # simavr writes in colours
     lines = [found.split() for found in re.findall(r"^[0-9a-f ]{4,}", said, re.M)]
     if len(lines) != len(images) + 1:
