@@ -589,7 +589,7 @@ records = [
         name,
         ["c"],
         compiler=compiler_version("gcc"),
-        images_equal=None if np.isnan(found["equal"]) else int(found["equal"]),
+        images_equal=None if pd.isna(found["equal"]) else int(found["equal"]),
         images_compared=int(found["of"]),
         weight_bytes=int(codes[name]["sparse"].weights),
     )

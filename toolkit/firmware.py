@@ -90,7 +90,9 @@ def compiler_version(name):
 
 
 def tool(*command):
-    """The standard output of a program; raises ModelError with what it said if it fails."""
+    """The standard output of a program; raises ModelError if it fails or is not there."""
+    if not shutil.which(command[0]):
+        raise ModelError(f"{command[0]} is not installed")
     done = subprocess.run(list(map(str, command)), capture_output=True, text=True)
     if done.returncode:
         raise ModelError(f"{command[0]} failed: {(done.stderr or done.stdout).strip()[-2000:]}")
