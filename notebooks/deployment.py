@@ -93,10 +93,10 @@ labels = data.y_test[:COMPARED]
 # The C sources of `firmware/` and the models, as they were published:
 
 # %%
-from toolkit.embedded import FILES, place  # noqa: F401
+from toolkit.embedded import FILES, write_files  # noqa: F401
 
 # %%
-place(
+write_files(
     BUILD / "firmware",
     "firmware/network.h",
     "firmware/network.c",
@@ -105,7 +105,7 @@ place(
     "firmware/cortex_m.ld",
     "firmware/avr.c",
 )
-place(
+write_files(
     BUILD / "models",
     "models/sign_mnist_quant_int8.tflite",
     "models/sign_mnist_quant_aware_training.tflite",
@@ -290,7 +290,7 @@ display(equality.style.format(formats, na_rep="–").set_caption(data.banner))
 # name:
 
 # %%
-FLOAT = place(BUILD / "models", "models/sign_mnist_compact.tflite")
+FLOAT = write_files(BUILD / "models", "models/sign_mnist_compact.tflite")
 try:
     to_c(FLOAT[0].read_bytes())
 except ModelError as error:
@@ -335,16 +335,16 @@ PLAN = {
     "compact, pruned": [("uno", "dense"), ("uno", "sparse")],
     "race, pruned": [("m0", "sparse"), ("m4", "sparse"), ("uno", "dense"), ("uno", "sparse")],
 }
-OPTIONS = {"uno": ("-Os",)}  # the others: -O2
+OPTIMIZED = {"uno": ("-Os",)}  # the others: -O2
 
 # %%
 chips = {}
-for name, runs in PLAN.items():
+for name, wanted in PLAN.items():
     two = quantized(images[:2], codes[name]["dense"])
     expected = run_native(codes[name]["dense"], two, BUILD / "firmware", BUILD / MODELS[name])
-    for chip, form in runs if usable else ():
+    for chip, form in wanted if usable else ():
         if chip in usable:
-            folder, options = BUILD / f"{MODELS[name]}_{chip}", OPTIONS.get(chip, ("-O2",))
+            folder, options = BUILD / f"{MODELS[name]}_{chip}", OPTIMIZED.get(chip, ("-O2",))
             code = codes[name][form]
             ran = run_on(usable[chip], code, two, BUILD / "firmware", folder, options)
             assert np.array_equal(ran.scores, expected), f"{name} on {chip}: other scores"

@@ -148,7 +148,7 @@ def test_files_that_a_notebook_places_are_carried_in_folded_cells(project):
     (project / "m.tflite").write_bytes(bytes(range(256)))
     script = project / "notebooks" / "q1.py"
     script.write_text(
-        '# %%\nfrom toolkit.embedded import place\n\n# %%\nplace("made", "kernels.c", "m.tflite")\n'
+        '# %%\nfrom toolkit.embedded import write_files\n\n# %%\nwrite_files("made", "kernels.c", "m.tflite")\n'
     )
     *_, source, model, _ = cells = build(script).cells
     assert [cell.id for cell in cells[-3:]] == ["file-kernels-c", "file-m-tflite", "cell-2"]

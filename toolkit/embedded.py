@@ -13,7 +13,7 @@ def packed(content):
     return base64.b64encode(content).decode()
 
 
-def place(folder, *paths):
+def write_files(folder, *paths):
     """Writes files of the project into `folder` and returns their places there.
 
     paths: in the project. They come out of FILES or, in a script, from the folder above.

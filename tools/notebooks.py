@@ -167,7 +167,7 @@ def unfold(name, reached, shown, unfolded):
 
 
 def carried_files(text, root):
-    """Folded cells with the files of the project in `root` that a cell asks for by `place`.
+    """Folded cells with the files of the project in `root` that a cell asks for by `write_files`.
 
     They fill FILES of toolkit/embedded.py. Raises SourceError for a file that is not there.
     """
@@ -185,11 +185,11 @@ def carried_files(text, root):
 
 
 def placed_files(text):
-    """The paths in the calls of `place` in a source: its literals after the first argument."""
+    """The paths in the calls of `write_files` in a source: its literals after the first argument."""
     calls = [
         node
         for node in ast.walk(ast.parse(text))
-        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "place"
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "write_files"
     ]
     return [arg.value for call in calls for arg in call.args[1:] if isinstance(arg, ast.Constant)]
 
