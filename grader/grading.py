@@ -224,8 +224,8 @@ def reading(line, file, page):
         if any(word.search(answer["label"]) for word in line.words):
             asked_for.append(f"“{answer['label']}”")
             if answer["text"]:
-                quotes.append((answer["cell"], f"{answer['question']} — {answer['text']}"))
-    known = {where for where, _ in quotes}
+                quotes.append((f"“{answer['label']}”", f"{answer['question']} — {answer['text']}"))
+    known = {answer["cell"] for answer in answers or ()}
     matching = [(w, t) for w, t in prose if any(word.search(t) for word in line.words)]
     enough = [(w, t) for w, t in matching if w not in known and len(t.split()) > MIN_WORDS]
     quotes += enough

@@ -310,17 +310,18 @@ def test_lines_for_a_person_name_and_quote_the_cells_to_read(tmp_path):
         return graded.points, graded.found, graded.quotes
 
     smaller = said.format("Smaller")
-    assert found("none", smaller) == (
-        None,
-        "“Size”, cell “this network is by far the Smaller of all that …”",
-        (("“Size”, cell “this network is by far the Smaller of all that …”", smaller),),
-    )
+    where = "“Size”, cell “this network is by far the Smaller of all that …”"
+    assert found("none", smaller) == (None, where, ((where, smaller),))
     assert found(said.format("smallerish"))[:2] == (None, "found no such cell: read the notebook")
     assert found()[:2] == (0, "nothing was written")
     answer = {"label": "Is it worth it", "question": "Why?", "text": "", "cell": ""}
     assert found("smaller", answers=[answer])[:2] == (0, "not answered: “Is it worth it”")
     answer |= {"text": "As it is.", "cell": "“End”"}
-    assert found(answers=[answer]) == (None, "“End”", (("“End”", "Why? — As it is."),))
+    quoted = (("“Is it worth it”", "Why? — As it is."),)
+    assert found(answers=[answer]) == (None, "“Is it worth it”", quoted)
+    # what answers another question is not quoted here
+    other = {"label": "Other", "question": "", "text": smaller, "cell": where}
+    assert found(smaller, answers=[answer, other])[2] == quoted
     assert grade(rubric, {})[0].found == "missing"
 
 
