@@ -9,6 +9,7 @@ import keyword
 import re
 import zlib
 from collections import Counter
+from functools import cache
 from itertools import permutations
 from typing import NamedTuple
 
@@ -63,6 +64,7 @@ def general(token):
     return "v" if re.match(r"[^\W\d]", token) else token
 
 
+@cache
 def published_files():
     """sha256 of `grader.measures` -> name of the published suite's models."""
     found = {}
@@ -72,6 +74,7 @@ def published_files():
     return found
 
 
+@cache
 def published_runs():
     """Name of a notebook -> the runs of the published suite's, as a set."""
     found = {}
@@ -81,6 +84,7 @@ def published_runs():
     return found
 
 
+@cache
 def starter_runs():
     """The runs of all starters, as a set: what nobody wrote."""
     cells = [Cell(0, kind, text, []) for one in starters().values() for kind, text in one.cells]
