@@ -173,9 +173,9 @@ def checked(student, name, one, rubric, alike):
             problem = against[n]
         note = "; ".join(filter(None, (file.note, file.pixels)))
         rows.append(row(n, result, f"{file.size:,}" if file.size else "", note, problem))
-    notebook = files[NOTEBOOKS[3]]
+    notebook, alone = files[NOTEBOOKS[3]], standing(files, alone=True)
     for title, n in RANKED.items():
-        scores[title], scores["Q4"] = ranked(title, files[n], against[n], notebook)
+        scores[title], scores["Q4"] = ranked(title, files[n], alone[n], notebook)
     for n in more:
         place = n if files[n].said or files[n].problem else ""
         if place:

@@ -51,11 +51,12 @@ def grade(rubric, files, absent="missing"):
     return graded
 
 
-def standing(files):
+def standing(files, alone=False):
     """Name of a model -> why it counts for nothing, or "". files: name -> File, of all models.
 
     A file needs a notebook that makes it and must hold what its title promises; under a second
-    name it counts no more.
+    name it counts no more. alone: whether it may do without a notebook, though not with one that
+    does not make it.
     """
     against: dict[str, str] = {}
     first: dict[str, str] = {}
@@ -68,7 +69,7 @@ def standing(files):
             kept, found = promised(PROMISED[name], file.measures)
         if file.problem:
             reason = file.problem
-        elif not notebook.said:
+        elif not notebook.said and not alone:
             reason = f"{MAKER[name]}, which has to make it: {notebook.problem}"
         elif unmade:
             reason = f"{MAKER[name]} does not make it, unanswered is {unmade}"

@@ -29,7 +29,7 @@ def ranked(title, file, against, notebook):
     if not against and 0 < file.bits <= BITS:
         return file.share, MEASURED
     share = notebook.said.get("printed")
-    if share is None or notebook.problem or notebook.said["stubs"]:
+    if share is None or notebook.problem or notebook.said.get("stubs"):
         return None, ""
     return share, PRINTED
 

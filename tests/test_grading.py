@@ -14,7 +14,7 @@ from grader.claims import claims, printed
 from grader.facts import facts, prose
 from grader.feedback import Told, page_names, pages, remove_pages, summary, write_page, write_points
 from grader.files import File
-from grader.grading import grade
+from grader.grading import grade, standing
 from grader.hints import hints, unlike_claims
 from grader.mistakes import Hint
 from grader.names import BASELINE, MODELS, NOTEBOOKS, PAPER, plain
@@ -251,7 +251,10 @@ def test_a_file_needs_the_notebook_that_makes_it():
     less, reasons = lost(complete() | {"q2.ipynb": left})
     assert less == {2: 50} and f"unanswered: {title}" in reasons
     assert f"q2.ipynb does not make it, unanswered is {title}" in reasons
-    less, reasons = lost(complete() | {"q2.ipynb": File("missing")})
+    files = complete() | {"q2.ipynb": File("missing")}
+    assert standing(files)[MODELS[4]] and not standing(files, alone=True)[MODELS[4]]
+    assert standing(complete() | {"q2.ipynb": left}, alone=True)[MODELS[4]]
+    less, reasons = lost(files)
     assert less == {2: 50} and "q2.ipynb, which has to make it: missing" in reasons
 
 
