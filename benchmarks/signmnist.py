@@ -10,7 +10,7 @@ from sklearn.model_selection import StratifiedGroupKFold
 from benchmarks.cascades import cascades_end, cascades_m
 from benchmarks.held_out import HeldOut, files, gradual, int4_file, large_layers, pruned
 from signmnist.baseline import BATCH_SIZE, learn, lessons, train_accurate, tune
-from signmnist.recipes import RACE_START
+from signmnist.race import start_race
 from toolkit.aware import clipped, in_four_bits, without_small_weights
 from toolkit.compression import (
     cluster_layers,
@@ -126,16 +126,17 @@ def by_grid(recipe, seed, held, folder):
 
 
 def by_race(recipe, seed, held, folder):
-    """The size race: the compact network on the grid."""
+    """The size race: its network, distilled in float, then on the grid."""
+    images, scores = lessons(held.x, held.accurate(), recipe, seed)
 
     def train_it(model, callbacks):
-        images, scores = lessons(held.x, held.accurate(), recipe, seed)
         learn(model, images, scores, recipe, seed, "trial", callbacks)
 
-    model = grid_network(held.compact(RACE_START), recipe["penalty"], dense_bias=False)
+    start, _ = start_race(images, scores, recipe["start"], seed)
     steps = recipe["epochs"] * recipe["copies"] * (len(held.x) // BATCH_SIZE)
+    model = grid_network(start, recipe["penalty"], dense_bias=False)
     model = on_grid(model, recipe, steps, train_it)
-    return int4_file(plain_network(model, average_pool=True), held, folder, 3000, coarse=16)
+    return int4_file(plain_network(model), held, folder, 3000, coarse=16)
 
 
 RUNS = {

@@ -98,17 +98,18 @@ PRUNED_COMPACT: dict = {
 # The study of the size race
 CLUSTERED_GRID: dict = {"penalty": 8e-5, "epochs": 8, "learning_rate": 2e-2, "augmentation": MILD}
 RACE_START: dict = {
-    "network": {"blocks": [[6, 8], [8], [10]], "kernel": 5, "stride": 2},
-    "epochs": 6,
+    "network": {"widths": [8, 10, 10]},
+    "epochs": 1,
     "learning_rate": 3e-2,
     "augmentation": MILD,
     "copies": 8,
     "temperature": 2.0,
 }
 SIZE_RACE: dict = {
+    "start": RACE_START,
     "penalty": 1e-3,
     "epochs": 12,
-    "learning_rate": 6e-3,
+    "learning_rate": 0.3,
     "augmentation": MILD,
     "copies": 8,
     "temperature": 2.0,

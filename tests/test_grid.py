@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from signmnist.baseline import build_cnn
-from signmnist.recipes import RACE_START
 from toolkit.anatomy import container_floor
 from toolkit.graph import LAYERS, OPERATORS, as_array, read_model
 from toolkit.grid import GRID, grid_network, plain_network, whole_numbers
@@ -36,7 +35,7 @@ RANGES = (0.5, 1.5), (-0.2, 0.3), (-0.3, 0.3), (0.5, 1.5)
 @pytest.fixture(scope="module")
 def network():
     tf.keras.utils.set_random_seed(0)
-    return trained_norm(build_cnn(**RACE_START["network"]))
+    return trained_norm(build_cnn([[6, 8], [8], [10]], kernel=5, stride=2))
 
 
 @pytest.fixture(scope="module")
