@@ -10,7 +10,7 @@ from sklearn.model_selection import StratifiedGroupKFold
 from benchmarks.cascades import cascades_end, cascades_m
 from benchmarks.held_out import HeldOut, files, gradual, int4_file, large_layers, pruned
 from signmnist.baseline import BATCH_SIZE, learn, lessons, train_accurate, tune
-from signmnist.race import start_race
+from signmnist.race import race_on_grid, start_race
 from toolkit.aware import clipped, in_four_bits, without_small_weights
 from toolkit.compression import (
     cluster_layers,
@@ -128,14 +128,8 @@ def by_grid(recipe, seed, held, folder):
 def by_race(recipe, seed, held, folder):
     """The size race: its network, distilled in float, then on the grid."""
     images, scores = lessons(held.x, held.accurate(), recipe, seed)
-
-    def train_it(model, callbacks):
-        learn(model, images, scores, recipe, seed, "trial", callbacks)
-
-    start, _ = start_race(images, scores, recipe["start"], seed)
-    steps = recipe["epochs"] * recipe["copies"] * (len(held.x) // BATCH_SIZE)
-    model = grid_network(start, recipe["penalty"], dense_bias=False)
-    model = on_grid(model, recipe, steps, train_it)
+    start = start_race(images, scores, recipe, seed)
+    model, _ = race_on_grid(start, images, scores, recipe, seed, "trial")
     return int4_file(plain_network(model), held, folder, 3000, coarse=16)
 
 
@@ -149,7 +143,9 @@ RUNS = {
     "CLUSTERED_GRID": by_grid,
     "PRUNED_GRID": by_grid,
     "SIZE_RACE": by_race,
-    "PRUNED_RACE": by_race,
+    "RACE_92": by_race,
+    "RACE_95": by_race,
+    "RACE_97": by_race,
     "CASCADES_M": cascades_m,
     "CASCADES_END": cascades_end,
 }

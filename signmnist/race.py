@@ -1,6 +1,7 @@
-"""The network of the size race."""
+"""The networks of the size race, and how they are trained."""
 
 from signmnist.baseline import learn
+from toolkit.grid import grid_network
 from toolkit.runtime import use_keras_2
 
 use_keras_2()
@@ -9,28 +10,43 @@ import tensorflow as tf
 layers = tf.keras.layers
 
 
-def build_race_cnn(widths):
-    """Convolutions of the given widths (conv1, ...), pooling between them, a dense layer.
+def build_race_cnn(blocks):
+    """A CNN whose file has a small container: few operators, no average, no global pooling.
 
-    The first is 5x5 with stride 2, the last has no padding: what is left then is one pixel, so
-    that no average is needed. Each is followed by batch normalization and ReLU.
+    blocks: for each block the widths of its convolutions; 2x2 max-pooling between blocks. All are
+    3x3 but the first, 5x5 with stride 2. The last has no padding, so that of 3x3 pixels one is
+    left. Each is followed by batch normalization and ReLU, the last by a dense layer.
     Takes (n, 28, 28, 1) in [0, 1] and gives (n, 24) logits.
     """
     inputs = x = layers.Input((28, 28, 1), name="pixels")
-    for number, width in enumerate(widths, 1):
-        size, stride = (5, 2) if number == 1 else (3, 1)
-        padding = "valid" if number == len(widths) else "same"
-        x = layers.Conv2D(
-            width, size, stride, padding=padding, use_bias=False, name=f"conv{number}"
-        )(x)
-        x = layers.ReLU()(layers.BatchNormalization(name=f"norm{number}")(x))
-        if number < len(widths):
+    number, last = 0, sum(map(len, blocks))
+    for i, widths in enumerate(blocks):
+        if i:
             x = layers.MaxPooling2D()(x)
+        for width in widths:
+            number += 1
+            size, stride = (5, 2) if number == 1 else (3, 1)
+            padding = "valid" if number == last else "same"
+            convolution = layers.Conv2D(
+                width, size, stride, padding=padding, use_bias=False, name=f"conv{number}"
+            )
+            x = layers.BatchNormalization(name=f"norm{number}")(convolution(x))
+            x = layers.ReLU()(x)
     return tf.keras.Model(inputs, layers.Dense(24, name="letters")(layers.Flatten()(x)))
 
 
 def start_race(images, scores, recipe, seed=0):
-    """The float network that a recipe of the race starts from. Returns (model, history)."""
+    """The float network that a recipe of the race starts from, distilled for its `start` epochs.
+
+    images, scores: see `lessons`. Returns a Keras model.
+    """
     tf.keras.utils.set_random_seed(seed)
     model = build_race_cnn(**recipe["network"])
-    return model, learn(model, images, scores, recipe, seed, "start of the race")
+    learn(model, images, scores, recipe | recipe["start"], seed, "float")
+    return model
+
+
+def race_on_grid(start, images, scores, recipe, seed=0, name="race"):
+    """Distils a network on the grid, from a float one. Returns (model, history)."""
+    model = grid_network(start, recipe["penalty"], dense_bias=False)
+    return model, learn(model, images, scores, recipe, seed, name)

@@ -97,16 +97,9 @@ PRUNED_COMPACT: dict = {
 
 # The study of the size race
 CLUSTERED_GRID: dict = {"penalty": 8e-5, "epochs": 8, "learning_rate": 2e-2, "augmentation": MILD}
-RACE_START: dict = {
-    "network": {"widths": [8, 10, 10]},
-    "epochs": 1,
-    "learning_rate": 3e-2,
-    "augmentation": MILD,
-    "copies": 8,
-    "temperature": 2.0,
-}
 SIZE_RACE: dict = {
-    "start": RACE_START,
+    "network": {"blocks": [[10, 10], [10], [10]]},
+    "start": {"epochs": 1, "learning_rate": 3e-2},
     "penalty": 1e-3,
     "epochs": 12,
     "learning_rate": 0.3,
@@ -114,8 +107,10 @@ SIZE_RACE: dict = {
     "copies": 8,
     "temperature": 2.0,
 }
+RACE_92: dict = SIZE_RACE | {"network": {"blocks": [[12, 12], [12], [12]]}, "penalty": 8e-4}
+RACE_95: dict = SIZE_RACE | {"network": {"blocks": [[12, 12], [16], [16]]}, "penalty": 6e-4}
+RACE_97: dict = SIZE_RACE | {"network": {"blocks": [[16, 16], [24], [24]]}, "penalty": 3e-4}
 PRUNED_GRID: dict = CLUSTERED_GRID | {"sparsity": 0.75, "larger_than": 3000}
-PRUNED_RACE: dict = SIZE_RACE | {"sparsity": 0.5, "larger_than": 300}
 
 # Question 4
 QUANTIZER_TRIAL: dict = {"epochs": 1, "learning_rate": 1e-3, "augmentation": STRONG}

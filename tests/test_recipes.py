@@ -9,8 +9,6 @@ from signmnist.recipes import (
     ACCURATE,
     CLUSTERED,
     FOUR_BITS,
-    PRUNED_RACE,
-    RACE_START,
     SIZE_RACE,
     in_profile,
 )
@@ -30,11 +28,7 @@ def test_full_is_the_recipe_and_smoke_one_epoch_of_it(recipe):
     assert 1 <= in_profile(recipe, "quick")["epochs"] < recipe["epochs"]
 
 
-def test_the_pruned_race_is_the_size_race_with_a_sparsity():
-    more = {name for name in PRUNED_RACE if PRUNED_RACE[name] != SIZE_RACE.get(name)}
-    assert more == {"sparsity", "larger_than"}
-
-
-def test_all_of_the_race_is_taught_with_the_same_copies():
-    for key in ("augmentation", "copies", "temperature"):
-        assert RACE_START[key] == SIZE_RACE[key] == PRUNED_RACE[key]
+def test_all_of_the_race_is_taught_by_the_same_copies():
+    for recipe in (getattr(recipes, f"RACE_{mark}") for mark in (92, 95, 97)):
+        for key in ("augmentation", "copies", "temperature"):
+            assert recipe[key] == SIZE_RACE[key]
