@@ -126,11 +126,19 @@ def by_grid(recipe, seed, held, folder):
 
 
 def by_race(recipe, seed, held, folder):
-    """The size race: its network, distilled in float, then on the grid."""
+    """The size race: its network or the accurate one, distilled on the grid."""
     images, scores = lessons(held.x, held.accurate(), recipe, seed)
-    start = start_race(images, scores, recipe, seed)
+    start = held.accurate()
+    if "network" in recipe:
+        start = start_race(images, scores, recipe, seed)
     model, _ = race_on_grid(start, images, scores, recipe, seed, "trial")
-    return int4_file(plain_network(model), held, folder, 3000, coarse=16)
+    return int4_file(plain_network(model), held, folder, 3000, coarse=recipe["coarse"])
+
+
+def by_small_memory(recipe, seed, held, folder):
+    """The network of the race in 8 bits, as wide as 1,400 bytes of rows allow."""
+    images, scores = lessons(held.x, held.accurate(), recipe, seed)
+    return files(start_race(images, scores, recipe, seed), held, folder, "int8")
 
 
 RUNS = {
@@ -146,6 +154,8 @@ RUNS = {
     "RACE_92": by_race,
     "RACE_95": by_race,
     "RACE_97": by_race,
+    "RACE_ACCURATE": by_race,
+    "SMALL_MEMORY": by_small_memory,
     "CASCADES_M": cascades_m,
     "CASCADES_END": cascades_end,
 }

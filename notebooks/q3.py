@@ -25,8 +25,8 @@
 # {{answers["book"]}}
 #
 # Smaller still, with custom layers and file writer:
-# {{studies/size_race_pruned/bytes_gzip:,}} bytes at
-# {{studies/size_race_pruned/accuracy:.2%}}, in the study `studies/size_race.ipynb`.
+# {{studies/size_race_clustered/bytes_gzip:,}} bytes at
+# {{studies/size_race_clustered/accuracy:.2%}}, in the study `studies/size_race.ipynb`.
 
 # %% [markdown] tags=["solution"]
 # | what you learn | section |
@@ -677,11 +677,11 @@ show_accuracy_against_bytes("Accuracy against bytes", list(records.values()), da
 
 
 # %% [markdown] tags=["solution"]
-# **How much smaller still?** {{studies/size_race_pruned/bytes_gzip:,}} bytes at
-# {{studies/size_race_pruned/accuracy:.2%}}, with a smaller network, custom layers and a file
-# written by custom code: `studies/size_race.ipynb` goes there step by step, with and without
-# `prune_low_magnitude`, and shows what every byte is for. That is another question: TensorFlow's
-# tools do not write such files.
+# **How much smaller still?** {{studies/size_race_clustered/bytes_gzip:,}} bytes at
+# {{studies/size_race_clustered/accuracy:.2%}}, with a smaller network, custom layers and a file
+# written by custom code: `studies/size_race.ipynb` goes there step by step, with a penalty that
+# makes the zeros, and shows what every byte is for. That is another question: TensorFlow's tools
+# do not write such files.
 #
 # ### Exercises
 #

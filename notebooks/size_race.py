@@ -624,7 +624,8 @@ from toolkit.code import qr_code
 
 # %%
 packed_file = gzip.compress(stages["int4, repacked"], 9, mtime=0)
-_, ax = figure(f"{len(packed_file):,} bytes that read signs", size=(6, 6), banner=data.banner)
+print(f"{len(packed_file):,} bytes")
+_, ax = figure("A network that reads signs", size=(6, 6), banner=data.banner)
 ax.imshow(qr_code(packed_file), cmap="gray_r", interpolation="nearest")
 ax.axis("off")
 plt.show()

@@ -1,6 +1,9 @@
 """The networks of the size race, and how they are trained."""
 
+from pathlib import Path
+
 from signmnist.baseline import learn
+from toolkit.graph import LAYERS, POOLS, listed, read_model
 from toolkit.grid import grid_network
 from toolkit.runtime import use_keras_2
 
@@ -50,3 +53,24 @@ def race_on_grid(start, images, scores, recipe, seed=0, name="race"):
     """Distils a network on the grid, from a float one. Returns (model, history)."""
     model = grid_network(start, recipe["penalty"], dense_bias=False)
     return model, learn(model, images, scores, recipe, seed, name)
+
+
+def row_memory(path):
+    """Bytes that an int8 network needs for activations if each layer keeps but the rows it reads.
+
+    path: of a .tflite file. For each layer and pooling: rows of its kernel x width x channels of
+    its input; a dense layer reads all of it.
+    """
+    needed = 0
+    for op in read_model(Path(path).read_bytes()).subgraphs[0].operators:
+        rows, *rest = listed(op.sources[0].shape)[1:]
+        if op.kind in POOLS:
+            rows = op.builtinOptions.filterHeight
+        elif op.kind in LAYERS and len(rest) == 2:
+            rows = op.sources[1].shape[1]
+        elif op.kind not in LAYERS:
+            continue
+        for size in rest:
+            rows *= int(size)
+        needed += int(rows)
+    return needed

@@ -106,10 +106,27 @@ SIZE_RACE: dict = {
     "augmentation": MILD,
     "copies": 8,
     "temperature": 2.0,
+    "coarse": 16,
 }
 RACE_92: dict = SIZE_RACE | {"network": {"blocks": [[12, 12], [12], [12]]}, "penalty": 8e-4}
 RACE_95: dict = SIZE_RACE | {"network": {"blocks": [[12, 12], [16], [16]]}, "penalty": 6e-4}
 RACE_97: dict = SIZE_RACE | {"network": {"blocks": [[16, 16], [24], [24]]}, "penalty": 3e-4}
+RACE_ACCURATE: dict = {
+    "penalty": 1e-4,
+    "epochs": 1,
+    "learning_rate": 0.2,
+    "augmentation": MILD,
+    "copies": 8,
+    "temperature": 2.0,
+    "coarse": 1,
+}
+SMALL_MEMORY: dict = {
+    "network": {"blocks": [[6, 10], [20], [48]]},
+    "start": {"epochs": 16, "learning_rate": 3e-2},
+    "augmentation": MILD,
+    "copies": 8,
+    "temperature": 2.0,
+}
 PRUNED_GRID: dict = CLUSTERED_GRID | {"sparsity": 0.75, "larger_than": 3000}
 
 # Question 4

@@ -1,15 +1,21 @@
 """The studies, from the sources to the records, and their committed files."""
 
+import gzip
 from pathlib import Path
 
 import numpy as np
 import pytest
+import zxingcpp
+from PIL import Image
 from suite import Suite, committed, speech_inputs
 
 import photos.data
 import signmnist.data
 import speech.data
+from benchmarks.trials import load_trials, trials_of
 from photos.scoring import file_accuracy
+from signmnist import recipes
+from signmnist.race import row_memory
 from speech.scoring import predict_clips
 from toolkit.files import file_sha256
 from toolkit.graph import LAYERS, as_array, read_model, weight_bits
@@ -22,6 +28,7 @@ MODELS = ROOT / "studies" / "models"
 RECORDS = {record["id"]: record for record in load_records(ROOT / STUDIES.results)}
 CANONICAL = [package.CANONICAL_SHA256 for package in (signmnist.data, speech.data, photos.data)]
 SIGN_MODELS, SPEECH_MODELS, PHOTO_MODELS = (committed(sha256, STUDIES) for sha256 in CANONICAL)
+MARKS = {"SIZE_RACE": 0.90, "RACE_92": 0.92, "RACE_95": 0.95, "RACE_97": 0.97}
 
 
 class TestStudies(Suite):
@@ -81,20 +88,38 @@ def test_the_ternary_file_stores_three_values_in_every_layer_in_4_bits():
     assert RECORDS["few_bits_ternary"]["arena_bytes"] <= 32 * 1024
 
 
-@pytest.mark.parametrize("name", ["size_race_clustered", "size_race_pruned"])
-def test_a_file_of_the_race_reads_90_percent_also_without_twins_and_has_integer_ends(name):
-    record = RECORDS[name]
+def test_the_file_of_the_race_reads_90_percent_also_without_twins_and_has_integer_ends():
+    record = RECORDS["size_race_clustered"]
     assert min(record["accuracy"], record["accuracy_no_twin"]) >= 0.9
-    assert record["bytes_gzip"] <= 1536
+    assert record["bytes_gzip"] <= 1300
     interpreter = open_tflite(MODELS / record["file"])
     for detail in (*interpreter.get_input_details(), *interpreter.get_output_details()):
         assert detail["dtype"] == np.int8
 
 
-@pytest.mark.parametrize("technique, accuracy", [("clustered", 0.99), ("pruned", 0.995)])
-def test_the_accurate_baseline_on_the_grid_fits_into_its_bytes(technique, accuracy):
-    record = RECORDS[f"size_race_{technique}_accurate"]
-    assert record["accuracy"] >= accuracy and record["bytes_gzip"] <= 6500
+def test_the_picture_of_the_race_is_its_file():
+    picture = np.asarray(Image.open(ROOT / "figures" / "size_race_code.png").convert("L"))
+    (found,) = zxingcpp.read_barcodes(picture)
+    content = (MODELS / "size_race_clustered.tflite").read_bytes()
+    assert gzip.decompress(found.bytes) == content
+
+
+def test_the_network_of_small_memory_keeps_its_rows_in_1400_bytes():
+    record = RECORDS["size_race_small_memory"]
+    assert row_memory(MODELS / record["file"]) <= 1400 and record["accuracy"] >= 0.98
+
+
+def test_the_accurate_baseline_on_the_grid_fits_into_its_bytes():
+    record = RECORDS["size_race_clustered_accurate"]
+    assert record["accuracy"] >= 0.99 and record["bytes_gzip"] <= 5200
+
+
+@pytest.mark.parametrize("name", MARKS)
+def test_three_trainings_reach_the_mark_of_each_recipe_of_the_frontier(name):
+    recipe, mark = getattr(recipes, name), MARKS[name]
+    trials = trials_of(f"signmnist.{name}", recipe, load_trials())
+    assert {trial["seed"] for trial in trials} == {0, 1, 2}
+    assert all(trial["figures"]["int4"]["accuracy"] >= mark for trial in trials)
 
 
 def test_packed_models_hold_no_names_and_weights_of_at_most_15_values():

@@ -7,12 +7,13 @@ import matplotlib
 
 from toolkit.files import replacing
 from toolkit.plots import show_accuracy_against_bytes
-from tools.notebooks import read_notebook
+from tools.notebooks import notebook_path, read_notebook
 
 # name of the picture -> notebook and title of the plot
 PICTURES = {
     "q1_beyond": ("q1", "Errors of the baseline beyond its augmentation"),
     "q4_quantizers": ("q4", "The first convolution: a fixed step, and one for each channel"),
+    "size_race_code": ("size_race", "A network that reads signs"),
 }
 ALL_MODELS = "all_models"  # the picture that is drawn from the records
 
@@ -30,7 +31,7 @@ def picture(path, title):
 def write_pictures(folder):
     """Writes folder/figures/*.png from the notebooks that there are in `folder`."""
     for name, (notebook, title) in PICTURES.items():
-        path = Path(folder, f"{notebook}.ipynb")
+        path = notebook_path(f"{notebook}.py", folder)
         content = picture(path, title) if path.exists() else None
         if content:
             with replacing(Path(folder, "figures", f"{name}.png")) as temporary:
