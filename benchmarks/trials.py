@@ -1,9 +1,9 @@
 """Trials: recipes on photos or speakers that they did not see, and what came of them.
 
-    .venv/bin/python -m benchmarks.trials signmnist|speech RECIPE [--seed N] [NAME=VALUE ...]
+    .venv/bin/python -m benchmarks.trials signmnist|speech RECIPE[,RECIPE...] [--seed N] [NAME=VALUE ...]
 
-Trains by a recipe of signmnist/recipes.py or speech/recipes.py, with the values given in place of
-its own, and appends a record to benchmarks/trials.json. No test file is read. One to twenty minutes
+Trains by recipes of signmnist/recipes.py or speech/recipes.py, with the values given in place of
+their own, and appends a record of each to benchmarks/trials.json. No test file is read. One to twenty minutes
 on 2 cores, and ten more where the networks that a recipe starts from are not there yet.
 
 A record: `recipe`; all its `settings`; `seed`; `judged_on`; `figures`, kind of file -> accuracy and
@@ -89,7 +89,7 @@ def run_trial(data, package, name, given=(), seed=0, path=TRIALS):
 def main():
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("package", choices=LOADERS)
-    parser.add_argument("recipe")
+    parser.add_argument("recipes", metavar="RECIPE[,RECIPE...]")
     parser.add_argument("given", nargs="*", metavar="NAME=VALUE")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
@@ -99,7 +99,8 @@ def main():
     if data.banner:
         parser.error(data.banner)
     try:
-        print(run_trial(data, arguments.package, arguments.recipe, given, arguments.seed))
+        for recipe in arguments.recipes.split(","):
+            print(run_trial(data, arguments.package, recipe, given, arguments.seed))
     except ValueError as error:
         parser.error(str(error))
 
