@@ -1,10 +1,11 @@
 """Trials: recipes on photos or speakers that they did not see, and what came of them.
 
-    .venv/bin/python -m benchmarks.trials signmnist|speech RECIPE[,RECIPE...] [--seed N] [NAME=VALUE ...]
+    .venv/bin/python -m benchmarks.trials PACKAGE RECIPE[,RECIPE...] [--seed N] [NAME=VALUE ...]
 
-Trains by recipes of signmnist/recipes.py or speech/recipes.py, with the values given in place of
-their own, and appends a record of each to benchmarks/trials.json. No test file is read. One to twenty minutes
-on 2 cores, and ten more where the networks that a recipe starts from are not there yet.
+Trains by recipes of PACKAGE/recipes.py, signmnist or speech, with the values given in place of
+their own, and appends a record of each to benchmarks/trials.json. No test file is read. One to
+twenty minutes each on 2 cores, and ten more where the networks that a recipe starts from are not
+there yet.
 
 A record: `recipe`; all its `settings`; `seed`; `judged_on`; `figures`, kind of file -> accuracy and
 bytes; `seconds`; `started`, in UTC; `commit`; `processor`. Trials that were recorded before there
