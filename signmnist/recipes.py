@@ -100,17 +100,16 @@ CLUSTERED_GRID: dict = {"penalty": 8e-5, "epochs": 8, "learning_rate": 2e-2, "au
 SIZE_RACE: dict = {
     "network": {"blocks": [[10, 10], [10], [10]]},
     "start": {"epochs": 1, "learning_rate": 3e-2},
-    "penalty": 1e-3,
-    "epochs": 12,
-    "learning_rate": 0.3,
+    "penalty": 7e-4,
+    "epochs": 8,
+    "learning_rate": 0.2,
     "augmentation": MILD,
     "copies": 8,
     "temperature": 2.0,
     "coarse": 16,
 }
-RACE_92: dict = SIZE_RACE | {"network": {"blocks": [[12, 12], [12], [12]]}, "penalty": 8e-4}
-RACE_95: dict = SIZE_RACE | {"network": {"blocks": [[12, 12], [16], [16]]}, "penalty": 6e-4}
-RACE_97: dict = SIZE_RACE | {"network": {"blocks": [[16, 16], [24], [24]]}, "penalty": 3e-4}
+RACE_95: dict = SIZE_RACE | {"network": {"blocks": [[12, 12], [16], [16]]}, "penalty": 3e-4}
+RACE_97: dict = SIZE_RACE | {"network": {"blocks": [[16, 16], [24], [24]]}, "penalty": 1.5e-4}
 RACE_ACCURATE: dict = {
     "penalty": 1e-4,
     "epochs": 1,
@@ -122,7 +121,7 @@ RACE_ACCURATE: dict = {
 }
 SMALL_MEMORY: dict = {
     "network": {"blocks": [[6, 10], [20], [48]]},
-    "start": {"epochs": 16, "learning_rate": 3e-2},
+    "start": {"epochs": 8, "learning_rate": 2e-2},
     "augmentation": MILD,
     "copies": 8,
     "temperature": 2.0,
