@@ -131,7 +131,7 @@ TAUGHT: dict = {}
 
 def taught(held, recipe, seed):
     """`lessons` without the held-out photos; the last are kept for the recipes that follow."""
-    key = held.sha256, seed, json.dumps([recipe["augmentation"], recipe["copies"]])
+    key = json.dumps([held.sha256, seed, recipe["augmentation"], recipe["copies"]])
     if key not in TAUGHT:
         TAUGHT.clear()
         TAUGHT[key] = lessons(held.x, held.accurate(), recipe, seed)

@@ -6,7 +6,10 @@ more as their names say. All are plain values, so that a recipe can be stored as
 
 # Recipes of which benchmarks/trials.json holds a trial from before they were first published; all
 # others were set.
-CHOSEN = "CLUSTERED_COMPACT", "PRUNED_COMPACT", "CLUSTERED_GRID", "CASCADES_M", "CASCADES_END"
+CHOSEN = (
+    *("CLUSTERED_COMPACT", "PRUNED_COMPACT", "CASCADES_M", "CASCADES_END"),
+    *("SIZE_RACE", "RACE_95", "RACE_97", "RACE_ACCURATE", "SMALL_MEMORY"),
+)
 
 STRONG = {
     "rotation": 0.07,
