@@ -360,9 +360,8 @@ grid = evaluate(
 # %% [markdown]
 # ## 3. The race
 #
-# Now the small network, which learns on the grid as it began: by distillation. Its learning rate
-# is large, as weights are counted in steps here, and so is the penalty: **a wider network under a
-# larger penalty** reads more than a narrow one with as many bytes (section 5).
+# Now the small network, which learns on the grid as it began: by distillation. Its penalty is seven
+# times that of the accurate network, and it takes eight times as many passes over the images.
 
 # %%
 raced, race_history = race_on_grid(start, images, targets, in_profile(SIZE_RACE, PROFILE), SEED)

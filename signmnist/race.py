@@ -2,10 +2,13 @@
 
 from pathlib import Path
 
-from signmnist.baseline import learn
+from signmnist.baseline import BATCH_SIZE, learn
+from toolkit.compression import fine_tune
 from toolkit.graph import LAYERS, POOLS, listed, read_model
 from toolkit.grid import grid_network
+from toolkit.pairs import PairCode, pair_cost
 from toolkit.runtime import use_keras_2
+from toolkit.training import distillation_loss
 
 use_keras_2()
 import tensorflow as tf
@@ -50,9 +53,24 @@ def start_race(images, scores, recipe, seed=0):
 
 
 def race_on_grid(start, images, scores, recipe, seed=0, name="race"):
-    """Distils a network on the grid, from a float one. Returns (model, history)."""
+    """Distils a network on the grid, from a float one. Returns (model, history).
+
+    The loss is that of distillation, an L1 penalty on the weights, in steps, and, from the share
+    `coded_from` of the steps on, `pair_penalty` a bit of a code for their pairs.
+    """
     model = grid_network(start, recipe["penalty"], dense_bias=False)
-    return model, learn(model, images, scores, recipe, seed, name)
+    steps = recipe["epochs"] * (len(images) // BATCH_SIZE)
+    weights = [layer.kernel for layer in model.layers if hasattr(layer, "kernel")]
+    code = PairCode(weights, int(recipe["coded_from"] * steps))
+    temperature, price = recipe["temperature"], recipe["pair_penalty"]
+
+    def loss(teacher_logits, logits):
+        bits = sum(pair_cost(kernel, code.bits) for kernel in code.kernels)
+        return distillation_loss(temperature)(teacher_logits, logits) + price * bits
+
+    settings = {key: recipe[key] for key in ("epochs", "learning_rate")}
+    settings |= {"seed": seed, "name": name, "callbacks": [code]}
+    return model, fine_tune(model, images, scores, loss=loss, **settings)
 
 
 def row_memory(path):

@@ -103,7 +103,9 @@ CLUSTERED_GRID: dict = {"penalty": 8e-5, "epochs": 8, "learning_rate": 2e-2, "au
 SIZE_RACE: dict = {
     "network": {"blocks": [[10, 10], [10], [10]]},
     "start": {"epochs": 1, "learning_rate": 3e-2},
-    "penalty": 7e-4,
+    "penalty": 3e-4,
+    "pair_penalty": 2.5e-4,
+    "coded_from": 0.25,
     "epochs": 8,
     "learning_rate": 0.2,
     "augmentation": MILD,
@@ -111,10 +113,20 @@ SIZE_RACE: dict = {
     "temperature": 2.0,
     "coarse": 16,
 }
-RACE_95: dict = SIZE_RACE | {"network": {"blocks": [[12, 12], [16], [16]]}, "penalty": 3e-4}
-RACE_97: dict = SIZE_RACE | {"network": {"blocks": [[16, 16], [24], [24]]}, "penalty": 1.5e-4}
+RACE_95: dict = SIZE_RACE | {
+    "network": {"blocks": [[12, 12], [16], [16]]},
+    "penalty": 1.5e-4,
+    "pair_penalty": 1.2e-4,
+}
+RACE_97: dict = SIZE_RACE | {
+    "network": {"blocks": [[16, 16], [24], [24]]},
+    "penalty": 6e-5,
+    "pair_penalty": 6e-5,
+}
 RACE_ACCURATE: dict = {
-    "penalty": 1e-4,
+    "penalty": 5e-5,
+    "pair_penalty": 5e-5,
+    "coded_from": 0.25,
     "epochs": 1,
     "learning_rate": 0.2,
     "augmentation": MILD,
