@@ -167,7 +167,7 @@ for name, model in (("accurate", baseline), ("start of the race", start)):
 #
 # In clustering each layer gets a codebook that fits it. Here every layer gets the same one: the
 # **whole numbers from -7 to 7**, times one step a layer. Fifteen values fit into 4 bits; zeros and
-# ones are the most frequent, and the more frequent a value, the fewer bits gzip spends on it. Four
+# ones are the most frequent, and the more frequent a value, the fewer bits gzip spends on it. Five
 # things belong to it:
 #
 # - batch normalization is folded into the kernels before they are rounded to the grid. The
@@ -178,9 +178,14 @@ for name, model in (("accurate", baseline), ("start of the race", start)):
 # - a normalization with **one** scale a layer (`SharedScaleNorm`) takes its place, as another batch
 #   normalization would give each channel its own factor again;
 # - an **L1 penalty**, on the sum of the weights' absolute values in steps, makes small numbers and
-#   zeros more frequent: the more penalty, the fewer bits.
+#   zeros more frequent: the more penalty, the fewer bits;
+# - a **penalty on pairs**. In the file two weights of 4 bits are a byte, and gzip codes bytes. So
+#   the training counts, now and then, which pairs of neighbours its rounded weights are, and what
+#   each would take in an ideal code, -log2 of its share (`pair_bits`). A weight is drawn to the
+#   whole number beside it that makes the cheaper pair: frequent pairs become more frequent.
 #
-# The layer that rounds to the grid, and the normalization behind it, exist while training only:
+# The layer that rounds to the grid, the normalization behind it and the penalties exist while
+# training only:
 
 # %%
 from toolkit.anatomy import anatomy, container_floor, gzip_anatomy, value_entropy
@@ -192,6 +197,10 @@ from toolkit.grid import (
     round_through,  # noqa: F401  (in sight)
     to_grid,  # noqa: F401  (in sight)
     whole_numbers,
+)
+from toolkit.pairs import (
+    pair_bits,  # noqa: F401  (in sight)
+    pair_cost,  # noqa: F401  (in sight)
 )
 
 # %% [markdown]
@@ -216,8 +225,8 @@ whole_read, rounded_read = accuracy(baseline, *probe), accuracy(rounded, *probe)
 # {{rounded_zeros:.0%}} of its weights are zeros, and they have an **entropy** of
 # {{rounded_bits:.2f}} bits a weight: the least that a code can take which treats values one by one.
 #
-# So it is trained on the grid, with the penalty: by distillation from itself as it was in float. As
-# weights are counted in steps, the learning rate is far larger than in float. This recipe was
+# So it is trained on the grid, with the penalties: by distillation from itself as it was in float.
+# As weights are counted in steps, the learning rate is far larger than in float. This recipe was
 # **chosen** on held-out photos (section 5), as were all of this study.
 
 # %%
@@ -360,8 +369,8 @@ grid = evaluate(
 # %% [markdown]
 # ## 3. The race
 #
-# Now the small network, which learns on the grid as it began: by distillation. Its penalty is seven
-# times that of the accurate network, and it takes eight times as many passes over the images.
+# Now the small network, which learns on the grid as it began: by distillation, under larger
+# penalties.
 
 # %%
 raced, race_history = race_on_grid(start, images, targets, in_profile(SIZE_RACE, PROFILE), SEED)
