@@ -103,8 +103,8 @@ CLUSTERED_GRID: dict = {"penalty": 8e-5, "epochs": 8, "learning_rate": 2e-2, "au
 SIZE_RACE: dict = {
     "network": {"blocks": [[10, 10], [10], [10]]},
     "start": {"epochs": 1, "learning_rate": 3e-2},
-    "penalty": 3e-4,
-    "pair_penalty": 2.5e-4,
+    "penalty": 2e-4,
+    "pair_penalty": 2e-4,
     "coded_from": 0.25,
     "epochs": 8,
     "learning_rate": 0.2,
@@ -115,13 +115,13 @@ SIZE_RACE: dict = {
 }
 RACE_95: dict = SIZE_RACE | {
     "network": {"blocks": [[12, 12], [16], [16]]},
-    "penalty": 1.5e-4,
-    "pair_penalty": 1.2e-4,
+    "penalty": 1e-4,
+    "pair_penalty": 1e-4,
 }
 RACE_97: dict = SIZE_RACE | {
     "network": {"blocks": [[16, 16], [24], [24]]},
-    "penalty": 6e-5,
-    "pair_penalty": 6e-5,
+    "penalty": 5e-5,
+    "pair_penalty": 5e-5,
 }
 RACE_ACCURATE: dict = {
     "penalty": 5e-5,
