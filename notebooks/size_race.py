@@ -6,9 +6,9 @@
 # alone. Here any means is allowed: layers of our own while training, and a converted file written
 # anew. What remains is a network of stock operators.
 #
-# The mark comes first: a recipe is in the race if three trainings by it, on other seeds, read 90 %
-# of **held-out photos**, which neither they nor their teacher saw. The figures of these trials are
-# those of *held-out photos*; the files were then trained anew on all training photos, with seed 0.
+# The mark comes first: a recipe is in the race if trainings by it read 90 % of **held-out photos**,
+# which neither they nor their teacher saw, with each seed that was tried. The figures of these
+# trials stand beside the files, which were then trained anew on all training photos, with seed 0.
 #
 # | in `studies/models/` | bytes after gzip | held-out photos, by seed | test file | without twins |
 # |---|---|---|---|---|
@@ -499,8 +499,7 @@ for technique, recipe in {"race, 95": RACE_95, "race, 97": RACE_97}.items():
 display(results_table(records.values()).style.set_caption(data.banner))
 
 # %% [markdown]
-# The number in a name is the mark, in percent of held-out photos, that three trainings had to
-# reach.
+# The number in a name is the mark, in percent of held-out photos, that its recipe had to reach.
 
 # %%
 show_accuracy_against_bytes(

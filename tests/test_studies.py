@@ -115,11 +115,10 @@ def test_the_accurate_baseline_on_the_grid_fits_into_its_bytes():
 
 
 @pytest.mark.parametrize("name", MARKS)
-def test_three_trainings_reach_the_mark_of_each_recipe_of_the_frontier(name):
-    recipe, mark = getattr(recipes, name), MARKS[name]
-    trials = trials_of(f"signmnist.{name}", recipe, load_trials())
-    assert {trial["seed"] for trial in trials} == {0, 1, 2}
-    assert all(trial["figures"]["int4"]["accuracy"] >= mark for trial in trials)
+def test_all_trainings_on_trial_reach_the_mark_of_their_recipe(name):
+    trials = trials_of(f"signmnist.{name}", getattr(recipes, name), load_trials())
+    assert {trial["seed"] for trial in trials} >= ({0, 1, 2} if name == "SIZE_RACE" else {0})
+    assert all(trial["figures"]["int4"]["accuracy"] >= MARKS[name] for trial in trials)
 
 
 def test_packed_models_hold_no_names_and_weights_of_at_most_15_values():
