@@ -113,16 +113,6 @@ SIZE_RACE: dict = {
     "temperature": 2.0,
     "coarse": 16,
 }
-RACE_95: dict = SIZE_RACE | {
-    "network": {"blocks": [[12, 12], [16], [16]]},
-    "penalty": 1e-4,
-    "pair_penalty": 1e-4,
-}
-RACE_97: dict = SIZE_RACE | {
-    "network": {"blocks": [[16, 16], [24], [24]]},
-    "penalty": 5e-5,
-    "pair_penalty": 5e-5,
-}
 RACE_ACCURATE: dict = {
     "penalty": 5e-5,
     "pair_penalty": 5e-5,
@@ -134,6 +124,8 @@ RACE_ACCURATE: dict = {
     "temperature": 2.0,
     "coarse": 1,
 }
+RACE_97: dict = RACE_ACCURATE | {"penalty": 2e-4, "pair_penalty": 1e-4}
+RACE_95: dict = RACE_ACCURATE | {"penalty": 5e-4, "pair_penalty": 2e-4}
 SMALL_MEMORY: dict = {
     "network": {"blocks": [[6, 10], [20], [48]]},
     "start": {"epochs": 8, "learning_rate": 2e-2},
