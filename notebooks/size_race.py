@@ -535,9 +535,8 @@ from toolkit.plots import BLUE, ORANGE, figure
 
 
 # %%
-def draw_trials(ax, colour, label, *names):
-    """The trials of some recipes as points, filled if the recipe was published."""
-    found = [trial for trial in trials if trial["recipe"].split(".")[1] in names]
+def draw_trials(ax, colour, label, found):
+    """Trials as points, filled if the recipe was published."""
     reached = [trial["figures"]["int4"] for trial in found]
     size, read = ([one[key] for one in reached] for key in ("bytes_gzip", "accuracy"))
     faces = [colour if trial["settings"] in published else "none" for trial in found]
@@ -545,10 +544,18 @@ def draw_trials(ax, colour, label, *names):
 
 
 published = [SIZE_RACE, RACE_95, RACE_97, RACE_ACCURATE]
+of_accurate = "RACE_ACCURATE", "RACE_97", "RACE_95", "CLUSTERED_GRID"
+by_network: dict = {"the small networks": [], "the accurate network": []}
+for trial in trials:
+    name = trial["recipe"].split(".")[1]
+    if name == "SIZE_RACE" or (name in of_accurate and "network" in trial["settings"]):
+        by_network["the small networks"].append(trial)
+    elif name in of_accurate:
+        by_network["the accurate network"].append(trial)
+
 _, ax = figure("Trials on held-out photos", size=(9, 5), banner=data.banner)
-draw_trials(ax, BLUE, "the small network", "SIZE_RACE")
-accurate_ones = "RACE_95", "RACE_97", "RACE_ACCURATE", "CLUSTERED_GRID"
-draw_trials(ax, ORANGE, "the accurate network", *accurate_ones)
+for colour, (label, found) in zip((BLUE, ORANGE), by_network.items(), strict=True):
+    draw_trials(ax, colour, label, found)
 ax.axhline(90, color="0.5", linewidth=1)
 ax.set(xlabel="bytes after gzip", ylabel="held-out photos read, %")
 ax.xaxis.set_major_formatter("{x:,.0f}")
