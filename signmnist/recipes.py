@@ -114,7 +114,7 @@ SIZE_RACE: dict = {
     "coarse": 16,
 }
 RACE_ACCURATE: dict = {
-    "penalty": 5e-5,
+    "penalty": 1e-4,
     "pair_penalty": 5e-5,
     "coded_from": 0.25,
     "epochs": 1,
