@@ -19,6 +19,7 @@ from toolkit.compression import (
     fold_norms,
     prune_layers,
 )
+from toolkit.few_values import few_valued, plain_few_valued
 from toolkit.fourbit import plain_copy, quantized_copy
 from toolkit.grid import grid_network, plain_network
 from toolkit.quantizer import four_bit_file, quantize
@@ -125,6 +126,13 @@ def by_grid(recipe, seed, held, folder):
     return int4_file(plain_network(model), held, folder, 0)
 
 
+def by_few_values(recipe, seed, held, folder):
+    """The accurate network with two or three different weights a layer."""
+    model = few_valued(held.accurate(), recipe["values"], recipe["penalty"])
+    tune(model, held.x, held.y, recipe, name="trial", seed=seed)
+    return {"QKeras": model} | int4_file(plain_few_valued(model), held, folder, 0)
+
+
 def by_race(recipe, seed, held, folder):
     """The size race: the compact network on the grid."""
 
@@ -145,6 +153,8 @@ RUNS = {
     "CLUSTERED_COMPACT": by_compact_answer,
     "PRUNED_COMPACT": by_compact_answer,
     "FOUR_BITS": by_four_bits,
+    "TERNARY": by_few_values,
+    "BINARY": by_few_values,
     "CLUSTERED_GRID": by_grid,
     "PRUNED_GRID": by_grid,
     "SIZE_RACE": by_race,

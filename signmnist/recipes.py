@@ -119,7 +119,14 @@ PRUNED_RACE: dict = SIZE_RACE | {"sparsity": 0.5, "larger_than": 300}
 # Question 4
 QUANTIZER_TRIAL: dict = {"epochs": 1, "learning_rate": 1e-3, "augmentation": STRONG}
 FOUR_BITS: dict = {"epochs": 8, "learning_rate": 1e-3, "augmentation": STRONG}
-TERNARY: dict = {"epochs": 14, "learning_rate": 4e-3, "augmentation": STRONG}
+TERNARY: dict = {
+    "values": 3,
+    "penalty": 2e-5,
+    "epochs": 14,
+    "learning_rate": 4e-3,
+    "augmentation": STRONG,
+}
+BINARY: dict = TERNARY | {"values": 2, "penalty": 0.0}
 
 # The study of cascades: its network M, and M at the end of the line
 CASCADES_M = {"epochs": 8, "learning_rate": 2e-3, "dropout": 0.5}
