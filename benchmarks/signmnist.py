@@ -10,7 +10,7 @@ from sklearn.model_selection import StratifiedGroupKFold
 from benchmarks.cascades import cascades_end, cascades_m
 from benchmarks.held_out import HeldOut, files, gradual, int4_file, large_layers, pruned
 from signmnist.baseline import BATCH_SIZE, learn, lessons, train_accurate, tune
-from signmnist.recipes import RACE_START
+from signmnist.recipes import ACCURATE, FOUR_BITS, RACE_START
 from toolkit.aware import clipped, in_four_bits, without_small_weights
 from toolkit.compression import (
     cluster_layers,
@@ -19,11 +19,17 @@ from toolkit.compression import (
     fold_norms,
     prune_layers,
 )
+from toolkit.few_bits import LAYERS_OF_QKERAS, in_few_bits, with_16_levels, with_quantizer
 from toolkit.few_values import few_valued, plain_few_valued
-from toolkit.fourbit import plain_copy, quantized_copy
+from toolkit.fourbit import learning_phase, plain_copy, quantized_copy
 from toolkit.grid import grid_network, plain_network
 from toolkit.quantizer import four_bit_file, quantize
+from toolkit.runtime import use_keras_2
 from toolkit.training import predict
+
+use_keras_2()
+import tensorflow as tf
+from qkeras import quantized_relu
 
 
 def by_folds(data, recipe, seed):
@@ -119,6 +125,34 @@ def by_four_bits(recipe, seed, held, folder):
     return {"float": held.accurate(), "QKeras": network, "int4": small}
 
 
+def by_quantizer(recipe, seed, held, folder):
+    """The accurate network with one of QKeras's quantizers, `none` of them for comparison."""
+    network = held.accurate()
+    if recipe["quantizer"] != "none":
+        network = with_quantizer(network, recipe["quantizer"])
+    with learning_phase():
+        tune(network, held.x, held.y, recipe, name="trial", seed=seed)
+    return {"QKeras": network}
+
+
+def by_activations(recipe, seed, held, folder):
+    """Activations of 4 bits, beside the network of question 4 that it starts from."""
+
+    def four_bit():
+        network = quantized_copy(held.accurate())
+        return network, tune(network, held.x, held.y, FOUR_BITS, name="trial", seed=seed)
+
+    with tf.keras.utils.custom_object_scope(LAYERS_OF_QKERAS):
+        start = held.kept(four_bit, ACCURATE, FOUR_BITS, seed)
+    bits = recipe["integer_bits"]
+    network = in_few_bits(start, activation=lambda: quantized_relu(4, bits))
+    tune(network, held.x, held.y, recipe, name="trial", seed=seed)
+    whole = convert(plain_copy(in_few_bits(network)), Path(folder, "plain.tflite"))
+    rows = np.random.default_rng(0).choice(len(held.x), 300, replace=False)
+    small = with_16_levels(whole, Path(folder, "int4.tflite"), held.x[rows], 2.0 ** (bits - 4))
+    return {"4-bit weights alone": start, "QKeras": network, "int4": small}
+
+
 def by_grid(recipe, seed, held, folder):
     """The accurate network on the grid."""
     model, steps = grid_network(held.accurate(), recipe["penalty"]), len(held.x) // BATCH_SIZE
@@ -153,6 +187,8 @@ RUNS = {
     "CLUSTERED_COMPACT": by_compact_answer,
     "PRUNED_COMPACT": by_compact_answer,
     "FOUR_BITS": by_four_bits,
+    "QUANTIZER_TRIAL": by_quantizer,
+    "FOUR_BIT_ACTIVATIONS": by_activations,
     "TERNARY": by_few_values,
     "BINARY": by_few_values,
     "CLUSTERED_GRID": by_grid,

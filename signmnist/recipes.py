@@ -117,8 +117,14 @@ PRUNED_GRID: dict = CLUSTERED_GRID | {"sparsity": 0.75, "larger_than": 3000}
 PRUNED_RACE: dict = SIZE_RACE | {"sparsity": 0.5, "larger_than": 300}
 
 # Question 4
-QUANTIZER_TRIAL: dict = {"epochs": 1, "learning_rate": 1e-3, "augmentation": STRONG}
+QUANTIZER_TRIAL: dict = {
+    "quantizer": "none",
+    "epochs": 1,
+    "learning_rate": 1e-3,
+    "augmentation": STRONG,
+}
 FOUR_BITS: dict = {"epochs": 8, "learning_rate": 1e-3, "augmentation": STRONG}
+FOUR_BIT_ACTIVATIONS: dict = FOUR_BITS | {"integer_bits": 2}
 TERNARY: dict = {
     "values": 3,
     "penalty": 2e-5,

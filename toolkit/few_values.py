@@ -82,7 +82,9 @@ def plain_few_valued(model):
             convolution.set_weights([values_of(layer) * step, after.bias - after.mean * step])
         elif isinstance(layer, QDense):
             x = (dense := layers.Dense(layer.units, name=layer.name))(x)
-            dense.set_weights([values_of(layer) * layer.kernel_quantizer_internal.alpha, layer.bias])
+            dense.set_weights(
+                [values_of(layer) * layer.kernel_quantizer_internal.alpha, layer.bias]
+            )
         elif not isinstance(layer, (layers.InputLayer, SharedScaleNorm)):
             x = layer.__class__.from_config(layer.get_config())(x)
     return tf.keras.Model(inputs, x)
