@@ -10,7 +10,7 @@ from sklearn.model_selection import StratifiedGroupKFold
 from benchmarks.cascades import cascades_end, cascades_m
 from benchmarks.held_out import HeldOut, files, gradual, int4_file, large_layers, pruned
 from signmnist.baseline import BATCH_SIZE, learn, lessons, train_accurate, tune
-from signmnist.recipes import ACCURATE, FOUR_BITS, RACE_START
+from signmnist.recipes import RACE_START
 from toolkit.aware import clipped, in_four_bits, without_small_weights
 from toolkit.compression import (
     cluster_layers,
@@ -19,7 +19,7 @@ from toolkit.compression import (
     fold_norms,
     prune_layers,
 )
-from toolkit.few_bits import LAYERS_OF_QKERAS, in_few_bits, with_16_levels, with_quantizer
+from toolkit.few_bits import in_few_bits, with_16_levels, with_quantizer
 from toolkit.few_values import few_valued, plain_few_valued
 from toolkit.fourbit import learning_phase, plain_copy, quantized_copy
 from toolkit.grid import grid_network, plain_network
@@ -28,7 +28,6 @@ from toolkit.runtime import use_keras_2
 from toolkit.training import predict
 
 use_keras_2()
-import tensorflow as tf
 from qkeras import quantized_relu
 
 
@@ -136,21 +135,14 @@ def by_quantizer(recipe, seed, held, folder):
 
 
 def by_activations(recipe, seed, held, folder):
-    """Activations of 4 bits, beside the network of question 4 that it starts from."""
-
-    def four_bit():
-        network = quantized_copy(held.accurate())
-        return network, tune(network, held.x, held.y, FOUR_BITS, name="trial", seed=seed)
-
-    with tf.keras.utils.custom_object_scope(LAYERS_OF_QKERAS):
-        start = held.kept(four_bit, ACCURATE, FOUR_BITS, seed)
+    """Weights and activations of 4 bits, by question 4's training."""
     bits = recipe["integer_bits"]
-    network = in_few_bits(start, activation=lambda: quantized_relu(4, bits))
+    network = in_few_bits(held.accurate(), activation=lambda: quantized_relu(4, bits))
     tune(network, held.x, held.y, recipe, name="trial", seed=seed)
     whole = convert(plain_copy(in_few_bits(network)), Path(folder, "plain.tflite"))
     rows = np.random.default_rng(0).choice(len(held.x), 300, replace=False)
     small = with_16_levels(whole, Path(folder, "int4.tflite"), held.x[rows], 2.0 ** (bits - 4))
-    return {"4-bit weights alone": start, "QKeras": network, "int4": small}
+    return {"QKeras": network, "int4": small}
 
 
 def by_grid(recipe, seed, held, folder):

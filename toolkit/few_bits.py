@@ -31,8 +31,6 @@ from qkeras import (
     ternary,
 )
 
-LAYERS_OF_QKERAS = {"QConv2D": QConv2D, "QDense": QDense, "quantized_bits": quantized_bits}
-
 
 def auto(bits=4):
     """Quantizes to so many bits with one scale for each output channel."""
