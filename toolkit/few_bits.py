@@ -2,13 +2,17 @@
 
 import re
 import warnings
+from pathlib import Path
 
+from ai_edge_litert import schema_py_generated as schema
+from ai_edge_litert.interpreter import Interpreter
 from litert_quantizer import Quantizer
 from litert_quantizer.qtyping import QuantGranularity, TFLOperationName
 
 from toolkit.files import replacing
+from toolkit.graph import LAYERS, read_model
 from toolkit.runtime import use_keras_2
-from toolkit.tflite import quiet
+from toolkit.tflite import quantize_input, quiet
 
 use_keras_2()
 import tensorflow as tf
@@ -122,3 +126,22 @@ def with_16_levels(float_file, path, images, step):
     with replacing(path) as temporary:
         temporary.write_bytes(result.quantized_model)
     return path
+
+
+def relu_outputs(path, images):
+    """What an int8 .tflite file has behind each ReLU: tensor's name -> int8 (n, ...).
+
+    images: float32 (n, ...).
+    """
+    graph = read_model(Path(path).read_bytes()).subgraphs[0]
+    ends = [(op.builtinOptions, op.targets[0]) for op in graph.operators if op.kind in LAYERS]
+    relu = schema.ActivationFunctionType.RELU
+    wanted = {graph.tensors.index(t) for o, t in ends if o.fusedActivationFunction == relu}
+    interpreter = Interpreter(str(path), experimental_preserve_all_tensors=True)
+    (detail,) = interpreter.get_input_details()
+    interpreter.resize_tensor_input(detail["index"], images.shape)
+    interpreter.allocate_tensors()
+    interpreter.set_tensor(detail["index"], quantize_input(images, detail))
+    interpreter.invoke()
+    tensors = [d for d in interpreter.get_tensor_details() if d["index"] in wanted]
+    return {d["name"]: interpreter.get_tensor(d["index"]) for d in tensors}

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from toolkit.graph import LAYERS, TYPES, as_array, read_model, write_model
 from toolkit.grid import SharedScaleNorm
 from toolkit.runtime import use_keras_2
 
@@ -88,3 +89,21 @@ def plain_few_valued(model):
         elif not isinstance(layer, (layers.InputLayer, SharedScaleNorm)):
             x = layer.__class__.from_config(layer.get_config())(x)
     return tf.keras.Model(inputs, x)
+
+
+def in_2_bits(content, kinds=LAYERS):
+    """The bytes of a .tflite file with INT4 weights, all of -2 to 1, stored in INT2.
+
+    kinds: the operators whose weights these are. It may be a file that no runtime takes: nothing
+    is proved.
+    """
+    model = read_model(content)
+    for op in model.subgraphs[0].operators:
+        if op.kind in kinds and op.sources[1].type == TYPES.INT4:
+            weights = op.sources[1]
+            values = as_array(weights).ravel()
+            values = np.append(values, np.zeros(-len(values) % 4, np.int8)).view(np.uint8) & 3
+            fourths = values.reshape(-1, 4) << np.array([0, 2, 4, 6], np.uint8)  # lowest bits first
+            weights.data = np.bitwise_or.reduce(fourths, axis=1).tobytes()
+            weights.type = TYPES.INT2
+    return write_model(model)
