@@ -180,7 +180,7 @@ RUNS = {
     "PRUNED_COMPACT": by_compact_answer,
     "FOUR_BITS": by_four_bits,
     "QUANTIZER_TRIAL": by_quantizer,
-    "FOUR_BIT_ACTIVATIONS": by_activations,
+    "FOUR_BY_FOUR": by_activations,
     "TERNARY": by_few_values,
     "BINARY": by_few_values,
     "CLUSTERED_GRID": by_grid,

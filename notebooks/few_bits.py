@@ -8,13 +8,13 @@
 # LiteRT and TFLite Micro run. Question 4 gives each weight 4 bits; here weights and activations go
 # as far down as they can.
 #
-# | weights | activations | held-out photos | test file | against float, points | file |
-# |---|---|---|---|---|---|
-# | float, question 1 | float | {{trials/signmnist.FOUR_BITS//float/accuracy:.2%}} | {{cells("float")}} | |
-# | 4 bits, question 4 | float | {{trials/signmnist.FOUR_BITS//QKeras/accuracy:.2%}} | {{cells("4-bit weights")}} | |
-# | 4 bits | 4 bits | {{trials/signmnist.FOUR_BIT_ACTIVATIONS//int4/accuracy:.2%}} | {{cells("4-bit activations")}} | `few_bits_activations.tflite` |
-# | -1, 0, 1 | 8 bits | {{trials/signmnist.TERNARY//int4/accuracy:.2%}} | {{cells("ternary")}} | `few_bits_ternary.tflite` |
-# | -1, 1 | 8 bits | {{trials/signmnist.BINARY//int4/accuracy:.2%}} | {{cells("binary")}} | `few_bits_binary.tflite` |
+# | weights | held-out photos | test file | against float, points | file |
+# |---|---|---|---|---|
+# | float | {{trials/signmnist.FOUR_BITS//float/accuracy:.2%}} | {{cells("float")}} |
+# | 4 bits, question 4 | {{trials/signmnist.FOUR_BITS//int4/accuracy:.2%}} | {{cells("4 bits")}} |
+# | and activations | {{trials/signmnist.FOUR_BY_FOUR//int4/accuracy:.2%}} | {{cells("4 by 4")}} |
+# | -1, 0, 1 | {{trials/signmnist.TERNARY//int4/accuracy:.2%}} | {{cells("ternary")}} |
+# | -1, 1 | {{trials/signmnist.BINARY//int4/accuracy:.2%}} | {{cells("binary")}} |
 #
 # *Held-out photos* come from trials: trained by the same recipe without these photos and judged by
 # them; where there are several seeds, the lowest and the highest. *Against float* is the 95 %
@@ -129,38 +129,33 @@ baseline = saved_or_trained(
 # gradients pass them as if they were not there. The float weights stay underneath and are what
 # training changes. What follows are all that QKeras 0.9.0 has. Each trained the same network for
 # one epoch, on the same images, by the same recipe, alone: as quantizer of all weights, or in
-# place of each ReLU. The last column is what it then read of photos that were held out, one seed;
-# the same epoch without any quantizer read
-# {{trials/signmnist.QUANTIZER_TRIAL//QKeras/accuracy:.1%}}.
+# place of each ReLU; `none` is the same epoch without a quantizer. One seed each.
 #
-# | of weights, 4 bits | levels | held-out |
-# |---|---|---|
-# | `quantized_bits`, alpha 1 | steps of 1/8, for all layers | {{trials/signmnist.QUANTIZER_TRIAL/quantizer=quantized_bits, alpha 1/QKeras/accuracy:.1%}} |
-# | … 1 integer bit | steps of 1/4: twice the range | {{trials/signmnist.QUANTIZER_TRIAL/quantizer=quantized_bits, 1 integer bit/QKeras/accuracy:.1%}} |
-# | … stochastic rounding | steps of 1/8, up or down at random while training | {{trials/signmnist.QUANTIZER_TRIAL/quantizer=quantized_bits, stochastic/QKeras/accuracy:.1%}} |
-# | … alpha `auto` | -7 to 7 times a float scale a channel | {{trials/signmnist.QUANTIZER_TRIAL/quantizer=quantized_bits, auto/QKeras/accuracy:.1%}} |
-# | … alpha `auto_po2` | the scale is a power of two: a shift | {{trials/signmnist.QUANTIZER_TRIAL/quantizer=quantized_bits, auto_po2/QKeras/accuracy:.1%}} |
-# | `quantized_po2` | ± powers of two: no zero, each multiplication a shift | {{trials/signmnist.QUANTIZER_TRIAL/quantizer=quantized_po2/QKeras/accuracy:.1%}} |
-# | `quantized_ulaw` | µ-law, as telephones: fine near zero | {{trials/signmnist.QUANTIZER_TRIAL/quantizer=quantized_ulaw/QKeras/accuracy:.1%}} |
+# | quantizer, of weights | levels |
+# |---|---|
+# | `quantized_bits`, alpha 1 | steps of 1/8 for all layers; with 1 integer bit 1/4 |
+# | … stochastic | the same steps, up or down at random while training, the nearer the likelier |
+# | … alpha `auto` | -7 to 7 times a float scale a channel, for its largest weight |
+# | … alpha `auto_po2` | the scale is a power of two, a shift in hardware |
+# | `quantized_po2` | the weights are powers of two: no zero, each product a shift |
+# | `quantized_ulaw` | µ-law, as in telephones: finer near zero |
+# | `ternary` | -1, 0, 1 times a scale; `stochastic_ternary` draws while training |
+# | `binary` | -1, 1 times a scale; `stochastic_binary` draws while training |
+# | `bernoulli` | 0, 1 times a scale, drawn while training |
 #
-# | of weights, other bits | levels | held-out |
-# |---|---|---|
-# | `quantized_bits`, `auto`, 8 bits | -127 to 127 times a scale | {{trials/signmnist.QUANTIZER_TRIAL/quantizer=quantized_bits, auto, 8 bits/QKeras/accuracy:.1%}} |
-# | … 3 bits | -3 to 3 times a scale | {{trials/signmnist.QUANTIZER_TRIAL/quantizer=quantized_bits, auto, 3 bits/QKeras/accuracy:.1%}} |
-# | `ternary` | -1, 0, 1 times a scale | {{trials/signmnist.QUANTIZER_TRIAL/quantizer=ternary/QKeras/accuracy:.1%}} |
-# | `stochastic_ternary` | the same, drawn at random while training | {{trials/signmnist.QUANTIZER_TRIAL/quantizer=stochastic_ternary/QKeras/accuracy:.1%}} |
-# | `binary` | -1, 1 times a scale | {{trials/signmnist.QUANTIZER_TRIAL/quantizer=binary/QKeras/accuracy:.1%}} |
-# | `stochastic_binary` | the same, drawn at random while training | {{trials/signmnist.QUANTIZER_TRIAL/quantizer=stochastic_binary/QKeras/accuracy:.1%}} |
-# | `bernoulli` | 0, 1 times a scale, drawn at random while training | {{trials/signmnist.QUANTIZER_TRIAL/quantizer=bernoulli/QKeras/accuracy:.1%}} |
+# | quantizer, of activations | levels |
+# |---|---|
+# | `quantized_relu` | 0 to 3.75 by quarters |
+# | `quantized_relu_po2` | powers of two up to 4 |
+# | `quantized_bits` | -4 to 3.5 by halves: no ReLU |
+# | `quantized_hswish` | x · relu6(x + 3) / 6 by halves |
+# | `quantized_tanh`, `quantized_sigmoid` | -1 to 7/8 by eighths; 0 to 15/16 by sixteenths |
 #
-# | of activations, 4 bits | levels | held-out |
-# |---|---|---|
-# | `quantized_relu` | 0 to 3.75 by quarters | {{trials/signmnist.QUANTIZER_TRIAL/quantizer=quantized_relu/QKeras/accuracy:.1%}} |
-# | `quantized_relu_po2` | powers of two up to 4 | {{trials/signmnist.QUANTIZER_TRIAL/quantizer=quantized_relu_po2/QKeras/accuracy:.1%}} |
-# | `quantized_bits` | -4 to 3.5 by halves: no ReLU at all | {{trials/signmnist.QUANTIZER_TRIAL/quantizer=quantized_bits of activations/QKeras/accuracy:.1%}} |
-# | `quantized_hswish` | x · relu6(x + 3) / 6, by halves | {{trials/signmnist.QUANTIZER_TRIAL/quantizer=quantized_hswish/QKeras/accuracy:.1%}} |
-# | `quantized_tanh` | -1 to 7/8 by eighths | {{trials/signmnist.QUANTIZER_TRIAL/quantizer=quantized_tanh/QKeras/accuracy:.1%}} |
-# | `quantized_sigmoid` | 0 to 15/16 by sixteenths | {{trials/signmnist.QUANTIZER_TRIAL/quantizer=quantized_sigmoid/QKeras/accuracy:.1%}} |
+# Where nothing else is said, they have 4 bits. What each read of the held-out photos:
+#
+# | quantizer | held-out photos |
+# |---|---|
+# {{trials/signmnist.QUANTIZER_TRIAL/quantizer/QKeras/accuracy:.1%}}
 #
 # One epoch says little about what starts from far below: sections 3 and 4 train ternary and binary
 # weights for longer. `learning_phase` is needed for what is drawn at random: QKeras asks Keras's
@@ -172,7 +167,7 @@ from toolkit.few_bits import (
     ACTIVATION_QUANTIZERS,  # in sight
     WEIGHT_QUANTIZERS,  # in sight
     at_random,  # in sight
-    auto,  # in sight
+    auto,  # noqa: F401  (in sight)
 )
 from toolkit.fourbit import learning_phase, plain_copy
 from toolkit.plots import BLUE, ORANGE, figure, show_errors
@@ -230,7 +225,7 @@ plt.show()
 # network and is trained by question 4's recipe.
 
 # %%
-from signmnist.recipes import FOUR_BIT_ACTIVATIONS, FOUR_BITS  # in sight
+from signmnist.recipes import FOUR_BITS, FOUR_BY_FOUR  # in sight
 from toolkit.few_bits import in_few_bits  # in sight
 
 
@@ -245,8 +240,8 @@ def trained(model, recipe, name):
 # %%
 sixteen_levels, activations_history = trained(
     in_few_bits(baseline, activation=ACTIVATION_QUANTIZERS["quantized_relu"][1]),
-    FOUR_BIT_ACTIVATIONS,
-    "4-bit activations",
+    FOUR_BY_FOUR,
+    "4 by 4",
 )
 
 # %% [markdown]
@@ -294,7 +289,7 @@ print("TFLite Micro:", run_micro(build / "int4_activations.tflite", data.x_train
 four_by_four_file = with_16_levels(
     float_file, models / "few_bits_activations.tflite", calibration, step=0.25
 )
-scores = {"4-bit activations": predict_tflite(four_by_four_file, data.x_test)}
+scores = {"4 by 4": predict_tflite(four_by_four_file, data.x_test)}
 
 
 # %%
@@ -313,27 +308,26 @@ plt.show()
 
 # %%
 agree = np.mean(
-    scores["4-bit activations"].argmax(axis=1)
-    == predict(sixteen_levels, data.x_test).argmax(axis=1)
+    scores["4 by 4"].argmax(axis=1) == predict(sixteen_levels, data.x_test).argmax(axis=1)
 )
 
 # %% [markdown]
 # All activations behind ReLUs are of these sixteen numbers, for 100 images. Of the letters of the
-# test file {{agree:.1%}} are those that QKeras reads. They are not all equal, as a file stores biases
-# in units of the sums of products, and products of few bits have coarse units.
+# test file {{agree:.1%}} are those that QKeras reads. Not all: a file stores biases in units of the
+# products that are summed up, and those of few bits are coarse.
 #
 # ## 3. Three values a weight
 #
 # -1, 0 and 1 in every layer, with **one step for the whole layer**: batch normalization is folded
-# into the kernels, and one that has one scale for all channels takes its place. So the file needs no
-# scale a channel. The loss has a **penalty** on the sum of the weights' sizes, which draws them
-# into the zero of `ternary`: zeros are what gzip makes the file small by.
+# into the kernels, and one that has one scale for all channels takes its place, so that the file
+# needs no scale a channel. The loss has a **penalty** on the sum of the weights' sizes, which draws
+# them into the zero of `ternary`: the more zeros, the less gzip has to store.
 
 # %%
 from signmnist.recipes import BINARY, TERNARY  # in sight
 from toolkit.few_values import (
     few_valued,  # in sight
-    few_values,  # in sight
+    few_values,  # noqa: F401  (in sight)
     in_2_bits,
     plain_few_valued,
     values_of,
@@ -366,12 +360,10 @@ def counted(network):
     return pd.DataFrame.from_dict(rows, orient="index")
 
 
-of_ternary = counted(three_valued).assign(before=share_before)
-formats = dict.fromkeys(("-1", "0", "1", "before"), "{:.1%}")
+of_ternary = counted(three_valued).assign(**{"0 before": share_before})
+formats = dict.fromkeys(("-1", "0", "1", "0 before"), "{:.1%}")
 formats |= {"weights": "{:,}", "entropy": "{:.2f}"}
-named = {"before": "0, before training"}
-display(of_ternary.rename(columns=named).style.format(
-    {named.get(key, key): value for key, value in formats.items()}).set_caption(data.banner))  # fmt: skip
+display(of_ternary.style.format(formats).set_caption(data.banner))
 ideal = (of_ternary["weights"] * of_ternary["entropy"]).sum() / 8
 
 # %% [markdown]
@@ -475,8 +467,9 @@ for name, network, whole, small in (
     for kind, path in tried.items():
         size = len(content := path.read_bytes())
         rows[f"{name}, {kind}"] = {"bytes": size, "after gzip": gzip_size(content), **verdict(path)}
-    print(f"{name}: asked for INT2 beside int8, the LiteRT Quantizer gives {weight_bits(asked.read_bytes())} bits; "
-          f"codebooks of {sorted({bits for bits, _ in stored[name].values()})} bits")  # fmt: skip
+    bits = sorted({bits for bits, _ in stored[name].values()})
+    print(f"{name}: weights of {weight_bits(asked.read_bytes())} bits where INT2 beside int8 is")
+    print(f"  asked for; codebooks of {bits} bits")
 where = pd.DataFrame.from_dict(rows, orient="index")
 display(where.style.format({"bytes": "{:,}", "after gzip": "{:,}"}).set_caption(data.banner))
 
@@ -489,7 +482,7 @@ display(where.style.format({"bytes": "{:,}", "after gzip": "{:,}"}).set_caption(
 
 # %%
 networks = {
-    "4-bit activations": sixteen_levels,
+    "4 by 4": sixteen_levels,
     "ternary": three_valued,
     "binary": two_valued,
 }
@@ -524,7 +517,7 @@ with tf.keras.utils.custom_object_scope(LAYERS_OF_QKERAS):
     )
 scores = {
     "float": predict(baseline, data.x_test),
-    "4-bit weights": predict(four_bit, data.x_test),
+    "4 bits": predict(four_bit, data.x_test),
 } | scores
 right = {
     name: (found.argmax(axis=1) == data.y_test).astype(float) for name, found in scores.items()
@@ -562,7 +555,7 @@ records = [
         (
             four_by_four_file,
             "QKeras 4-bit weights and activations",
-            "4-bit activations",
+            "4 by 4",
             activations_history,
         ),
         (ternary_file, "QKeras ternary, int4", "ternary", ternary_history),

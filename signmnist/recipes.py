@@ -124,7 +124,7 @@ QUANTIZER_TRIAL: dict = {
     "augmentation": STRONG,
 }
 FOUR_BITS: dict = {"epochs": 8, "learning_rate": 1e-3, "augmentation": STRONG}
-FOUR_BIT_ACTIVATIONS: dict = FOUR_BITS | {"integer_bits": 2}
+FOUR_BY_FOUR: dict = FOUR_BITS | {"integer_bits": 2}
 TERNARY: dict = {
     "values": 3,
     "penalty": 2e-5,

@@ -4,7 +4,8 @@ In a Markdown cell `{{expression:format}}` stands for f"{expression:format}" in 
 kernel, after its last cell. `{{studies/id/field:format}}` stands for a field of a study's record;
 it is filled in when the notebook is built. So is
 `{{trials/package.RECIPE/name=value/kind/field:format}}` from the trials of a recipe, with another
-setting or, with nothing between the strokes, as it is; of several seeds lowest and highest.
+setting or, with nothing between the strokes, as it is; of several seeds lowest and highest. With
+`name` alone it becomes the rows of a table, one for each value that was tried, the best on top.
 """
 
 import json
@@ -37,14 +38,23 @@ def fill_from_trials(text, trials):
     def figure(found):
         package, name, given, kind, field, form = found.groups()
         recipe = dict(getattr(import_module(f"{package}.recipes"), name))
-        if given:
-            key, value = given.split("=", 1)
-            recipe[key] = type(recipe[key])(value)
-        runs = trials_of(f"{package}.{name}", recipe, trials)
-        values = sorted(run["figures"][kind][field] for run in runs)
-        if not values:
-            return "(no trial yet)"
-        return " to ".join(dict.fromkeys(format(value, form) for value in (values[0], values[-1])))
+        key, _, value = given.partition("=")
+
+        def of(value):
+            settings = recipe | ({key: value} if key else {})
+            runs = trials_of(f"{package}.{name}", settings, trials)
+            return sorted(run["figures"][kind][field] for run in runs)
+
+        def shown(values):
+            ends = dict.fromkeys(format(value, form) for value in values[:1] + values[-1:])
+            return " to ".join(ends) or "(no trial yet)"
+
+        if key and not value:
+            tried = {trial["settings"].get(key) for trial in trials} - {None}
+            rows = {value: values for value in tried if (values := of(value))}
+            ordered = sorted(rows, key=lambda value: (-rows[value][-1], value))
+            return "\n".join(f"| {value} | {shown(rows[value])} |" for value in ordered)
+        return shown(of(type(recipe[key])(value) if key else None))
 
     return OF_TRIALS.sub(figure, text)
 
