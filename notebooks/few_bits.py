@@ -1,12 +1,12 @@
 # %% [markdown]
 # # Few bits
 #
-# **Three values a weight read {{ternary["accuracy"]:.2%}} of the test file in
-# {{ternary["bytes_gzip"]:,}} bytes after `gzip -9n`, two values {{binary["accuracy"]:.2%}} in
-# {{binary["bytes_gzip"]:,}}, and 4 bits for weights and activations
-# {{four_by_four["accuracy"]:.2%}} in {{four_by_four["bytes_gzip"]:,}}.** All three are files that
-# LiteRT and TFLite Micro run. Question 4 gives each weight 4 bits; here weights and activations go
-# as far down as they can.
+# **Three values a weight read {{kept["ternary"]["accuracy"]:.2%}} of the test file in
+# {{kept["ternary"]["bytes_gzip"]:,}} bytes after `gzip -9n`, two values
+# {{kept["binary"]["accuracy"]:.2%}} in {{kept["binary"]["bytes_gzip"]:,}}, and 4 bits for weights
+# and activations {{kept["activations"]["accuracy"]:.2%}} in
+# {{kept["activations"]["bytes_gzip"]:,}}.** All three are files for LiteRT and TFLite Micro.
+# Question 4 gives each weight 4 bits; here weights and activations go as far down as they can.
 #
 # | weights | held-out photos | test file | against float, points | file |
 # |---|---|---|---|---|
@@ -208,9 +208,9 @@ plt.show()
 inputs = np.linspace(-4, 6, 2001, dtype=np.float32)
 fig, axes = figure("What quantizers make of activations", 2, 3, (9, 5), data.banner)
 for ax, (name, (_, quantizer)) in zip(axes.flat, ACTIVATION_QUANTIZERS.items(), strict=True):
-    outputs = quantizer()(tf.constant(inputs)).numpy()
-    ax.plot(inputs, outputs, color=BLUE)
-    ax.set_title(f"{name}\n{len(np.unique(outputs.round(5)))} levels", fontsize=10)
+    given = quantizer()(tf.constant(inputs)).numpy()
+    ax.plot(inputs, given, color=BLUE)
+    ax.set_title(f"{name}\n{len(np.unique(given.round(5)))} levels", fontsize=10)
 for ax in axes[1]:
     ax.set_xlabel("input")
 for ax in axes[:, 0]:
@@ -395,7 +395,7 @@ scores["ternary"] = predict_tflite(ternary_file, data.x_test)
 
 # %% [markdown]
 # An ideal code of each layer's values would take {{ideal:,.0f}} bytes for the weights; the file has
-# {{ternary["bytes_gzip"]:,}} after gzip, with everything.
+# {{kept["ternary"]["bytes_gzip"]:,}} after gzip, with everything.
 #
 # ## 4. Two values
 #
@@ -564,7 +564,7 @@ records = [
     for network in [networks[name]]
 ]
 write_records(records, "few_bits", "results.json")
-four_by_four, ternary, binary = records
+kept = {record["id"].removeprefix("few_bits_"): record for record in records}
 
 
 def cells(name):
@@ -575,10 +575,9 @@ def cells(name):
 
 
 # %% [markdown]
-# On TFLite Micro, of the first 100 test images: with 4-bit activations {{four_by_four["micro"]}},
-# ternary {{ternary["micro"]}}, binary {{binary["micro"]}}. Without twins the ternary file reads
-# {{ternary["accuracy_no_twin"] or 0:.2%}} and the binary one
-# {{binary["accuracy_no_twin"] or 0:.2%}}.
+# TFLite Micro reads of the first test images: with 4-bit activations
+# {{kept["activations"]["micro"]}}, ternary {{kept["ternary"]["micro"]}}, binary
+# {{kept["binary"]["micro"]}}.
 #
 # ## 8. What you should know now
 #
