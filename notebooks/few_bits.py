@@ -269,8 +269,8 @@ except ValueError as error:
 # %%
 eight = quantize(float_file, build / "4_by_8.tflite", calibration, weights=4)
 model = read_model(eight.read_bytes())
-for op in model.subgraphs[0].operators:
-    for tensor in op.targets:
+for node in (model.subgraphs[0], *model.subgraphs[0].operators):
+    for tensor in [*node.sources[:1], *node.targets]:
         tensor.type = TYPES.INT4
 (build / "int4_activations.tflite").write_bytes(write_model(model))
 try:
@@ -441,7 +441,7 @@ def verdict(path):
     try:
         predict_tflite(path, data.x_train[:1])
         litert = "runs"
-    except ModelError as error:
+    except (ModelError, RuntimeError) as error:
         litert = str(error).split(": ", 1)[-1].partition(".Node")[0]
     micro = run_micro(path, data.x_train[:1])
     return {"LiteRT": litert, "TFLite Micro": "runs" if micro.scores is not None else micro.reason}

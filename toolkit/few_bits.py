@@ -137,7 +137,8 @@ def relu_outputs(path, images):
     ends = [(op.builtinOptions, op.targets[0]) for op in graph.operators if op.kind in LAYERS]
     relu = schema.ActivationFunctionType.RELU
     wanted = {graph.tensors.index(t) for o, t in ends if o.fusedActivationFunction == relu}
-    interpreter = Interpreter(str(path), experimental_preserve_all_tensors=True)
+    with quiet(), warnings.catch_warnings(action="ignore"):  # it warns that this takes memory
+        interpreter = Interpreter(str(path), experimental_preserve_all_tensors=True)
     (detail,) = interpreter.get_input_details()
     interpreter.resize_tensor_input(detail["index"], images.shape)
     interpreter.allocate_tensors()
