@@ -313,8 +313,8 @@ agree = np.mean(
 
 # %% [markdown]
 # All activations behind ReLUs are of these sixteen numbers, for 100 images. Of the letters of the
-# test file {{agree:.1%}} are those that QKeras reads. Not all: a file stores biases in units of the
-# products that are summed up, and those of few bits are coarse.
+# test file {{agree:.1%}} are those that QKeras reads; probably not all, as a file stores biases in
+# units of the products that are summed up, and those of few bits are coarse.
 #
 # ## 3. Three values a weight
 #
@@ -476,9 +476,10 @@ display(where.style.format({"bytes": "{:,}", "after gzip": "{:,}"}).set_caption(
 # %% [markdown]
 # ## 6. What QKeras counts
 #
-# `print_qstats` prints, layer by layer, how often the network multiplies and by what: `smult_4_4`
-# multiplies two numbers of 4 bits; `sfmult`, a number by a float, stands where activations are not
-# quantized; `smux` and `sfmux` only choose a sign. Its totals for all networks:
+# `print_qstats` prints, layer by layer, how often the network multiplies, and by what. In its names
+# `s` is for signed; `mult` multiplies whole numbers, `fmult` floats, and `mux` only chooses among
+# an input, its negative and 0; then come the bits of weight and input. It sees the networks of
+# QKeras, where activations are float unless they were quantized. Its totals:
 
 # %%
 networks = {
