@@ -249,7 +249,7 @@ sixteen_levels, activations_history = trained(
 # them, and a file of 8 bits is told that its activations are INT4.
 
 # %%
-from toolkit.compression import INT8, ONE_SCALE, convert, representative_dataset
+from toolkit.compression import INT8, ONE_SCALE, convert, representative_dataset, stripped
 from toolkit.few_bits import with_16_levels  # in sight
 from toolkit.graph import OPERATORS, TYPES, read_model, write_model
 from toolkit.quantizer import quantize
@@ -442,7 +442,8 @@ def verdict(path):
         predict_tflite(path, data.x_train[:1])
         litert = "runs"
     except (ModelError, RuntimeError) as error:
-        litert = str(error).split(": ", 1)[-1].partition(".Node")[0]
+        known = re.search(r"Weight type .*? filter|custom op: \w+", str(error))
+        litert = known[0] if known else str(error)
     micro = run_micro(path, data.x_train[:1])
     return {"LiteRT": litert, "TFLite Micro": "runs" if micro.scores is not None else micro.reason}
 
@@ -460,8 +461,7 @@ for name, network, whole, small in (
     hybrid = quantize(in_float, build / f"{name}_hybrid.tflite", weights=2, one_scale=True)
     book = build / f"{name}_codebook.tflite"
     plain = build / f"{name}_plain.tflite"
-    plain.write_bytes(repack(whole.read_bytes(), tries=0, fixed_size=True))
-    stored[name] = with_codebooks(plain, book)
+    stored[name] = with_codebooks(stripped(whole, plain), book)
     tried = {"INT4": small, "INT2": two_bits, "INT2 in the dense layer alone": dense}
     tried |= {"INT2, float activations": hybrid, "codebooks": book}
     for kind, path in tried.items():
