@@ -8,11 +8,11 @@
 # {{kept["activations"]["bytes_gzip"]:,}}.** All three are files for LiteRT and TFLite Micro.
 # Question 4 gives each weight 4 bits; here weights and activations go as far down as they can.
 #
-# | weights | held-out photos | test file | against float, points | file |
-# |---|---|---|---|---|
+# | weights | held-out photos | test file | against float, points |
+# |---|---|---|---|
 # | float | {{trials/signmnist.FOUR_BITS//float/accuracy:.2%}} | {{cells("float")}} |
 # | 4 bits, question 4 | {{trials/signmnist.FOUR_BITS//int4/accuracy:.2%}} | {{cells("4 bits")}} |
-# | and activations | {{trials/signmnist.FOUR_BY_FOUR//int4/accuracy:.2%}} | {{cells("4 by 4")}} |
+# | … and activations | {{trials/signmnist.FOUR_BY_FOUR//int4/accuracy:.2%}} | {{cells("4 by 4")}} |
 # | -1, 0, 1 | {{trials/signmnist.TERNARY//int4/accuracy:.2%}} | {{cells("ternary")}} |
 # | -1, 1 | {{trials/signmnist.BINARY//int4/accuracy:.2%}} | {{cells("binary")}} |
 #
@@ -222,7 +222,7 @@ plt.show()
 #
 # Each ReLU becomes a `quantized_relu(4, 2)`: sixteen levels from 0 to 3.75. The pixels that come
 # in, the averages behind the last convolution and the scores keep 8 bits. It starts from the float
-# network and is trained by question 4's recipe.
+# network, is trained by question 4's recipe and is called *4 by 4* in what follows.
 
 # %%
 from signmnist.recipes import FOUR_BITS, FOUR_BY_FOUR  # in sight
@@ -276,7 +276,7 @@ for node in (model.subgraphs[0], *model.subgraphs[0].operators):
 try:
     predict_tflite(build / "int4_activations.tflite", data.x_train[:1])
 except ModelError as error:
-    print("LiteRT:", error)
+    print("LiteRT:", str(error).partition("(")[2].replace(" || ", "\n  or "))
 print("TFLite Micro:", run_micro(build / "int4_activations.tflite", data.x_train[:1]).reason)
 
 # %% [markdown]
@@ -423,8 +423,8 @@ show_errors(
 # %% [markdown]
 # ## 5. What runs where
 #
-# INT4 holds sixteen values, of which these files use three and two. LiteRT's format has **INT2**
-# since lately, and TFLite Micro has **codebooks**: a table of values and, for each weight, its
+# INT4 holds sixteen values, of which these files use three and two. LiteRT's format now has
+# **INT2** as well, and TFLite Micro has **codebooks**: a table of values and, for each weight, its
 # number in as few bits as the table needs, read by the operator DECODE. Each is tried on both
 # networks: with activations of 8 bits, `in_2_bits` rewrites the INT4 file, as the LiteRT Quantizer
 # leaves layers in float when it is asked for 2 bits beside int8; with float activations it makes
