@@ -494,10 +494,11 @@ for name, network in networks.items():
     totals = printed.getvalue().partition("operation types")[2].partition("Weight profiling")
     kinds = re.findall(r"(\w+) +: (\d+)", totals[0])
     widths = re.findall(r": (\d+) +\((\d+)-bit unit", totals[2])
+    (zeros,) = re.findall(r"Total Sparsity +: ([\d.]+)", totals[2])
     rows[name] = {
         "operations": ", ".join(f"{int(count):,} {kind}" for kind, count in kinds),
         "bytes of weights and biases": sum(int(n) * int(bits) for n, bits in widths) / 8,
-        "zeros": float(re.search(r"Total Sparsity +: ([\d.]+)", printed.getvalue())[1]),
+        "zeros": float(zeros),
     }
 formats = {"bytes of weights and biases": "{:,.0f}", "zeros": "{:.0%}"}
 stats = pd.DataFrame.from_dict(rows, orient="index")
