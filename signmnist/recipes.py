@@ -127,9 +127,9 @@ FOUR_BITS: dict = {"epochs": 8, "learning_rate": 1e-3, "augmentation": STRONG}
 FOUR_BY_FOUR: dict = FOUR_BITS | {"integer_bits": 2}
 TERNARY: dict = {
     "values": 3,
-    "penalty": 2e-5,
-    "epochs": 14,
-    "learning_rate": 4e-3,
+    "penalty": 4e-5,
+    "epochs": 12,
+    "learning_rate": 1e-2,
     "augmentation": STRONG,
 }
 BINARY: dict = TERNARY | {"values": 2, "penalty": 0.0}
