@@ -20,10 +20,16 @@ from toolkit.compression import (
     fold_norms,
     prune_layers,
 )
-from toolkit.fourbit import plain_copy, quantized_copy
+from toolkit.few_bits import in_few_bits, with_16_levels, with_quantizer
+from toolkit.few_values import few_valued, plain_few_valued
+from toolkit.fourbit import learning_phase, plain_copy, quantized_copy
 from toolkit.grid import grid_network, plain_network
 from toolkit.quantizer import four_bit_file, quantize
+from toolkit.runtime import use_keras_2
 from toolkit.training import predict
+
+use_keras_2()
+from qkeras import quantized_relu
 
 
 def by_folds(data, recipe, seed):
@@ -119,6 +125,27 @@ def by_four_bits(recipe, seed, held, folder):
     return {"float": held.accurate(), "QKeras": network, "int4": small}
 
 
+def by_quantizer(recipe, seed, held, folder):
+    """The accurate network with one of QKeras's quantizers, `none` of them for comparison."""
+    network = held.accurate()
+    if recipe["quantizer"] != "none":
+        network = with_quantizer(network, recipe["quantizer"])
+    with learning_phase():
+        tune(network, held.x, held.y, recipe, name="trial", seed=seed)
+    return {"QKeras": network}
+
+
+def by_activations(recipe, seed, held, folder):
+    """Weights and activations of 4 bits, by question 4's training."""
+    bits = recipe["integer_bits"]
+    network = in_few_bits(held.accurate(), activation=lambda: quantized_relu(4, bits))
+    tune(network, held.x, held.y, recipe, name="trial", seed=seed)
+    whole = convert(plain_copy(in_few_bits(network)), Path(folder, "plain.tflite"))
+    rows = np.random.default_rng(0).choice(len(held.x), 300, replace=False)
+    small = with_16_levels(whole, Path(folder, "int4.tflite"), held.x[rows], 2.0 ** (bits - 4))
+    return {"QKeras": network, "int4": small}
+
+
 def by_grid(recipe, seed, held, folder):
     """The accurate network on the grid."""
     model, steps = grid_network(held.accurate(), recipe["penalty"]), len(held.x) // BATCH_SIZE
@@ -136,6 +163,13 @@ def taught(held, recipe, seed):
         TAUGHT.clear()
         TAUGHT[key] = lessons(held.x, held.accurate(), recipe, seed)
     return TAUGHT[key]
+
+
+def by_few_values(recipe, seed, held, folder):
+    """The accurate network with two or three different weights a layer, distilled from itself."""
+    model = few_valued(held.accurate(), recipe["values"], recipe["penalty"])
+    learn(model, *taught(held, recipe, seed), recipe, seed, "trial")
+    return {"QKeras": model} | int4_file(plain_few_valued(model), held, folder, 0)
 
 
 def by_race(recipe, seed, held, folder):
@@ -161,6 +195,10 @@ RUNS = {
     "CLUSTERED_COMPACT": by_compact_answer,
     "PRUNED_COMPACT": by_compact_answer,
     "FOUR_BITS": by_four_bits,
+    "QUANTIZER_TRIAL": by_quantizer,
+    "FOUR_BY_FOUR": by_activations,
+    "TERNARY": by_few_values,
+    "BINARY": by_few_values,
     "CLUSTERED_GRID": by_grid,
     "PRUNED_GRID": by_grid,
     "SIZE_RACE": by_race,

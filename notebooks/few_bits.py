@@ -1,34 +1,37 @@
 # %% [markdown]
 # # Few bits
 #
-# **Weights of three values in every layer read {{record["accuracy"]:.2%}} of the test file, in
-# {{record["bytes_gzip"]:,}} bytes after `gzip -9n`.** Question 4 gives each weight and bias 4 bits.
-# This study asks what else QKeras's quantizers do, what 4-bit activations cost, and how far down
-# the weights can go. The networks, before they become files:
+# **Three values a weight read {{kept["ternary"]["accuracy"]:.2%}} of the test file in
+# {{kept["ternary"]["bytes_gzip"]:,}} bytes after `gzip -9n`, two values
+# {{kept["binary"]["accuracy"]:.2%}} in {{kept["binary"]["bytes_gzip"]:,}}, and 4 bits for weights
+# and activations {{kept["activations"]["accuracy"]:.2%}} in
+# {{kept["activations"]["bytes_gzip"]:,}}.** All three are files for LiteRT and TFLite Micro.
+# Question 4 gives each weight 4 bits; here weights and activations go as far down as they can.
 #
-# | network | bits a weight | test file | without twins | against float, points | file |
-# |---|---|---|---|---|---|
-# | float, question 1 | 32 | {{cells("float")}} | |
-# | 4-bit weights, question 4 | 4 | {{cells("4-bit weights")}} | |
-# | 4-bit weights and activations | 4 | {{cells("4-bit weights and activations")}} | |
-# | ternary weights | 2 | {{cells("ternary weights")}} | `few_bits_ternary.tflite` |
+# | weights | held-out photos | test file | against float, points |
+# |---|---|---|---|
+# | float | {{trials/signmnist.FOUR_BITS//float/accuracy:.2%}} | {{cells("float")}} |
+# | 4 bits, question 4 | {{trials/signmnist.FOUR_BITS//int4/accuracy:.2%}} | {{cells("4 bits")}} |
+# | … and activations | {{trials/signmnist.FOUR_BY_FOUR//int4/accuracy:.2%}} | {{cells("4 by 4")}} |
+# | -1, 0, 1 | {{trials/signmnist.TERNARY//int4/accuracy:.2%}} | {{cells("ternary")}} |
+# | -1, 1 | {{trials/signmnist.BINARY//int4/accuracy:.2%}} | {{cells("binary")}} |
 #
-# *Without twins* leaves out the test images that share a photo with the training file. *Against
-# float* is the 95 % interval of the difference on the test file, groups of photos drawn anew: where
-# it holds 0, the two networks cannot be told apart. It knows nothing of other seeds. The file, in
-# `studies/models/`, takes {{record["bytes"]:,}} bytes raw: its format has 4 bits a weight, and only
-# gzip makes use of the three values.
+# *Held-out photos* come from trials: trained by the same recipe without these photos and judged by
+# them; where there are several seeds, the lowest and the highest. *Against float* is the 95 %
+# interval of the difference on the test file, groups of photos drawn anew: where it holds 0, the
+# two cannot be told apart there. It knows nothing of other seeds.
 #
-# **What you learn:** what the arguments of a QKeras quantizer do; how much of the differences
-# between quantizers is left after training; what becomes of activations in 4 bits; how ternary
-# weights are trained, checked, counted and stored.
+# **What you learn:** what each quantizer of QKeras does, and what is left of the differences after
+# training; how 4-bit activations become a file although no runtime has a type for them; how weights
+# of three and two values are trained and stored; which runtime takes which few bits.
 #
 # | section | subject |
 # |---|---|
-# | 1 | what quantizers do to weights |
-# | 2, 3 | quantizers for weights, compared; and for biases |
-# | 4 | 4 bits for activations too |
-# | 5, 6 | ternary weights; their bits, and their file |
+# | 1 | what QKeras's quantizers do, and what they cost |
+# | 2 | 4 bits for activations too, in a file |
+# | 3, 4 | three values a weight; two |
+# | 5 | INT4, INT2 and codebooks: what runs where |
+# | 6 | what QKeras counts |
 # | 7 | side by side |
 #
 # **In Colab:** upload this one file, then *Runtime > Run all*. Folded cells named *Helpers* hold
@@ -66,7 +69,10 @@ install_missing(
 use_keras_2()
 
 # %%
+import contextlib
+import io
 import os
+import re
 import time
 from pathlib import Path
 
@@ -75,23 +81,13 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 from IPython.display import display
-from matplotlib.ticker import LogLocator
-from qkeras import (
-    QActivation,
-    QConv2D,
-    QDense,
-    binary,
-    quantized_bits,
-    quantized_po2,
-    quantized_relu,
-    ternary,
-)
+from qkeras import QConv2D, QDense, quantized_bits, quantized_relu
+from qkeras.estimate import print_qstats
 
 # %% [markdown]
 # `PROFILE` sets how long to train: `full` is the recipe behind the published figures, `quick` a
 # tour, `smoke` only proves that every cell runs. A **recipe** is a dict that holds how a network is
-# trained, and `in_profile` shortens it. The recipes of this study were **set**: no trial of its
-# networks on held-out photos is on record.
+# trained, and `in_profile` shortens it.
 
 # %%
 PROFILE = os.environ.get("PROFILE", "full")
@@ -113,7 +109,6 @@ data = load_sign_mnist()
 
 # %%
 from signmnist.baseline import (
-    augment,
     build_cnn,  # noqa: F401  (in sight)
     train_accurate,
     tune,  # in sight
@@ -128,72 +123,64 @@ baseline = saved_or_trained(
 )
 
 # %% [markdown]
-# ## 1. What quantizers do to weights
+# ## 1. What QKeras's quantizers do
 #
-# QKeras has layers that take **quantizers**: functions that round the weights in the forward pass,
-# while gradients pass them as if they were not there. The float weights stay underneath and are
-# what training changes. The arguments of `quantized_bits(bits, integer)`, and its relatives:
+# QKeras has layers that take **quantizers**: functions that round in the forward pass, while
+# gradients pass them as if they were not there. The float weights stay underneath and are what
+# training changes. What follows are all that QKeras 0.9.0 has. Each trained the same network for
+# one epoch, on the same images, by the same recipe, alone: as quantizer of all weights, or in
+# place of each ReLU; `none` is the same epoch without a quantizer. One seed each.
 #
-# - **alpha**: 1 (steps fixed for all layers), `auto` (a float scale for each output channel, so
-#   that its largest weight is just within range), `auto_po2` (a power of two for each, which
-#   hardware multiplies by shifting);
-# - **symmetric**: with 4 bits -7 to 7, or -8 to 7;
-# - **integer bits** set the range: 0 is ±1, 1 is ±2. Negative ones, for ranges below 1, stop QKeras
-#   0.9.0 with an error; a number below 1 for alpha would not do: it multiplies the result only, and
-#   the weights are still rounded to eighths first;
-# - **stochastic rounding** rounds up or down at random, the nearer the likelier. In QKeras 0.9.0
-#   the argument has an effect only with a fixed alpha, and only where Keras's learning phase is set
-#   by hand, as `learning_phase` does here;
-# - `quantized_po2`: the weights themselves are powers of two, with no zero and none below 1/16;
-# - `ternary`: -1, 0 and 1 times a scale, `binary`: -1 and 1 times a scale.
+# | quantizer, of weights | levels |
+# |---|---|
+# | `quantized_bits`, alpha 1 | steps of 1/8 for all layers; with 1 integer bit 1/4 |
+# | … stochastic | the same steps, up or down at random while training, the nearer the likelier |
+# | … alpha `auto` | -7 to 7 times a float scale a channel, for its largest weight |
+# | … alpha `auto_po2` | the scale is a power of two, a shift in hardware |
+# | `quantized_po2` | the weights are powers of two: no zero, each product a shift |
+# | `quantized_ulaw` | µ-law, as in telephones: finer near zero |
+# | `ternary` | -1, 0, 1 times a scale; `stochastic_ternary` draws while training |
+# | `binary` | -1, 1 times a scale; `stochastic_binary` draws while training |
+# | `bernoulli` | 0, 1 times a scale, drawn while training |
 #
-# `quantized_linear`, which QKeras's repository describes, is not in the released version.
-
+# | quantizer, of activations | levels |
+# |---|---|
+# | `quantized_relu` | 0 to 3.75 by quarters |
+# | `quantized_relu_po2` | powers of two up to 4 |
+# | `quantized_bits` | -4 to 3.5 by halves: no ReLU |
+# | `quantized_hswish` | x · relu6(x + 3) / 6 by halves |
+# | `quantized_tanh`, `quantized_sigmoid` | -1 to 7/8 by eighths; 0 to 15/16 by sixteenths |
+#
+# Where nothing else is said, they have 4 bits. What each read of the held-out photos:
+#
+# | quantizer | held-out photos |
+# |---|---|
+# {{trials/signmnist.QUANTIZER_TRIAL/quantizer/QKeras/accuracy:.1%}}
+#
+# One epoch says little about what starts from far below: sections 3 and 4 train ternary and binary
+# weights for longer. `learning_phase` is needed for what is drawn at random: QKeras asks Keras's
+# learning phase, which `fit` leaves at prediction. `quantized_linear`, which QKeras's repository
+# describes, is not in the released version.
 
 # %%
-def auto(bits=4):
-    """Quantizes to so many bits with one scale for each output channel."""
-    return quantized_bits(bits, 0, symmetric=1, alpha="auto")
-
-
-WEIGHT_QUANTIZERS = {
-    # name: bits a weight, quantizer
-    "alpha 1": (4, lambda: quantized_bits(4, 0, alpha=1)),
-    "alpha 1, symmetric": (4, lambda: quantized_bits(4, 0, symmetric=1, alpha=1)),
-    "alpha 1, 1 integer bit": (4, lambda: quantized_bits(4, 1, alpha=1)),
-    "alpha 1, stochastic": (
-        4,
-        lambda: quantized_bits(4, 0, alpha=1, use_stochastic_rounding=True),
-    ),
-    "auto": (4, auto),
-    "auto_po2": (4, lambda: quantized_bits(4, 0, symmetric=1, alpha="auto_po2")),
-    "powers of two": (4, lambda: quantized_po2(4)),
-    "auto, 8 bits": (8, lambda: auto(8)),
-    "auto, 6 bits": (6, lambda: auto(6)),
-    "auto, 3 bits": (3, lambda: auto(3)),
-    "ternary": (2, lambda: ternary(alpha="auto")),
-    "binary": (1, lambda: binary(alpha="auto")),
-}
-
-# %%
-from toolkit.fourbit import (
-    bit_count,
-    learning_phase,
-    plain_copy,
-    quantized_layers,
-    stored_numbers,
+from toolkit.few_bits import (
+    ACTIVATION_QUANTIZERS,  # in sight
+    WEIGHT_QUANTIZERS,  # in sight
+    at_random,  # in sight
+    auto,  # noqa: F401  (in sight)
 )
+from toolkit.fourbit import learning_phase, plain_copy
 from toolkit.plots import BLUE, ORANGE, figure, show_errors
 from toolkit.results import accuracy_interval, accuracy_three_ways, measure, write_records
 
 # %% [markdown]
-# On the left one channel of the fourth convolution under each of them. On the right what weights
-# from 0 to 1/2 become on the fixed grid: to the nearest step, or at random, where the mean of 400
-# times is shown.
+# Of weights: on the left one channel of the fourth convolution under each of them. On the right
+# what weights from 0 to 1/2 become on the fixed grid of eighths: the nearest step or, at random,
+# either neighbour, whose mean over 400 times is shown.
 
 # %%
 channel = baseline.get_layer("conv4").get_weights()[0][..., :1]
-fig, axes = figure("What quantizers make of weights", 1, 2, (9, 4.6), data.banner)
+fig, axes = figure("What quantizers make of weights", 1, 2, (9, 5), data.banner)
 levels = {"float": channel} | {
     name: quantizer()(tf.constant(channel)).numpy()
     for name, (_, quantizer) in WEIGHT_QUANTIZERS.items()
@@ -202,12 +189,11 @@ for height, values in enumerate(map(np.unique, levels.values())):
     axes[0].plot(values, np.full(values.size, height), "|", color=BLUE, markersize=11)
 axes[0].set_yticks(range(len(levels)), levels)
 axes[0].invert_yaxis()
-axes[0].set(xlabel="weight", xticks=[-1, -0.5, 0, 0.5])
+axes[0].set(xlabel="weight")
 weights = np.linspace(0, 0.5, 101, dtype=np.float32)
-nearest = quantized_bits(4, 0, alpha=1)(tf.constant(weights)).numpy()
+nearest = WEIGHT_QUANTIZERS["quantized_bits, alpha 1"][1]()(tf.constant(weights)).numpy()
 with learning_phase():
-    at_random = quantized_bits(4, 0, alpha=1, use_stochastic_rounding=True)
-    mean = at_random(tf.constant(np.tile(weights, (400, 1)))).numpy().mean(axis=0)
+    mean = at_random()(tf.constant(np.tile(weights, (400, 1)))).numpy().mean(axis=0)
 axes[1].plot(weights, nearest, color=BLUE)
 axes[1].plot(weights, mean, color=ORANGE)
 axes[1].text(0.5, 0.2, "stochastic, mean", color=ORANGE, ha="right")
@@ -215,371 +201,334 @@ axes[1].text(0.01, 0.3, "nearest", color=BLUE)
 axes[1].set(xlabel="weight", ylabel="rounded")
 plt.show()
 
-# %%
-eighths = {
-    layer.name: quantized_bits(4, 0, alpha=1)(tf.constant(layer.get_weights()[0])).numpy()
-    for layer in baseline.layers
-    if isinstance(layer, tf.keras.layers.Conv2D)
-}
-used = [len(np.unique(w)) for w in eighths.values()]
-become_zero = [np.mean(w == 0) for w in eighths.values()]
-
 # %% [markdown]
-# On the fixed grid of eighths the convolutions of the float network use {{min(used)}} to
-# {{max(used)}} of the 16 levels, and {{min(become_zero):.0%}} to {{max(become_zero):.0%}} of a
-# layer become zero. Rounded at random, a weight is right on average (the orange line).
-#
-# ## 2. Which quantizer for the weights
-#
-# Each candidate starts from the same float weights and is trained for one epoch. Three are only
-# rounded, to save their epochs: each has a close relative among those that are trained.
-
+# Of activations: what each gives for inputs from -4 to 6.
 
 # %%
-def in_few_bits(model, kernel_quantizer=auto, activation=None):
-    """A Keras CNN with QKeras layers in place of its convolutions and dense layers.
-
-    The weights are those of `model`, as they are. kernel_quantizer: makes a quantizer; biases
-    have 4 bits. activation: makes one that takes the place of each ReLU.
-    """
-
-    def with_quantizers(layer):
-        if isinstance(layer, tf.keras.layers.Conv2D):
-            return QConv2D(
-                layer.filters,
-                layer.kernel_size,
-                layer.strides,
-                padding=layer.padding,
-                use_bias=False,  # the batch normalization behind it has one
-                kernel_quantizer=kernel_quantizer(),
-                kernel_initializer="zeros",  # the weights of `model` follow
-                name=layer.name,
-            )
-        if isinstance(layer, tf.keras.layers.Dense):
-            return QDense(
-                layer.units,
-                kernel_quantizer=kernel_quantizer(),
-                bias_quantizer=auto(),
-                kernel_initializer="zeros",
-                name=layer.name,
-            )
-        if activation and isinstance(layer, tf.keras.layers.ReLU):
-            return QActivation(activation(), name=layer.name)
-        return layer.__class__.from_config(layer.get_config())
-
-    copy = tf.keras.models.clone_model(model, clone_function=with_quantizers)
-    copy.set_weights(model.get_weights())
-    return copy
-
-
-# %% [markdown]
-# Each candidate is compared with `auto` on the same 1,500 training images, augmented once more:
-# that spares the test file, but these are no unseen photos. The interval of the difference draws
-# their groups of photos anew.
-
-# %%
-from signmnist.recipes import QUANTIZER_TRIAL  # in sight
-
-# %%
-ONLY_ROUNDED = "alpha 1, symmetric", "alpha 1, 1 integer bit", "auto, 6 bits"
-
-sample = np.random.default_rng(SEED).permutation(len(data.x_train))[:1500]
-x_probe, y_probe = augment(data.x_train[sample], [SEED, 7]).numpy(), data.y_train[sample]
-
-# %%
-rounded, right = {}, {}  # right: whether each image is read so, 1 or 0
-for name, (_, quantizer) in WEIGHT_QUANTIZERS.items():
-    model = in_few_bits(baseline, quantizer)
-    rounded[name] = accuracy(model, x_probe, y_probe)
-    if name not in ONLY_ROUNDED:
-        with learning_phase():
-            recipe = in_profile(QUANTIZER_TRIAL, PROFILE)
-            tune(model, data.x_train, data.y_train, recipe, name=name, seed=SEED)
-        right[name] = (predict(model, x_probe).argmax(axis=1) == y_probe).astype(float)
-
-
-# %%
-def points(share):
-    """A difference of two shares as text, in points."""
-    return f"{100 * share:+.2f}"
-
-
-rows, against_auto = {}, {}
-for name, candidate in WEIGHT_QUANTIZERS.items():
-    rows[name] = {"bits a weight": candidate[0], "only rounded": rounded[name]}
-    if name in right:
-        difference = right[name] - right["auto"]
-        low, high = accuracy_interval(difference, data.train_groups[sample])
-        against_auto[name] = low, high
-        rows[name] |= {"after an epoch": right[name].mean(), "against auto: from": low, "to": high}
-trials = pd.DataFrame.from_dict(rows, orient="index")
-formats = {"only rounded": "{:.2%}", "after an epoch": "{:.2%}"}
-signed = {"against auto: from": points, "to": points}
-display(trials.style.format(formats | signed, na_rep="–").set_caption(data.banner))
-
-# %%
-fig, axes = figure(
-    "Errors on augmented images after one epoch: by bits a weight, and in 4 bits",
-    1,
-    2,
-    size=(9, 3.6),
-    banner=data.banner,
-)
-half_an_image = 50 / len(y_probe)  # a log scale has no zero
-errors = (100 * (1 - trials["after an epoch"].dropna())).clip(lower=half_an_image)
-by_bits = ["binary", "ternary", "auto, 3 bits", "auto", "auto, 8 bits"]
-axes[0].plot(trials.loc[by_bits, "bits a weight"], errors[by_bits], marker="o", color=BLUE)
-for name in by_bits:
-    axes[0].annotate(name, (trials.loc[name, "bits a weight"], errors[name]), xytext=(4, 6),
-                     textcoords="offset points", fontsize=9)  # fmt: skip
-axes[0].set_xticks(trials.loc[by_bits, "bits a weight"])
-axes[0].set(
-    xlabel="bits a weight", ylabel="images read wrongly, % (log scale)", yscale="log", xlim=(0, 10)
-)
-axes[0].yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-axes[0].yaxis.set_major_formatter("{x:g}")
-axes[0].minorticks_off()
-four = [name for name in errors.index if trials.loc[name, "bits a weight"] == 4]
-bars = axes[1].barh(four, errors[four], color=BLUE)
-axes[1].bar_label(bars, fmt=" %.1f", fontsize=9)
-axes[1].set_xlabel("images read wrongly, %")
-axes[1].margins(x=0.15)
-axes[1].invert_yaxis()
-axes[1].grid(axis="y", visible=False)
+inputs = np.linspace(-4, 6, 2001, dtype=np.float32)
+fig, axes = figure("What quantizers make of activations", 2, 3, (9, 5), data.banner)
+for ax, (name, (_, quantizer)) in zip(axes.flat, ACTIVATION_QUANTIZERS.items(), strict=True):
+    given = quantizer()(tf.constant(inputs)).numpy()
+    ax.plot(inputs, given, color=BLUE)
+    ax.set_title(f"{name}\n{len(np.unique(given.round(5)))} levels", fontsize=10)
+for ax in axes[1]:
+    ax.set_xlabel("input")
+for ax in axes[:, 0]:
+    ax.set_ylabel("output")
 plt.show()
 
-# %%
-not_apart = [
-    name for name, (low, high) in against_auto.items() if low <= 0 <= high and name != "auto"
-]
-apart = [name for name, (low, high) in against_auto.items() if not low <= 0 <= high]
-
 # %% [markdown]
-# Before any training the steps decide: `auto` reads {{rounded["auto"]:.1%}}, the fixed grid of
-# eighths {{rounded["alpha 1"]:.1%}}. After one epoch these cannot be told from `auto`, as their
-# intervals hold 0: {{"; ".join(not_apart) or "none"}}. These can: {{"; ".join(apart) or "none"}}.
-# All of that is one epoch and one seed, on photos that the networks were trained on; one epoch says
-# little about quantizers that start from far below, and ternary gets more of them in section 5. The
-# stochastic form is trained with random rounding and judged with rounding to the nearest.
+# ## 2. 4 bits for activations too
 #
-# ## 3. And for the biases
-#
-# Only the dense layer has biases of its own, 24 of them; the convolutions leave theirs to batch
-# normalization. With `alpha="auto"` the grid shrinks to their range. (`auto_po2` gives each bias a
-# scale of its own: 4 bits by name only.)
+# Each ReLU becomes a `quantized_relu(4, 2)`: sixteen levels from 0 to 3.75. The pixels that come
+# in, the averages behind the last convolution and the scores keep 8 bits. It starts from the float
+# network, is trained by question 4's recipe and is called *4 by 4* in what follows.
 
 # %%
-bias = baseline.layers[-1].get_weights()[1]
-fig, axes = figure("24 biases, float and in 4 bits", 1, 2, size=(9, 3), banner=data.banner)
-rows = {}
-for ax, name in zip(axes, ("alpha 1", "auto"), strict=True):
-    values = WEIGHT_QUANTIZERS[name][1]()(tf.constant(bias)).numpy()
-    ax.plot(bias, values, "o", color=ORANGE, markersize=4)
-    ax.axline((0, 0), slope=1, color="0.7", linewidth=1, zorder=0)
-    ax.set(title=name, xlabel="float")
-    rows[name] = {
-        "become zero": np.sum(values == 0),
-        "levels in use": len(np.unique(values)),
-        "mean error": np.abs(values - bias).mean(),
-    }
-axes[0].set_ylabel("in 4 bits")
-plt.show()
-formats = {"become zero": "{:.0f} of 24", "levels in use": "{:.0f}", "mean error": "{:.4f}"}
-rows = pd.DataFrame.from_dict(rows, orient="index")
-display(rows.style.format(formats).set_caption(data.banner))
-
-# %% [markdown]
-# ## 4. 4 bits for activations too
-#
-# Each ReLU becomes a `quantized_relu(4, 2)`: sixteen levels from 0 to 3.75. The pixels that come in
-# keep their 8 bits. It starts from the network of question 4, which has 4 bits for weights and
-# biases, and goes through the same training once more. Where that file is not at hand, the network
-# is trained here first.
-
-# %%
-from signmnist.recipes import FOUR_BITS  # in sight
+from signmnist.recipes import FOUR_BITS, FOUR_BY_FOUR  # in sight
+from toolkit.few_bits import in_few_bits  # in sight
 
 
 # %%
-def train_in_4_bits(model, activation=None):
-    """Trains a copy of `model` in 4 bits by question 4's recipe. Returns (model, history)."""
+def trained(model, recipe, name):
+    """A network trained in place by a recipe of this study: (model, history)."""
     tf.keras.utils.set_random_seed(SEED)
-    copy = in_few_bits(model, activation=activation)
-    name = "4-bit activations" if activation else "4 bits"
-    recipe = in_profile(FOUR_BITS, PROFILE)
-    return copy, tune(copy, data.x_train, data.y_train, recipe, name=name, seed=SEED)
+    recipe = in_profile(recipe, PROFILE)
+    return model, tune(model, data.x_train, data.y_train, recipe, name=name, seed=SEED)
 
-
-def relu_4_bits():
-    """Unsigned activations of 4 bits, two of them before the point: 0 to 3.75 by quarters."""
-    return quantized_relu(4, 2)
-
-
-LAYERS_OF_QKERAS = {"QConv2D": QConv2D, "QDense": QDense, "quantized_bits": quantized_bits}
-with tf.keras.utils.custom_object_scope(LAYERS_OF_QKERAS):
-    four_bit = saved_or_trained(
-        "../models/sign_mnist_qkeras_4bit.keras", lambda: train_in_4_bits(baseline)
-    )
-narrower, narrower_history = train_in_4_bits(four_bit, relu_4_bits)
-
-# %% [markdown]
-# What the levels make of activations: those behind the last ReLU of the float network, of 100
-# images.
 
 # %%
-last = [layer for layer in baseline.layers if isinstance(layer, tf.keras.layers.ReLU)][-1]
-behind = tf.keras.Model(baseline.input, last.output)
-activations = predict(behind, x_probe[:100]).ravel()
-in_4_bits = relu_4_bits()(tf.constant(activations)).numpy()
-steps = np.arange(16) / 4
-fig, ax = figure("Activations behind the last ReLU of the float network", banner=data.banner)
-ax.bar(steps, [100 * np.mean(in_4_bits == step) for step in steps], width=0.2, color=BLUE)
-ax.set(xlabel="level of quantized_relu(4, 2)", ylabel="share of activations, %")
+sixteen_levels, activations_history = trained(
+    in_few_bits(baseline, activation=ACTIVATION_QUANTIZERS["quantized_relu"][1]),
+    FOUR_BY_FOUR,
+    "4 by 4",
+)
+
+# %% [markdown]
+# Two attempts to store these activations in a type of 4 bits: the LiteRT Quantizer is asked for
+# them, and a file of 8 bits is told that its activations are INT4.
+
+# %%
+from toolkit.compression import INT8, ONE_SCALE, convert, representative_dataset, stripped
+from toolkit.few_bits import with_16_levels  # in sight
+from toolkit.graph import OPERATORS, TYPES, read_model, write_model
+from toolkit.quantizer import quantize
+from toolkit.tflite import ModelError, predict_tflite, run_micro
+
+# %%
+build, models = Path("build_few_bits"), Path("models")
+build.mkdir(exist_ok=True)
+models.mkdir(exist_ok=True)
+calibration = data.x_train[np.random.default_rng(SEED).permutation(len(data.x_train))[:300]]
+float_file = convert(plain_copy(in_few_bits(sixteen_levels)), build / "4_by_4_float.tflite")
+try:
+    quantize(float_file, build / "4_by_4.tflite", calibration, weights=4, activations=4)
+except ValueError as error:
+    print("LiteRT Quantizer:", error)
+
+# %%
+eight = quantize(float_file, build / "4_by_8.tflite", calibration, weights=4)
+model = read_model(eight.read_bytes())
+for node in (model.subgraphs[0], *model.subgraphs[0].operators):
+    for tensor in [*node.sources[:1], *node.targets]:
+        tensor.type = TYPES.INT4
+(build / "int4_activations.tflite").write_bytes(write_model(model))
+try:
+    predict_tflite(build / "int4_activations.tflite", data.x_train[:1])
+except ModelError as error:
+    print("LiteRT:", str(error).partition("(")[2].replace(" || ", "\n  or "))
+print("TFLite Micro:", run_micro(build / "int4_activations.tflite", data.x_train[:1]).reason)
+
+# %% [markdown]
+# So no type carries them, but int8 can: its range ends at 127. With a step of 1/4 and the zero
+# point 112 the sixteen levels are 112 to 127; ReLU cuts off below, the end of the type above. The
+# zero point follows from the range, and the LiteRT Quantizer is told that range instead of the one
+# that it calibrated: no rewriting of the file.
+
+# %%
+four_by_four_file = with_16_levels(
+    float_file, models / "few_bits_activations.tflite", calibration, step=0.25
+)
+scores = {"4 by 4": predict_tflite(four_by_four_file, data.x_test)}
+
+
+# %%
+from toolkit.few_bits import relu_outputs
+
+# %%
+inside = relu_outputs(four_by_four_file, data.x_train[:100])
+levels_in_file = {name: np.unique(values).tolist() for name, values in inside.items()}
+assert all(set(found) <= set(range(112, 128)) for found in levels_in_file.values())
+shares = [100 * np.mean(list(inside.values())[-1] == level) for level in range(112, 128)]
+fig, ax = figure("Activations behind the last ReLU, in the file", banner=data.banner)
+ax.bar(range(112, 128), shares, color=BLUE)
+ax.set(xlabel="int8 number: 112 is 0, 127 is 3.75", ylabel="share of activations, %")
+ax.set_xticks(range(112, 128))
 plt.show()
 
+# %%
+agree = np.mean(
+    scores["4 by 4"].argmax(axis=1) == predict(sixteen_levels, data.x_test).argmax(axis=1)
+)
+
 # %% [markdown]
-# {{np.mean(activations == 0):.0%}} of them are zero in float, {{np.mean(in_4_bits == 0):.0%}} in
-# 4 bits; {{np.mean(activations > 3.75):.1%}} lie above the range and are clipped to its end.
+# All activations behind ReLUs are of these sixteen numbers, for 100 images. Of the letters of the
+# test file {{agree:.1%}} are those that QKeras reads; probably not all, as a file stores biases in
+# units of the products that are summed up, and those of few bits are coarse.
 #
-# ## 5. Ternary weights
+# ## 3. Three values a weight
 #
-# -1, 0 and 1, times a scale a channel, in every layer: 2 bits each. It starts from the float
-# network.
+# -1, 0 and 1 in every layer, with **one step for the whole layer**: batch normalization is folded
+# into the kernels, and one that has one scale for all channels takes its place, so that the file
+# needs no scale a channel. The loss has a **penalty** on the sum of the weights' sizes, which draws
+# them into the zero of `ternary`: the more zeros, the less gzip has to store.
 
 # %%
-from signmnist.recipes import TERNARY  # in sight
+from signmnist.recipes import BINARY, TERNARY  # in sight
+from toolkit.few_values import (
+    few_valued,  # in sight
+    few_values,  # noqa: F401  (in sight)
+    in_2_bits,
+    plain_few_valued,
+    values_of,
+)
+from toolkit.fourbit import quantized_layers
 
 # %%
-tf.keras.utils.set_random_seed(SEED)
-three_valued = in_few_bits(baseline, lambda: ternary(alpha="auto"))
-recipe = in_profile(TERNARY, PROFILE)
-ternary_history = tune(three_valued, data.x_train, data.y_train, recipe, name="ternary", seed=SEED)
+start = few_valued(baseline, 3, TERNARY["penalty"])
+share_before = {la.name: np.mean(values_of(la) == 0) for la in quantized_layers(start)}
+three_valued, ternary_history = trained(start, TERNARY, "ternary")
+
+# %% [markdown]
+# **Are they really three values?** The numbers of each layer, and its **entropy**: what an ideal
+# code of the three would take in bits a weight.
+
+# %%
+from toolkit.anatomy import value_entropy
+
+
+# %%
+def counted(network):
+    """Share of each value and entropy, a row a layer: a pandas DataFrame."""
+    rows = {}
+    for layer in quantized_layers(network):
+        whole = values_of(layer)
+        assert set(np.unique(whole)) <= {-1, 0, 1}
+        rows[layer.name] = {"weights": whole.size}
+        rows[layer.name] |= {f"{value}": np.mean(whole == value) for value in (-1, 0, 1)}
+        rows[layer.name]["entropy"] = value_entropy(whole)
+    return pd.DataFrame.from_dict(rows, orient="index")
+
+
+of_ternary = counted(three_valued).assign(**{"0 before": share_before})
+formats = dict.fromkeys(("-1", "0", "1", "0 before"), "{:.1%}")
+formats |= {"weights": "{:,}", "entropy": "{:.2f}"}
+display(of_ternary.style.format(formats).set_caption(data.banner))
+ideal = (of_ternary["weights"] * of_ternary["entropy"]).sum() / 8
+
+# %% [markdown]
+# **The file.** The network becomes ordinary layers, the converter makes an int8 file with one scale
+# a layer, in which -1, 0 and 1 are -127, 0 and 127; `to_int4` (the size race) stores them in 4
+# bits, and `repack` leaves out what no interpreter reads.
+
+# %%
+from toolkit.int4 import to_int4
+from toolkit.packing import repack
+from toolkit.tflite import constants, gzip_size
+
+
+# %%
+def to_file(network, name):
+    """Writes the int8 file, under build, and the INT4 file of a few-valued network: both paths."""
+    settings = INT8 | ONE_SCALE | {"representative_dataset": representative_dataset(data.x_train)}
+    whole = convert(plain_few_valued(network), build / f"{name}_int8.tflite", **settings)
+    small = to_int4(whole.read_bytes(), fixed_size=True)
+    path = models / f"few_bits_{name}.tflite"
+    path.write_bytes(repack(small, tries=100, fixed_size=True))
+    stored = [array for array in constants(path) if array.dtype == np.int8 and array.ndim > 1]
+    assert len(stored) == 6 and all(set(np.unique(array)) <= {-1, 0, 1} for array in stored)
+    return whole, path
+
+
+ternary_int8, ternary_file = to_file(three_valued, "ternary")
+scores["ternary"] = predict_tflite(ternary_file, data.x_test)
+
+# %% [markdown]
+# An ideal code of each layer's values would take {{ideal:,.0f}} bytes for the weights; the file has
+# {{kept["ternary"]["bytes_gzip"]:,}} after gzip, with everything.
+#
+# ## 4. Two values
+#
+# -1 and 1: `binary` in every layer, also the first and the last, by the same means. There is no
+# zero to draw weights to, so no penalty: {{weights:,}} weights are {{weights / 8:,.0f}} bytes,
+# whatever they are.
+
+# %%
+two_valued, binary_history = trained(few_valued(baseline, 2), BINARY, "binary")
+binary_int8, binary_file = to_file(two_valued, "binary")
+scores["binary"] = predict_tflite(binary_file, data.x_test)
+weights = sum(values_of(layer).size for layer in quantized_layers(two_valued))
 
 # %%
 show_errors(
     "Errors on training images with fewer bits",
     {
-        "4 bits, activations too": narrower_history["accuracy"],
-        "ternary weights": ternary_history["accuracy"],
+        "4 bits, activations too": activations_history["accuracy"],
+        "ternary": ternary_history["accuracy"],
+        "binary": binary_history["accuracy"],
     },
     data.banner,
 )
 
 # %% [markdown]
-# **Are they really three values?** For every layer, what the network computes with is divided by
-# its scale; that must give -1, 0 and 1. **Entropy** is what an ideal code of the three would take
-# in bits a weight.
+# ## 5. What runs where
+#
+# INT4 holds sixteen values, of which these files use three and two. LiteRT's format now has
+# **INT2** as well, and TFLite Micro has **codebooks**: a table of values and, for each weight, its
+# number in as few bits as the table needs, read by the operator DECODE. Each is tried on both
+# networks: with activations of 8 bits, `in_2_bits` rewrites the INT4 file, as the LiteRT Quantizer
+# leaves layers in float when it is asked for 2 bits beside int8; with float activations it makes
+# INT2 by itself.
 
 # %%
-from toolkit.anatomy import value_entropy
+from toolkit.codebook import with_codebooks
+from toolkit.graph import weight_bits
+
 
 # %%
-rows = {}
-for layer in quantized_layers(three_valued):
-    numbers = stored_numbers(layer)[0][0]
-    whole = np.round(numbers)
-    assert set(np.unique(whole)) <= {-1, 0, 1} and np.abs(numbers - whole).max() < 1e-4
-    rows[layer.name] = {"weights": whole.size}
-    rows[layer.name] |= {f"{value:g}": np.mean(whole == value) for value in (-1, 0, 1)}
-    rows[layer.name]["entropy"] = value_entropy(whole)
-values_of = pd.DataFrame.from_dict(rows, orient="index")
-formats = dict.fromkeys(("-1", "0", "1"), "{:.1%}") | {"weights": "{:,}", "entropy": "{:.2f}"}
-display(values_of.style.format(formats).set_caption(data.banner))
+def verdict(path):
+    """Whether LiteRT and TFLite Micro run a file, or why not: a dict of two texts."""
+    try:
+        predict_tflite(path, data.x_train[:1])
+        litert = "runs"
+    except (ModelError, RuntimeError) as error:
+        known = re.search(r"Weight type .*? filter|custom op: \w+", str(error))
+        litert = known[0] if known else str(error)
+    micro = run_micro(path, data.x_train[:1])
+    return {"LiteRT": litert, "TFLite Micro": "runs" if micro.scores is not None else micro.reason}
+
+
+rows, stored = {}, {}
+for name, network, whole, small in (
+    ("ternary", three_valued, ternary_int8, ternary_file),
+    ("binary", two_valued, binary_int8, binary_file),
+):
+    two_bits, dense = (build / f"{name}_int2{end}.tflite" for end in ("", "_dense"))
+    two_bits.write_bytes(in_2_bits(small.read_bytes()))
+    dense.write_bytes(in_2_bits(small.read_bytes(), [OPERATORS.FULLY_CONNECTED]))
+    in_float = convert(plain_few_valued(network), build / f"{name}_float.tflite")
+    asked = quantize(in_float, build / f"{name}_asked.tflite", calibration, 2)
+    hybrid = quantize(in_float, build / f"{name}_hybrid.tflite", weights=2, one_scale=True)
+    book = build / f"{name}_codebook.tflite"
+    plain = build / f"{name}_plain.tflite"
+    stored[name] = with_codebooks(stripped(whole, plain), book)
+    tried = {"INT4": small, "INT2": two_bits, "INT2 in the dense layer alone": dense}
+    tried |= {"INT2, float activations": hybrid, "codebooks": book}
+    for kind, path in tried.items():
+        size = len(content := path.read_bytes())
+        rows[f"{name}, {kind}"] = {"bytes": size, "after gzip": gzip_size(content), **verdict(path)}
+    bits = sorted({bits for bits, _ in stored[name].values()})
+    print(f"{name}: weights of {weight_bits(asked.read_bytes())} bits where INT2 beside int8 is")
+    print(f"  asked for; codebooks of {bits} bits")
+where = pd.DataFrame.from_dict(rows, orient="index")
+display(where.style.format({"bytes": "{:,}", "after gzip": "{:,}"}).set_caption(data.banner))
 
 # %% [markdown]
-# **How many bits** from the arrays themselves, 4 for each bias; the scales, and batch normalization
-# with its four numbers a channel, are in float here.
-
-# %%
-bits = bit_count(three_valued)
-bits.loc["total"] = bits.sum()
-display(bits.style.format("{:,}").set_caption(data.banner))
-core = bits.loc["total", ["weights", "biases"]].sum() / 8  # bytes
-float_core = 4 * (values_of["weights"].sum() + bias.size)
-ideal = (values_of["weights"] * values_of["entropy"]).sum() / 8
-
-# %% [markdown]
-# Weights and biases take {{core:,.0f}} bytes, those of the float network {{float_core / core:.1f}}
-# times as many. An ideal code of each layer's values would take {{ideal:,.0f}} bytes for the
-# weights.
+# ## 6. What QKeras counts
 #
-# ## 6. The ternary file
-#
-# The quantized values go into an ordinary Keras network and through the converter in float, which
-# folds batch normalization into a scale for each channel. Then the **LiteRT Quantizer** stores the
-# weights in 4 bits, the fewest that it has beside activations in int8. It scales -7 to 7 to each
-# channel's largest weight, so that ternary weights become -7, 0 and 7. `plain_copy` writes the
-# dense layer as a 1x1 convolution, which is the same function: TFLite Micro has an INT4 kernel with
-# a scale a channel for convolutions only.
-
-# %%
-from toolkit.compression import convert
-from toolkit.quantizer import quantize  # in sight
-from toolkit.tflite import constants, predict_tflite
-
-# %%
-build = Path("build_few_bits")
-build.mkdir(exist_ok=True)
-float_file = convert(plain_copy(three_valued), build / "ternary_float.tflite")
-calibration = data.x_train[np.random.default_rng(SEED).permutation(len(data.x_train))[:300]]
-ternary_file = quantize(float_file, Path("models/few_bits_ternary.tflite"), calibration, weights=4)
-
-# %% [markdown]
-# Are the whole numbers in the file those of the network? A negative gain of batch normalization
-# turns the sign of its channel.
-
-# %%
-stored = {weights.shape: weights for weights in constants(ternary_file) if weights.ndim == 4}
-for layer in quantized_layers(three_valued):
-    whole = np.round(stored_numbers(layer)[0][0])
-    expected = 7 * np.moveaxis(whole if whole.ndim == 4 else whole[None, None], -1, 0)
-    for ours, theirs in zip(expected, stored[expected.shape], strict=True):
-        assert np.array_equal(ours, theirs) or np.array_equal(ours, -theirs)
-scores = predict_tflite(ternary_file, data.x_test)
-agree = np.sum(scores.argmax(axis=1) == predict(three_valued, data.x_test).argmax(axis=1))
-print(f"all whole numbers are equal; {agree:,} of {len(scores):,} letters as QKeras reads them")
-
-# %%
-record = {
-    "id": ternary_file.stem,
-    "notebook": "few_bits",
-    "technique": "QKeras ternary, int4",
-    "params": three_valued.count_params(),
-    "train_accuracy": accuracy(three_valued, data.x_train, data.y_train),
-    "profile": PROFILE,
-    "seed": SEED,
-    "seconds": sum(ternary_history["seconds"]),
-    **measure(ternary_file, scores, data),
-}
-write_records([record], "few_bits", "results.json")
-
-# %% [markdown]
-# {{record["bytes"]:,}} bytes, {{record["bytes_gzip"]:,}} after `gzip -9n`; on TFLite Micro:
-# {{record["micro"]}}, in an arena (its working memory) of {{record["arena_bytes"] or 0:,}} bytes.
-# The file reads {{record["accuracy"]:.2%}} of the test file. No other runtime was tried.
-#
-# ## 7. Side by side
-#
-# All four on the test file, as QKeras runs them. Intervals come from drawing the test file's groups
-# of photos anew (question 1).
+# `print_qstats` prints, layer by layer, how often the network multiplies, and by what. In its names
+# `s` is for signed; `mult` multiplies whole numbers, `fmult` floats, and `mux` only chooses among
+# an input, its negative and 0; then come the bits of weight and input. It sees the networks of
+# QKeras, where activations are float unless they were quantized. Its totals:
 
 # %%
 networks = {
-    "float": baseline,
-    "4-bit weights": four_bit,
-    "4-bit weights and activations": narrower,
-    "ternary weights": three_valued,
+    "4 by 4": sixteen_levels,
+    "ternary": three_valued,
+    "binary": two_valued,
 }
-test_scores = {name: predict(model, data.x_test) for name, model in networks.items()}
-right_in_test = {
-    name: (scores.argmax(axis=1) == data.y_test).astype(float)
-    for name, scores in test_scores.items()
+rows = {}
+for name, network in networks.items():
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+        print_qstats(network)
+    totals = printed.getvalue().partition("operation types")[2].partition("Weight profiling")
+    kinds = re.findall(r"(\w+) +: (\d+)", totals[0])
+    widths = re.findall(r": (\d+) +\((\d+)-bit unit", totals[2])
+    (zeros,) = re.findall(r"Total Sparsity +: ([\d.]+)", totals[2])
+    rows[name] = {
+        "operations": ", ".join(f"{int(count):,} {kind}" for kind, count in kinds),
+        "bytes of weights and biases": sum(int(n) * int(bits) for n, bits in widths) / 8,
+        "zeros": float(zeros),
+    }
+formats = {"bytes of weights and biases": "{:,.0f}", "zeros": "{:.0%}"}
+stats = pd.DataFrame.from_dict(rows, orient="index")
+display(stats.style.format(formats).set_caption(data.banner))
+
+# %% [markdown]
+# ## 7. Side by side
+#
+# On the test file; intervals come from drawing its groups of photos anew (question 1). Of the three
+# files it is the files that are scored.
+
+# %%
+LAYERS_OF_QKERAS = {"QConv2D": QConv2D, "QDense": QDense, "quantized_bits": quantized_bits}
+with tf.keras.utils.custom_object_scope(LAYERS_OF_QKERAS):
+    four_bit = saved_or_trained(
+        "../models/sign_mnist_qkeras_4bit.keras",
+        lambda: trained(in_few_bits(baseline), FOUR_BITS, "4 bits"),
+    )
+scores = {
+    "float": predict(baseline, data.x_test),
+    "4 bits": predict(four_bit, data.x_test),
+} | scores
+right = {
+    name: (found.argmax(axis=1) == data.y_test).astype(float) for name, found in scores.items()
 }
 rows, against_float = {}, {}
-for name, scores in test_scores.items():
-    difference = right_in_test[name] - right_in_test["float"]
+for name, found in scores.items():
+    difference = right[name] - right["float"]
     against_float[name] = accuracy_interval(difference, data.test_groups)
-    figures = accuracy_three_ways(scores, data)
+    figures = accuracy_three_ways(found, data)
     rows[name] = {
         "test file": figures["accuracy"],
         "without twins": figures["accuracy_no_twin"],
@@ -591,60 +540,80 @@ found = pd.DataFrame.from_dict(rows, orient="index", dtype=float)
 formats = dict.fromkeys(found.columns[:-1], "{:.2%}") | {"errors": "{:,.0f}"}
 display(found.style.format(formats, na_rep="–").set_caption(data.banner))
 
-
 # %%
+records = [
+    {
+        "id": path.stem,
+        "notebook": "few_bits",
+        "technique": technique,
+        "params": network.count_params(),
+        "train_accuracy": accuracy(network, data.x_train, data.y_train),
+        "profile": PROFILE,
+        "seed": SEED,
+        "seconds": sum(history["seconds"]),
+        **measure(path, scores[name], data),
+    }
+    for path, technique, name, history in (
+        (
+            four_by_four_file,
+            "QKeras 4-bit weights and activations",
+            "4 by 4",
+            activations_history,
+        ),
+        (ternary_file, "QKeras ternary, int4", "ternary", ternary_history),
+        (binary_file, "QKeras binary, int4", "binary", binary_history),
+    )
+    for network in [networks[name]]
+]
+write_records(records, "few_bits", "results.json")
+kept = {record["id"].removeprefix("few_bits_"): record for record in records}
+
+
 def cells(name):
-    """Three cells of the table on the first page."""
-    span = " to ".join(map(points, against_float[name])) if name != "float" else ""
-    alone = f"{found.loc[name, 'without twins']:.2%}".replace("nan%", "–")  # all have twins
-    return f"{found.loc[name, 'test file']:.2%} | {alone} | {span}"
-
-
-def verdict(name):
-    """Whether a network can be told from the float one by the test file, in words."""
-    low, high = against_float[name]
-    return "cannot be told from float" if low <= 0 <= high else "differ from float"
+    """Two cells of the table on the first page."""
+    low, high = (f"{100 * share:+.2f}" for share in against_float[name])
+    span = f"{low} to {high}" if name != "float" else ""
+    return f"{found.loc[name, 'test file']:.2%} | {span}"
 
 
 # %% [markdown]
-# By the intervals on the first page 4-bit weights {{verdict("4-bit weights")}}, 4-bit weights and
-# activations {{verdict("4-bit weights and activations")}}, and ternary weights
-# {{verdict("ternary weights")}}; each is one training.
+# TFLite Micro reads of the first test images: with 4-bit activations
+# {{kept["activations"]["micro"]}}, ternary {{kept["ternary"]["micro"]}}, binary
+# {{kept["binary"]["micro"]}}.
 #
 # ## 8. What you should know now
 #
-# - What `alpha`, integer bits and stochastic rounding do in a quantizer.
-# - How much of the differences between quantizers is left after training.
-# - How to prove that a layer holds three values, and how many bits they take.
-# - Which bits a `.tflite` file can store, and what is left to gzip.
+# - What each of QKeras's quantizers does, and which need training to be worth anything.
+# - How a type of 8 bits carries activations of 4.
+# - How a penalty makes zeros, and why gzip likes them.
+# - Which few bits LiteRT and TFLite Micro read.
 #
 # ### Exercises
 #
-# 1. Give only the largest layer 2 bits and leave 4 to the others. What is left of the accuracy?
-# 2. Try `quantized_relu(3, 2)` and `(4, 1)` for the activations.
-# 3. Start the ternary network from the 4-bit one instead of the float one.
-# 4. Train the three candidates of section 2 that were only rounded. Which can be told from `auto`?
+# 1. Give only the largest layer three values and leave sixteen to the others.
+# 2. Halve and double the penalty of `TERNARY`. What becomes of bytes and errors?
+# 3. Try `quantized_relu(3, 2)` and `(4, 1)`. Which step and zero point belong to them in the file?
 #
-# A cell to start from, for the second: what each leaves of an activation.
+# A cell to start from, for the third: the levels of each.
 
 # %%
 for arguments in ((4, 2), (3, 2), (4, 1)):
-    rounded_so = quantized_relu(*arguments)(tf.constant(activations)).numpy()
-    error = np.abs(rounded_so - activations).mean() / activations.mean()
-    print(f"quantized_relu{arguments}: mean error {error:.1%} of the mean activation")
+    print(arguments, np.unique(quantized_relu(*arguments)(tf.constant(inputs)).numpy()))
 
 # %% [markdown]
 # ### Glossary
 #
-# - **alpha**, scale: the factor between a stored whole number and the weight.
-# - **Fake quantization**: rounding in the forward pass, with float weights underneath.
-# - **INT4**: two signed numbers of 4 bits to a byte.
-# - **Ternary**: the values -1, 0 and 1.
+# - **alpha**, scale, step: the factor between a stored whole number and the weight.
+# - **Codebook**: a table of the values that occur, and their numbers in place of weights.
+# - **INT4, INT2**: two, four signed numbers to a byte.
+# - **Ternary, binary**: the values -1, 0 and 1; -1 and 1.
+# - **Zero point**: the whole number that stands for 0.
 #
 # ### Sources
 #
 # - C. Coelho et al., "Automatic heterogeneous quantization of deep neural networks", Nature Machine
 #   Intelligence, 2021. QKeras.
+# - M. Courbariaux, Y. Bengio, J.-P. David, "BinaryConnect", 2015.
 # - F. Li, B. Zhang, B. Liu, "Ternary Weight Networks", 2016.
 # - S. Zhou et al., "DoReFa-Net", 2016. Low-bit weights and activations.
 

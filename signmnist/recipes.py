@@ -136,9 +136,24 @@ SMALL_MEMORY: dict = {
 PRUNED_GRID: dict = CLUSTERED_GRID | {"sparsity": 0.75, "larger_than": 3000}
 
 # Question 4
-QUANTIZER_TRIAL: dict = {"epochs": 1, "learning_rate": 1e-3, "augmentation": STRONG}
+QUANTIZER_TRIAL: dict = {
+    "quantizer": "none",
+    "epochs": 1,
+    "learning_rate": 1e-3,
+    "augmentation": STRONG,
+}
 FOUR_BITS: dict = {"epochs": 8, "learning_rate": 1e-3, "augmentation": STRONG}
-TERNARY: dict = {"epochs": 14, "learning_rate": 4e-3, "augmentation": STRONG}
+FOUR_BY_FOUR: dict = FOUR_BITS | {"integer_bits": 2}
+TERNARY: dict = {
+    "values": 3,
+    "penalty": 3e-5,
+    "epochs": 1,
+    "learning_rate": 3e-2,
+    "augmentation": MILD,
+    "copies": 8,
+    "temperature": 2.0,
+}
+BINARY: dict = TERNARY | {"values": 2, "penalty": 0.0}
 
 # The study of cascades: its network M, and M at the end of the line
 CASCADES_M = {"epochs": 8, "learning_rate": 2e-3, "dropout": 0.5}

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tools.figures import PLACEHOLDER, fill_from_studies
+from signmnist.recipes import QAT
+from tools.figures import PLACEHOLDER, fill_from_studies, fill_from_trials
 from tools.notebooks import STUDIES, read_cells, room_of, sources
 
 ROOT = Path(__file__).parent.parent
@@ -79,3 +80,19 @@ def test_figures_of_studies_are_looked_up_when_a_notebook_is_built():
     prose = "{{studies/race/bytes_gzip:,}} bytes at {{studies/race/accuracy:.2%}}, {{a / b:.1f}}"
     assert fill_from_studies(prose, records) == "1,380 bytes at 91.68%, {{a / b:.1f}}"
     assert fill_from_studies("{{studies/other/bytes:,}}", records) == "(not yet published)"
+
+
+def test_figures_of_trials_are_those_of_exactly_this_recipe_from_lowest_to_highest():
+    def trial(accuracy, **given):
+        figures = {"int8": {"accuracy": accuracy}}
+        return {"recipe": "signmnist.QAT", "settings": QAT | given, "figures": figures}
+
+    trials = [trial(0.983), trial(0.97), trial(0.5, epochs=3)]
+    assert fill_from_trials("{{trials/signmnist.QAT//int8/accuracy:.1%}}", trials) == (
+        "97.0% to 98.3%"
+    )
+    one = "{{trials/signmnist.QAT/epochs=%d/int8/accuracy:.1%%}}"
+    assert fill_from_trials(one % 3, trials) == "50.0%"
+    assert fill_from_trials(one % 4, trials) == "(no trial yet)"
+    rows = fill_from_trials("{{trials/signmnist.QAT/epochs/int8/accuracy:.1%}}", trials)
+    assert rows == "| 2 | 97.0% to 98.3% |\n| 3 | 50.0% |"

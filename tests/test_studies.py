@@ -17,10 +17,11 @@ from photos.scoring import file_accuracy
 from signmnist import recipes
 from signmnist.race import row_memory
 from speech.scoring import predict_clips
+from toolkit.few_bits import relu_outputs
 from toolkit.files import file_sha256
 from toolkit.graph import LAYERS, as_array, read_model, weight_bits
 from toolkit.results import load_records
-from toolkit.tflite import constants, count_correct, open_tflite, predict_tflite, sweeps
+from toolkit.tflite import count_correct, open_tflite, predict_tflite, sweeps
 from tools.notebooks import STUDIES
 
 ROOT = Path(__file__).parent.parent
@@ -78,14 +79,22 @@ def test_all_twelve_rows_are_there_and_no_cascade_loses_to_its_parts():
             assert both < alone and both <= RECORDS[f"cascades_m_{kind}"]["bytes_gzip"]
 
 
-def test_the_ternary_file_stores_three_values_in_every_layer_in_4_bits():
-    content = (MODELS / "few_bits_ternary.tflite").read_bytes()
+@pytest.mark.parametrize(
+    ("name", "values", "size"), [("ternary", {-1, 0, 1}, 8192), ("binary", {-1, 1}, 8192)]
+)
+def test_files_of_few_values_store_them_in_every_layer_in_4_bits(name, values, size):
+    content = (MODELS / f"few_bits_{name}.tflite").read_bytes()
     assert weight_bits(content) == 4
-    stored = [array for array in constants(MODELS / "few_bits_ternary.tflite") if array.ndim == 4]
-    assert len(stored) == 6
-    assert all(set(np.unique(array)) <= {-7, 0, 7} for array in stored)
-    assert RECORDS["few_bits_ternary"]["accuracy"] >= 0.995
-    assert RECORDS["few_bits_ternary"]["arena_bytes"] <= 32 * 1024
+    layers = [op for op in read_model(content).subgraphs[0].operators if op.kind in LAYERS]
+    assert [set(np.unique(as_array(op.sources[1]))) for op in layers] == [values] * 6
+    record = RECORDS[f"few_bits_{name}"]
+    assert record["bytes_gzip"] <= size and record["arena_bytes"] <= 32 * 1024
+
+
+def test_all_activations_behind_relu_are_sixteen_numbers(real):
+    inside = relu_outputs(MODELS / "few_bits_activations.tflite", real.x_train[:20])
+    assert len(inside) == 5 and {v for a in inside.values() for v in a.flat} <= set(range(112, 128))
+    assert RECORDS["few_bits_activations"]["micro"]
 
 
 def test_the_file_of_the_race_reads_90_percent_also_without_twins_and_has_integer_ends():

@@ -2,16 +2,23 @@
 
 In a Markdown cell `{{expression:format}}` stands for f"{expression:format}" in the notebook's own
 kernel, after its last cell. `{{studies/id/field:format}}` stands for a field of a study's record;
-it is filled in when the notebook is built.
+it is filled in when the notebook is built. So is
+`{{trials/package.RECIPE/name=value/kind/field:format}}` from the trials of a recipe, with another
+setting or, with nothing between the strokes, as it is; of several seeds lowest and highest. With
+`name` alone it becomes the rows of a table, one for each value that was tried, the best on top.
 """
 
 import json
 import re
+from importlib import import_module
 
 from nbformat.v4 import new_code_cell
 
+from benchmarks.trials import trials_of
+
 PLACEHOLDER = re.compile(r"\{\{(.+?)\}\}")
 OF_A_STUDY = re.compile(r"\{\{studies/(\w+)/(\w+):(.*?)\}\}")
+OF_TRIALS = re.compile(r"\{\{trials/(\w+)\.(\w+)/([^/]*)/([^/]+)/(\w+):(.*?)\}\}")
 PUBLISHED = "published run: {}"  # how a figure reads that is not of this run
 
 
@@ -23,6 +30,33 @@ def fill_from_studies(text, records):
         return format(records[name][field], form) if name in records else "(not yet published)"
 
     return OF_A_STUDY.sub(figure, text)
+
+
+def fill_from_trials(text, trials):
+    """`text` with the figures of trials filled in. trials: those of benchmarks/trials.json."""
+
+    def figure(found):
+        package, name, given, kind, field, form = found.groups()
+        recipe = dict(getattr(import_module(f"{package}.recipes"), name))
+        key, _, value = given.partition("=")
+
+        def of(value):
+            settings = recipe | ({key: value} if key else {})
+            runs = trials_of(f"{package}.{name}", settings, trials)
+            return sorted(run["figures"][kind][field] for run in runs)
+
+        def shown(values):
+            ends = dict.fromkeys(format(value, form) for value in values[:1] + values[-1:])
+            return " to ".join(ends) or "(no trial yet)"
+
+        if key and not value:
+            tried = {trial["settings"].get(key) for trial in trials} - {None}
+            rows = {value: values for value in tried if (values := of(value))}
+            ordered = sorted(rows, key=lambda value: (-rows[value][-1], value))
+            return "\n".join(f"| {value} | {shown(rows[value])} |" for value in ordered)
+        return shown(of(type(recipe[key])(value) if key else None))
+
+    return OF_TRIALS.sub(figure, text)
 
 
 def placeholders(notebook):

@@ -21,9 +21,10 @@ import nbformat
 from nbformat.v4 import new_code_cell
 from packaging.requirements import Requirement
 
+from benchmarks.trials import load_trials
 from toolkit.files import replacing
 from toolkit.results import read_records
-from tools.figures import fill, fill_from_studies, placeholders, recorded_figures
+from tools.figures import fill, fill_from_studies, fill_from_trials, placeholders, recorded_figures
 from tools.unfold import SourceError, names_in_sight, package_imports, parse, reach
 
 # A script is taken as it stands: a comment that looks like a magic command stays one.
@@ -117,6 +118,7 @@ def assemble(parts, source):
     for node in imports:
         shown.setdefault(node.module, set()).update(names_in_sight(node, text))
     studies = {record["id"]: record for record in read_records(root / STUDIES.results)}
+    trials = load_trials(root / "benchmarks" / "trials.json")
     cells: list[nbformat.NotebookNode] = []
     unfolded: set[str] = set()
     known: set[str] = set()  # imports of earlier cells
@@ -136,7 +138,7 @@ def assemble(parts, source):
             cell.source = pin_versions(cell.source, root)
             import_once(cell.source, known)
         else:
-            cell.source = fill_from_studies(cell.source, studies)
+            cell.source = fill_from_trials(fill_from_studies(cell.source, studies), trials)
         if cell.source:
             cells.append(cell)
     return nbformat.from_dict(
