@@ -110,6 +110,8 @@ data = load_sign_mnist()
 # %%
 from signmnist.baseline import (
     build_cnn,  # noqa: F401  (in sight)
+    learn,  # in sight
+    lessons,  # in sight
     train_accurate,
     tune,  # in sight
 )
@@ -170,7 +172,7 @@ from toolkit.few_bits import (
     auto,  # noqa: F401  (in sight)
 )
 from toolkit.fourbit import learning_phase, plain_copy
-from toolkit.plots import BLUE, ORANGE, figure, show_errors
+from toolkit.plots import BLUE, ORANGE, figure
 from toolkit.results import accuracy_interval, accuracy_three_ways, measure, write_records
 
 # %% [markdown]
@@ -230,18 +232,15 @@ from toolkit.few_bits import in_few_bits  # in sight
 
 
 # %%
-def trained(model, recipe, name):
-    """A network trained in place by a recipe of this study: (model, history)."""
-    tf.keras.utils.set_random_seed(SEED)
-    recipe = in_profile(recipe, PROFILE)
-    return model, tune(model, data.x_train, data.y_train, recipe, name=name, seed=SEED)
-
-
-# %%
-sixteen_levels, activations_history = trained(
-    in_few_bits(baseline, activation=ACTIVATION_QUANTIZERS["quantized_relu"][1]),
-    FOUR_BY_FOUR,
-    "4 by 4",
+tf.keras.utils.set_random_seed(SEED)
+sixteen_levels = in_few_bits(baseline, activation=ACTIVATION_QUANTIZERS["quantized_relu"][1])
+activations_history = tune(
+    sixteen_levels,
+    data.x_train,
+    data.y_train,
+    in_profile(FOUR_BY_FOUR, PROFILE),
+    name="4 by 4",
+    seed=SEED,
 )
 
 # %% [markdown]
@@ -322,6 +321,9 @@ agree = np.mean(
 # into the kernels, and one that has one scale for all channels takes its place, so that the file
 # needs no scale a channel. The loss has a **penalty** on the sum of the weights' sizes, which draws
 # them into the zero of `ternary`: the more zeros, the less gzip has to store.
+#
+# It learns by **distillation**: not the labels, but the scores that the network gave in float, of
+# eight augmented copies of each image.
 
 # %%
 from signmnist.recipes import BINARY, TERNARY  # in sight
@@ -335,9 +337,12 @@ from toolkit.few_values import (
 from toolkit.fourbit import quantized_layers
 
 # %%
-start = few_valued(baseline, 3, TERNARY["penalty"])
-share_before = {la.name: np.mean(values_of(la) == 0) for la in quantized_layers(start)}
-three_valued, ternary_history = trained(start, TERNARY, "ternary")
+three_valued = few_valued(baseline, 3, TERNARY["penalty"])
+share_before = {la.name: np.mean(values_of(la) == 0) for la in quantized_layers(three_valued)}
+images, scores_in_float = lessons(data.x_train, baseline, TERNARY, SEED)
+ternary_history = learn(
+    three_valued, images, scores_in_float, in_profile(TERNARY, PROFILE), SEED, "ternary"
+)
 
 # %% [markdown]
 # **Are they really three values?** The numbers of each layer, and its **entropy**: what an ideal
@@ -404,21 +409,13 @@ scores["ternary"] = predict_tflite(ternary_file, data.x_test)
 # whatever they are.
 
 # %%
-two_valued, binary_history = trained(few_valued(baseline, 2), BINARY, "binary")
+two_valued = few_valued(baseline, 2)
+binary_history = learn(
+    two_valued, images, scores_in_float, in_profile(BINARY, PROFILE), SEED, "binary"
+)
 binary_int8, binary_file = to_file(two_valued, "binary")
 scores["binary"] = predict_tflite(binary_file, data.x_test)
 weights = sum(values_of(layer).size for layer in quantized_layers(two_valued))
-
-# %%
-show_errors(
-    "Errors on training images with fewer bits",
-    {
-        "4 bits, activations too": activations_history["accuracy"],
-        "ternary": ternary_history["accuracy"],
-        "binary": binary_history["accuracy"],
-    },
-    data.banner,
-)
 
 # %% [markdown]
 # ## 5. What runs where
