@@ -168,7 +168,8 @@ def taught(held, recipe, seed):
 def by_few_values(recipe, seed, held, folder):
     """The accurate network with two or three different weights a layer, distilled from itself."""
     model = few_valued(held.accurate(), recipe["values"], recipe["penalty"])
-    learn(model, *taught(held, recipe, seed), recipe, seed, "trial")
+    images, scores = taught(held, recipe, seed)
+    learn(model, images, scores, recipe, seed, "trial")
     return {"QKeras": model} | int4_file(plain_few_valued(model), held, folder, 0)
 
 

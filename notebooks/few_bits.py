@@ -232,15 +232,18 @@ from toolkit.few_bits import in_few_bits  # in sight
 
 
 # %%
-tf.keras.utils.set_random_seed(SEED)
-sixteen_levels = in_few_bits(baseline, activation=ACTIVATION_QUANTIZERS["quantized_relu"][1])
-activations_history = tune(
-    sixteen_levels,
-    data.x_train,
-    data.y_train,
-    in_profile(FOUR_BY_FOUR, PROFILE),
-    name="4 by 4",
-    seed=SEED,
+def tuned(network, recipe, name):
+    """A network trained in place by a recipe, on labels: (network, history)."""
+    tf.keras.utils.set_random_seed(SEED)
+    recipe = in_profile(recipe, PROFILE)
+    return network, tune(network, data.x_train, data.y_train, recipe, name=name, seed=SEED)
+
+
+# %%
+sixteen_levels, activations_history = tuned(
+    in_few_bits(baseline, activation=ACTIVATION_QUANTIZERS["quantized_relu"][1]),
+    FOUR_BY_FOUR,
+    "4 by 4",
 )
 
 # %% [markdown]
@@ -512,7 +515,7 @@ LAYERS_OF_QKERAS = {"QConv2D": QConv2D, "QDense": QDense, "quantized_bits": quan
 with tf.keras.utils.custom_object_scope(LAYERS_OF_QKERAS):
     four_bit = saved_or_trained(
         "../models/sign_mnist_qkeras_4bit.keras",
-        lambda: trained(in_few_bits(baseline), FOUR_BITS, "4 bits"),
+        lambda: tuned(in_few_bits(baseline), FOUR_BITS, "4 bits"),
     )
 scores = {
     "float": predict(baseline, data.x_test),
