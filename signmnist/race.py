@@ -55,10 +55,13 @@ def start_race(images, scores, recipe, seed=0):
 def race_on_grid(start, images, scores, recipe, seed=0, name="race"):
     """Distils a network on the grid, from a float one. Returns (model, history).
 
-    The loss is that of distillation, an L1 penalty on the weights, in steps, and, from the share
-    `coded_from` of the steps on, `pair_penalty` a bit of a code for their pairs.
+    The loss is that of distillation, an L1 penalty on the weights, in steps, and, if the recipe
+    has a `pair_penalty`, so much for each bit of a code for their pairs, from the share
+    `coded_from` of the steps on.
     """
     model = grid_network(start, recipe["penalty"], dense_bias=False)
+    if "pair_penalty" not in recipe:
+        return model, learn(model, images, scores, recipe, seed, name)
     steps = recipe["epochs"] * (len(images) // BATCH_SIZE)
     weights = [layer.kernel for layer in model.layers if hasattr(layer, "kernel")]
     code = PairCode(weights, int(recipe["coded_from"] * steps))

@@ -115,8 +115,6 @@ SIZE_RACE: dict = {
 }
 RACE_ACCURATE: dict = {
     "penalty": 1e-4,
-    "pair_penalty": 5e-5,
-    "coded_from": 0.25,
     "epochs": 1,
     "learning_rate": 0.2,
     "augmentation": MILD,
@@ -124,8 +122,8 @@ RACE_ACCURATE: dict = {
     "temperature": 2.0,
     "coarse": 1,
 }
-RACE_97: dict = RACE_ACCURATE | {"penalty": 2e-4, "pair_penalty": 1e-4}
-RACE_95: dict = RACE_ACCURATE | {"penalty": 5e-4, "pair_penalty": 2e-4}
+RACE_97: dict = RACE_ACCURATE | {"penalty": 2e-4, "pair_penalty": 1e-4, "coded_from": 0.25}
+RACE_95: dict = RACE_97 | {"penalty": 5e-4, "pair_penalty": 2e-4}
 SMALL_MEMORY: dict = {
     "network": {"blocks": [[6, 10], [20], [48]]},
     "start": {"epochs": 8, "learning_rate": 2e-2},
