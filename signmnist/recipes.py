@@ -151,7 +151,7 @@ TERNARY: dict = {
     "copies": 8,
     "temperature": 2.0,
 }
-BINARY: dict = TERNARY | {"values": 2, "penalty": 0.0}
+BINARY: dict = TERNARY | {"values": 2, "penalty": 0.0, "epochs": 2}
 
 # The study of cascades: its network M, and M at the end of the line
 CASCADES_M = {"epochs": 8, "learning_rate": 2e-3, "dropout": 0.5}
