@@ -103,8 +103,8 @@ CLUSTERED_GRID: dict = {"penalty": 8e-5, "epochs": 8, "learning_rate": 2e-2, "au
 SIZE_RACE: dict = {
     "network": {"blocks": [[10, 10], [10], [10]]},
     "start": {"epochs": 1, "learning_rate": 3e-2},
-    "penalty": 2e-4,
-    "pair_penalty": 2e-4,
+    "penalty": 1e-4,
+    "pair_penalty": 1e-4,
     "coded_from": 0.25,
     "epochs": 8,
     "learning_rate": 0.2,
