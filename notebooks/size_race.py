@@ -539,7 +539,8 @@ display(stored.style.format("{:.1f}", na_rep="no bias").set_caption(data.banner)
 # exception.
 #
 # **`standard_form`** puts back what is missing: the options, names, the scales of the biases, and
-# weights in 8 bits. It raises an error unless every score is the same on random inputs.
+# weights in 8 bits. It raises an error unless every score is the same on random inputs, on LiteRT
+# without XNNPACK.
 
 # %%
 from toolkit.standard import standard_form

@@ -16,10 +16,8 @@ from toolkit.graph import (
     write_model,
 )
 from toolkit.packing import OPTIONAL
-from toolkit.proof import RUNTIMES, alike, outputs, prove_equal, shapes_to_try
+from toolkit.proof import RUNTIMES, alike, outputs, shapes_to_try
 from toolkit.tflite import ModelError
-
-UNITS = 3 / 255  # of the range of an output: what XNNPACK's rounding may change in all
 
 # an operator's options where its table is left out: what the runtimes then take
 DEFAULTS = {
@@ -40,8 +38,8 @@ def standard_form(content):
     times that of the weights. Each weight keeps its value. content: bytes with one subgraph.
     Raises ModelError if LiteRT cannot run `content`, for a bias that serves several layers and
     if a score changes: both files are run on random inputs, and all must be equal to the last
-    bit on LiteRT's own kernels. XNNPACK has kernels for weights of 8 bits and none for 4, and they
-    round otherwise: there scores may be off by UNITS.
+    bit on LiteRT's own kernels. XNNPACK has kernels for weights of 8 bits and none for 4: they
+    round otherwise, and refuse some scales.
     """
     model = read_model(content)
     graph = model.subgraphs[0]
@@ -60,13 +58,14 @@ def standard_form(content):
     graph.name = graph.name or b"main"
     model.description = model.description or b""
     result = write_model(model)
-    content = bytes(content)
-    prove_equal(content, result, UNITS)
-    kernels = RUNTIMES["without XNNPACK"]
+    content, compared = bytes(content), 0
     for shapes in shapes_to_try(content):
-        found = [outputs(one, kernels, shapes)[0] for one in (content, result)]
-        if not all(map(alike, *found, [0.0] * len(found[0]))):
+        found = [outputs(one, RUNTIMES["without XNNPACK"], shapes)[0] for one in (content, result)]
+        if len(found[0]) != len(found[1]) or not all(map(alike, *found, [0.0] * len(found[0]))):
             raise ModelError("In its standard form this model gives other scores.")
+        compared += len(found[0])
+    if not compared:
+        raise ModelError("LiteRT cannot run this file, so nothing can be proved.")
     return result
 
 
