@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from toolkit.results import load_records, save_record
+from tools.notebooks import notebook_path
 from tools.pictures import PICTURES, picture
 from tools.report import ANSWERS, refresh_readme, write_report
 
@@ -79,6 +80,7 @@ def test_figures_of_other_data_are_marked(project):
 @pytest.mark.parametrize("name", PICTURES)
 def test_a_figure_of_the_report_is_the_plot_in_its_notebook(name):
     notebook, title = PICTURES[name]
-    plot = picture(ROOT / f"{notebook}.ipynb", title)
+    plot = picture(notebook_path(f"{notebook}.py", ROOT), title)
     assert plot and plot == (ROOT / "figures" / f"{name}.png").read_bytes(), "make report"
-    assert f"(figures/{name}.png)" in (ROOT / "report.md").read_text()
+    shown = "".join((ROOT / page).read_text() for page in ("report.md", "README.md"))
+    assert f"figures/{name}.png" in shown
