@@ -1,0 +1,683 @@
+# %% [markdown]
+# # From file to chip
+#
+# **The pruned grid of the size race takes {{told("grid, pruned", "m4", "flash")}} bytes of a
+# Cortex-M4's flash and {{told("grid, pruned", "m4", "count")}} instructions an image; the race's
+# own network runs on an Arduino Uno in {{seconds("race, pruned")}} s.** A `.tflite` file after gzip
+# runs nowhere: a chip has its own way to store weights, and what a technique is worth there is
+# another question. This study follows the files of the questions, and of the size race, to where
+# they run:
+#
+# | network | test file | chip | flash, bytes | RAM, bytes | an image |
+# |---|---|---|---|---|---|
+# | int8, question 1 | {{cells("int8")}} |
+# | pruned int8, question 3 | {{cells("pruned, int8")}} |
+# | pruned grid, size race | {{cells("grid, pruned")}} |
+# | pruned compact, question 3 | {{cells("compact, pruned")}} |
+# | pruned race, size race | {{cells("race, pruned")}} |
+#
+# Flash is all of the firmware, with start-up; RAM has the stack in it. The image arrives row by row
+# and is not counted. The chips are emulated: Cortex-M tells instructions, which are no cycles, the
+# ATmega328P of an Arduino Uno cycles at 16 MHz.
+#
+# **What you learn:** how a network in integers becomes C that gives the very scores of TFLite
+# Micro; how little memory it needs if each layer keeps only the rows that the next one reads; what
+# pruning and clustering are worth on a plain processor, and to the decoder of an NPU; which tool to
+# ask.
+#
+# | section | subject |
+# |---|---|
+# | 1 | the same integers in C |
+# | 2 | emulated microcontrollers |
+# | 3 | an NPU, Arm Ethos-U |
+# | 4 | what it all says |
+#
+# **In Colab:** upload this one file, then *Runtime > Run all*. Folded cells named *Helpers* hold
+# the plumbing, those named *File* the C sources and the models below 60 KB. Section 1 needs `gcc`,
+# which is there. Section 2 installs compilers and emulators with `apt-get` where it may, section 3
+# Vela with `pip` into a folder of its own; where that fails a line says so, and the figures in the
+# text, which are those of the published run, stand for it.
+
+# %% [markdown]
+# ## Setup
+
+# %%
+from toolkit.runtime import install_missing
+
+# %%
+install_missing(
+    "numpy",
+    "ai-edge-litert",
+    "tflite-micro",
+    "kaggle",
+    "pandas",
+    "pyarrow",
+    "matplotlib",
+    "adjustText",
+    "scikit-learn",
+    "scipy",
+)
+
+# %%
+import os
+import time
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from IPython.display import display
+
+# %% [markdown]
+# `PROFILE` sets how much to compare: `full` the whole test file, as for the published figures,
+# `quick` a part of it, `smoke` only proves that every cell runs and installs nothing. Nothing is
+# trained here.
+
+# %%
+PROFILE = os.environ.get("PROFILE", "full")
+COMPARED = {"full": None, "quick": 500, "smoke": 8}[PROFILE]  # images; None: all
+BUILD = Path("build_deployment")
+started = time.perf_counter()
+
+# %%
+from signmnist.data import load_sign_mnist
+
+# %%
+data = load_sign_mnist()
+images = data.x_test[:COMPARED]
+labels = data.y_test[:COMPARED]
+
+# %% [markdown]
+# The C sources of `firmware/` and the models, as they were published:
+
+# %%
+from toolkit.embedded import FILES, write_files  # noqa: F401
+
+# %%
+write_files(
+    BUILD / "firmware",
+    "firmware/network.h",
+    "firmware/network.c",
+    "firmware/host.c",
+    "firmware/cortex_m.c",
+    "firmware/cortex_m.ld",
+    "firmware/avr.c",
+)
+write_files(
+    BUILD / "models",
+    "models/sign_mnist_quant_int8.tflite",
+    "models/sign_mnist_quant_aware_training.tflite",
+    "models/sign_mnist_clustered_int8.tflite",
+    "models/sign_mnist_clustered_cqat.tflite",
+    "models/sign_mnist_clustered_int4.tflite",
+    "models/sign_mnist_clustered.tflite",
+    "models/sign_mnist_pruned_int8.tflite",
+    "models/sign_mnist_pruned_pqat.tflite",
+    "models/sign_mnist_pruned_pcqat.tflite",
+    "models/sign_mnist_pruned_int4.tflite",
+    "models/sign_mnist_pruned.tflite",
+    "models/sign_mnist_qkeras_4bit.tflite",
+    "studies/models/few_bits_ternary.tflite",
+    "studies/models/size_race_clustered_accurate.tflite",
+    "studies/models/size_race_pruned_accurate.tflite",
+    "studies/models/size_race_clustered.tflite",
+    "studies/models/size_race_pruned.tflite",
+    "studies/models/speech_race.tflite",
+)
+MODELS = {
+    "int8": "sign_mnist_quant_int8",
+    "QAT": "sign_mnist_quant_aware_training",
+    "clustered, int8": "sign_mnist_clustered_int8",
+    "CQAT": "sign_mnist_clustered_cqat",
+    "clustered, int4": "sign_mnist_clustered_int4",
+    "pruned, int8": "sign_mnist_pruned_int8",
+    "PQAT": "sign_mnist_pruned_pqat",
+    "PCQAT": "sign_mnist_pruned_pcqat",
+    "pruned, int4": "sign_mnist_pruned_int4",
+    "QKeras, 4 bits": "sign_mnist_qkeras_4bit",
+    "ternary": "few_bits_ternary",
+    "grid, clustered": "size_race_clustered_accurate",
+    "grid, pruned": "size_race_pruned_accurate",
+    "compact, clustered": "sign_mnist_clustered",
+    "compact, pruned": "sign_mnist_pruned",
+    "race, clustered": "size_race_clustered",
+    "race, pruned": "size_race_pruned",
+}
+paths = {name: BUILD / "models" / f"{stem}.tflite" for name, stem in MODELS.items()}
+contents = {name: path.read_bytes() for name, path in paths.items()}
+
+# %% [markdown]
+# ## 1. The same integers in C
+#
+# An interpreter such as TFLite Micro reads the file on the chip and looks up a kernel for each
+# operator. A network that never changes needs neither: a generator reads the file here and writes
+# its weights and one table of layers as C, and seven kernels of `firmware/network.c` run it.
+#
+# ### A factor as a whole number
+#
+# A layer multiplies int8 by int8, adds up in 16 or 32 bits, and has to come back to int8: times
+# input scale, times weight scale, by output scale. A chip without floating point multiplies by a
+# whole number below $2^{31}$ instead, and shifts.
+
+# %%
+from toolkit.operators import multiplier  # in sight
+from toolkit.rows import read_network
+
+# %%
+network = read_network(contents["int8"])
+layer, source = network.layers[0], network.tensors[0]
+number, shift = layer.factors[0]
+print(f"first channel of the first layer: x {number:,} / 2^31 x 2^{shift}")
+print(f"a real factor of {number / 2**31 * 2.0**shift:.9f}; {multiplier(0.5)} would be a half")
+print(f"pixels: {source.scale:.6f} a step, zero at {source.zero}")
+
+# %% [markdown]
+# Zero points cost nothing while the network runs. The sum of (input - zero point) x weight is the
+# sum of input x weight, minus zero point x the sum of the weights, which is a constant and goes
+# into the bias. The padding then has to hold the zero point, and it does.
+#
+# **TFLite Micro rounds twice**: the product with the whole number to 32 bits, then what the shift
+# cuts off. LiteRT's own kernel for dense layers rounds once, and XNNPACK, which LiteRT uses unless
+# it is told otherwise, in yet another way. So "the same to the last bit" has to say as what; here
+# it is TFLite Micro.
+#
+# ### Row by row
+#
+# An image arrives from a camera row by row. A convolution of 3x3 can compute a row as soon as it
+# has three; the fourth then takes the place of the first. A max pooling that follows needs no row
+# at all: it keeps the larger of what is there and what comes. So the memory of a network is a few
+# rows of each layer, and not two whole layers.
+
+# %%
+shown = [
+    {
+        "tensor": f"{rows.height} x {rows.width} x {rows.channels}",
+        "bytes, whole": rows.height * rows.width * rows.channels,
+        "rows kept": rows.keep,
+        "bytes kept": rows.bytes,
+    }
+    for rows in network.tensors
+]
+display(pd.DataFrame(shown).set_index("tensor").style.format("{:,}").set_caption(data.banner))
+kept = sum(one["bytes kept"] for one in shown)
+
+# %% [markdown]
+# {{kept:,}} bytes for the int8 network, the padding's cells among them, and nothing else grows with
+# the image's height. (TFLite Micro's arena also holds what it knows of each operator.)
+#
+# ### Four ways to write weights down
+#
+# **Dense**: a byte each, or **nibbles**, two to a byte. **Sparse code** stores what is not zero,
+# each with the number of zeros before it: **pairs** of bytes, or **runs**, two nibbles in one byte.
+# The generator takes the smallest for each layer.
+
+# %%
+from toolkit.ccode import DENSE, SPARSE, to_c
+from toolkit.tflite import ModelError, gzip_size, open_tflite, run_micro
+
+# %%
+codes = {
+    name: {form: to_c(content, forms) for form, forms in (("dense", DENSE), ("sparse", SPARSE))}
+    for name, content in contents.items()
+}
+rows = {
+    name: {
+        "file": len(contents[name]),
+        "after gzip": gzip_size(contents[name]),
+        "C, dense": code["dense"].weights,
+        "C, sparse": code["sparse"].weights,
+        "RAM": code["dense"].memory,
+    }
+    for name, code in codes.items()
+}
+stored = pd.DataFrame.from_dict(rows, orient="index").rename_axis(columns="bytes")
+display(stored.style.format("{:,}").set_caption(data.banner))
+
+# %% [markdown]
+# The columns of C hold weights, biases and factors; a plain processor reads them as they stand.
+# Where few weights are zero sparse code is larger than dense code; where most are it comes near to
+# gzip, and unlike gzip it runs. Clustering changes nothing in either.
+#
+# ### Equal scores
+#
+# The C is compiled here with `gcc`, with all warnings as errors, and fed the test file; the same
+# images go through TFLite Micro. Compared is every score of every image.
+
+# %%
+from toolkit.firmware import run_native
+
+
+# %%
+def quantized(images, code):
+    """Images in [0, 1] as the int8 input of a Code."""
+    scale, zero = code.ends[0]
+    return np.clip(np.round(images / np.float32(scale)) + zero, -128, 127).astype(np.int8)
+
+
+def micro_scores(path):
+    """TFLite Micro's scores of the images, or why there are none."""
+    run = run_micro(path, images)
+    return run.reason if run.scores is None else run.scores
+
+
+def compare(name, micro):
+    """A row of the table: how many images have all scores equal, and how many are read right."""
+    code = codes[name]["sparse"]
+    scores = run_native(code, quantized(images, code), BUILD / "firmware", BUILD / MODELS[name])
+    scale, zero = code.ends[1]
+    if isinstance(micro, str):
+        equal = None
+    else:
+        ours = scores if micro.dtype == np.int8 else (scores - np.float32(zero)) * np.float32(scale)
+        equal = int((ours == micro).all(axis=1).sum())
+    return {"equal": equal, "of": len(images), "correct": int((scores.argmax(1) == labels).sum())}
+
+
+with ProcessPoolExecutor(os.cpu_count(), get_context("fork")) as pool:
+    micros = dict(zip(paths, pool.map(micro_scores, paths.values()), strict=True))
+equality = pd.DataFrame.from_dict(
+    {name: compare(name, micros[name]) for name in paths}, orient="index"
+)
+equality["accuracy"] = equality["correct"] / equality["of"]
+formats = {"equal": "{:,.0f}", "of": "{:,}", "correct": "{:,}", "accuracy": "{:.2%}"}
+display(equality.style.format(formats, na_rep="–").set_caption(data.banner))
+
+# %% [markdown]
+# {{(equality["equal"] == equality["of"]).sum()}} of {{len(equality)}} networks give TFLite Micro's
+# scores on all of the {{len(images):,}} images. What the generator has no kernel for it refuses, by
+# name:
+
+# %%
+FLOAT = write_files(BUILD / "models", "models/sign_mnist_compact.tflite")
+try:
+    to_c(FLOAT[0].read_bytes())
+except ModelError as error:
+    print(error)
+
+# %% [markdown]
+# ## 2. Emulated microcontrollers
+#
+# Three kinds: the ATmega328P of an Arduino Uno (8 bits, 32 KB of flash, 2 KB of RAM), Cortex-M0
+# (no product of 64 bits), and Cortex-M3, M4 and M7. Cross compilers and emulators come from Debian.
+
+# %%
+from toolkit.firmware import CHIPS, compiler_version, install_debian, missing, run_on
+from toolkit.plots import BLUE, GREEN, ORANGE, RED, SKY, figure
+
+# %%
+PACKAGES = "gcc-arm-none-eabi", "qemu-system-arm", "gcc-avr", "avr-libc", "simavr"
+print(install_debian(*PACKAGES, allowed=PROFILE != "smoke"))
+usable = {name: chip for name, chip in CHIPS.items() if not missing(chip)}
+for name, chip in CHIPS.items():
+    said = compiler_version(chip.compiler) if name in usable else f"lacks {missing(chip)[0]}"
+    print(f"{name:4} {chip.title:12} {said}")
+
+# %% [markdown]
+# Each program runs over two test images and tells the scores, which are compared with those of
+# section 1, and the time of the first image. RAM is what variables take plus the stack, found by
+# painting the memory beforehand.
+#
+# QEMU counts instructions: at `-icount shift=0` each takes a nanosecond, and the chip's own timer
+# SysTick goes on every {{CHIPS["m4"].tick}} of them on the boards of M3, M4 and M7. **Instructions
+# are no cycles**: a load or a product may take several, and flash may be slow. simavr counts the
+# cycles of an AVR, of which each instruction takes a known number.
+
+# %%
+PLAN = {
+    "int8": [("m4", "dense")],
+    "clustered, int8": [("m4", "dense")],
+    "pruned, int8": [("m4", "dense"), ("m4", "sparse")],
+    "pruned, int4": [("m4", "dense"), ("m4", "sparse")],
+    "grid, clustered": [("m4", "dense"), ("m4", "sparse")],
+    "grid, pruned": [("m4", "dense")] + [(chip, "sparse") for chip in ("m0", "m3", "m4", "m7")],
+    "compact, pruned": [("uno", "dense"), ("uno", "sparse")],
+    "race, pruned": [("m0", "sparse"), ("m4", "sparse"), ("uno", "dense"), ("uno", "sparse")],
+}
+OPTIMIZED = {"uno": ("-Os",)}  # the others: -O2
+
+# %%
+chips = {}
+for name, wanted in PLAN.items():
+    two = quantized(images[:2], codes[name]["dense"])
+    expected = run_native(codes[name]["dense"], two, BUILD / "firmware", BUILD / MODELS[name])
+    for chip, form in wanted if usable else ():
+        if chip in usable:
+            folder, options = BUILD / f"{MODELS[name]}_{chip}", OPTIMIZED.get(chip, ("-O2",))
+            code = codes[name][form]
+            ran = run_on(usable[chip], code, two, BUILD / "firmware", folder, options)
+            assert np.array_equal(ran.scores, expected), f"{name} on {chip}: other scores"
+            chips[name, chip, form] = ran
+
+# %%
+rows = {
+    f"{name}, {form}": {
+        "chip": CHIPS[chip].title,
+        "flash": ran.flash,
+        "RAM": ran.ram,
+        "instructions": None if chip == "uno" else ran.count,
+        "seconds": ran.count / 16e6 if chip == "uno" else None,
+    }
+    for (name, chip, form), ran in chips.items()
+}
+on_chips = pd.DataFrame(
+    [{"network, weights": name, **row} for name, row in rows.items()]
+    or [{"network, weights": "no emulator here: see the figures in the text"}]
+).set_index("network, weights")
+formats = dict.fromkeys(("flash", "RAM", "instructions"), "{:,.0f}") | {"seconds": "{:.2f}"}
+formats = {column: form for column, form in formats.items() if column in on_chips}
+display(on_chips.style.format(formats, na_rep="–").set_caption(data.banner))
+
+
+# %%
+def told(name, chip, field, form="sparse"):
+    """A figure of a run on a chip as text, a dash where there was no emulator."""
+    ran = chips.get((name, chip, form))
+    return f"{getattr(ran, field):,}" if ran else "–"
+
+
+def seconds(name, form="sparse"):
+    """The seconds of an image on the Uno as text."""
+    ran = chips.get((name, "uno", form))
+    return f"{ran.count / 16e6:.2f}" if ran else "–"
+
+
+def cells(name):
+    """Five cells of the table on the first page."""
+    chip = "uno" if ("uno", "sparse") in PLAN[name] else "m4"
+    form = PLAN[name][-1][1]
+    count = told(name, chip, "count", form)
+    span = f"{seconds(name, form)} s" if chip == "uno" else f"{count} instructions"
+    flash, ram = (told(name, chip, field, form) for field in ("flash", "ram"))
+    read = f"{equality.loc[name, 'accuracy']:.2%}"
+    return f"{read} | {CHIPS[chip].title} | {flash} | {ram} | {span}"
+
+
+def times(name, field, chip="m4"):
+    """How many times less a network takes in sparse code than in dense code, as text."""
+    both = [chips.get((name, chip, form)) for form in ("dense", "sparse")]
+    return f"{getattr(both[0], field) / getattr(both[1], field):.1f}" if all(both) else "–"
+
+
+# %% [markdown]
+# **This is what pruning is worth on a plain processor**: in sparse code the pruned int8 network
+# takes {{times("pruned, int8", "flash")}} times less flash and {{times("pruned, int8", "count")}}
+# times fewer instructions than in dense code, the pruned grid {{times("grid, pruned", "flash")}}
+# and {{times("grid, pruned", "count")}} times. In dense code a zero is multiplied like any other
+# number.
+
+# %%
+fig, axes = figure("Sparse code against dense code on a Cortex-M4", 1, 2, (9, 3.2), data.banner)
+both = [name for name in PLAN if all((name, "m4", form) in chips for form in ("dense", "sparse"))]
+for ax, field, label in zip(
+    axes, ("flash", "count"), ("bytes of flash", "instructions"), strict=True
+):
+    for shift, form, colour in ((-0.2, "dense", ORANGE), (0.2, "sparse", BLUE)):
+        values = [getattr(chips[name, "m4", form], field) for name in both]
+        ax.barh(np.arange(len(both)) + shift, values, 0.4, label=form, color=colour)
+    ax.set_yticks(range(len(both)), both)
+    ax.set_xlabel(label)
+    ax.invert_yaxis()
+axes[1].legend()
+plt.show()
+
+# %% [markdown]
+# ### Speech
+#
+# The speech race takes 81 frames of MFCC one after the other, the CNN of the study `speech_weights`
+# the samples of a second as they are. Their rows are moments, of which a layer keeps a few.
+# Compared are scores of random inputs, as equality asks for no words.
+
+# %%
+SPEECH = {"speech race": BUILD / "models" / "speech_race.tflite"}
+if Path("models", "speech_cnn_int8.tflite").exists():
+    SPEECH["speech CNN, int8"] = Path("models", "speech_cnn_int8.tflite")
+else:
+    print("models/speech_cnn_int8.tflite is not beside this notebook: a row less")
+speech_chips = {}
+for name, path in SPEECH.items():
+    code = to_c(path.read_bytes())
+    scale, zero = code.ends[0]
+    shape = open_tflite(path).get_input_details()[0]["shape"][1:]
+    noise = np.random.default_rng(0).integers(-128, 128, (2, *shape), np.int8)
+    run = run_micro(path, (noise - np.float32(zero)) * np.float32(scale))
+    scores = run_native(code, noise, BUILD / "firmware", BUILD / path.stem)
+    assert run.scores is None or np.array_equal(scores, run.scores), f"{name}: other scores"
+    if "m4" in usable:
+        folder = BUILD / f"{path.stem}_m4"
+        ran = run_on(usable["m4"], code, noise, BUILD / "firmware", folder, ("-O2",))
+        assert np.array_equal(ran.scores, scores), f"{name} on the M4: other scores"
+        speech_chips[name] = ran, run.arena_bytes
+rows = {
+    name: {"flash": ran.flash, "RAM": ran.ram, "arena": arena, "instructions": ran.count}
+    for name, (ran, arena) in speech_chips.items()
+} or {"no emulator here": {"flash": None}}
+speech_table = pd.DataFrame.from_dict(rows, orient="index", dtype=float)
+display(speech_table.style.format("{:,.0f}", na_rep="–").set_caption(data.banner))
+
+# %% [markdown]
+# Beside the arena of TFLite Micro RAM is small, as a sound has many rows of one cell. What
+# computing the features takes is not in the figures of the race.
+#
+# ## 3. An NPU: Arm Ethos-U
+#
+# An Ethos-U55 beside a Cortex-M multiplies 128 pairs a cycle. Its weights are encoded when the
+# network is compiled, by **Vela**, and decoded on the way into the NPU. Vela estimates cycles; two
+# memory systems are compared, in which only the flash differs much.
+
+# %%
+from toolkit.vela import all_weights, compile_with_vela, install_beside, standard_form
+
+# %%
+VELA = BUILD / "vela"
+problem = "the smoke profile installs nothing" if PROFILE == "smoke" else ""
+problem = problem or install_beside(VELA, "ethos-u-vela")
+print(problem or "Vela is in place")
+
+# %%
+npu = {}
+for name in MODELS if not problem else ():
+    npu[name] = compile_with_vela(paths[name], BUILD / "npu" / MODELS[name], VELA)
+rows = {
+    name: {
+        "gzip of weights": gzip_size(all_weights(contents[name])),
+        "encoded": one.encoded,
+        "SRAM": one.sram,
+        "cycles, fast flash": one.cycles["fast flash"],
+        "cycles, slow flash": one.cycles["slow flash"],
+    }
+    for name, one in npu.items()
+}
+on_npu = pd.DataFrame.from_dict(rows, orient="index") if rows else pd.DataFrame({"Vela": ["none"]})
+display(on_npu.style.format("{:,}" if rows else None).set_caption(data.banner))
+
+
+# %%
+def npu_figure(name, column):
+    """A figure of the table as text, a dash without Vela."""
+    return f"{on_npu.loc[name, column]:,}" if name in npu else "–"
+
+
+def in_order(column, *names):
+    """Names of networks by a column of the table, the smallest first, as text."""
+    found = [name for name in names if name in npu]
+    return ", ".join(sorted(found, key=lambda name: on_npu.loc[name, column])) or "–"
+
+
+# %% [markdown]
+# Encoded, the pruned int8 network takes {{npu_figure("pruned, int8", "encoded")}} bytes, the
+# clustered one {{npu_figure("clustered, int8", "encoded")}}, the one that is neither
+# {{npu_figure("int8", "encoded")}}. By gzip the order is:
+# {{in_order("gzip of weights", "clustered, int8", "pruned, int8", "PCQAT")}}; in the chip's code:
+# {{in_order("encoded", "clustered, int8", "pruned, int8", "PCQAT")}}. Smaller weights save waiting
+# for the flash and nothing else: with slow flash int8 takes
+# {{npu_figure("int8", "cycles, slow flash")}} cycles, pruned
+# {{npu_figure("pruned, int8", "cycles, slow flash")}}; with fast flash
+# {{npu_figure("int8", "cycles, fast flash")}} and
+# {{npu_figure("pruned, int8", "cycles, fast flash")}}. Of {{len(npu)}} networks
+# {{sum(one.on_cpu > 0 for one in npu.values())}} leave an operator to the CPU. INT4 weights are
+# widened to int8 for Vela, which has no form of 4 bits: the values stay, and few values are few to
+# its code, too.
+#
+# ## 4. What it all says
+#
+# Each technique in the bytes that its weights take in each place. **Codebook** is the file with its
+# weights as a table of values and their numbers, as TFLite Micro's package writes it: of the whole
+# file, and only where it gets smaller.
+
+# %%
+from toolkit.codebook import with_codebooks
+
+# %%
+codebooks = {}
+for name in ("int8", "clustered, int8", "pruned, int8", "PCQAT", "grid, clustered", "grid, pruned"):
+    (BUILD / "widened.tflite").write_bytes(standard_form(contents[name]))
+    with_codebooks(BUILD / "widened.tflite", BUILD / "codebook.tflite")
+    codebooks[name] = (BUILD / "codebook.tflite").stat().st_size
+rows = {
+    name: {
+        "file after gzip": stored.loc[name, "after gzip"],
+        "codebook file": size,
+        "C, dense": stored.loc[name, "C, dense"],
+        "C, sparse": stored.loc[name, "C, sparse"],
+        "Ethos-U": npu[name].encoded if name in npu else None,
+    }
+    for name, size in codebooks.items()
+}
+summary = pd.DataFrame.from_dict(rows, orient="index", dtype=float)
+display(summary.style.format("{:,.0f}", na_rep="–").set_caption(data.banner))
+
+# %%
+fig, ax = figure("Bytes by technique and place", size=(9, 4), banner=data.banner)
+summary.plot.barh(ax=ax, color=[BLUE, ORANGE, GREEN, RED, SKY], width=0.8)
+ax.set_xlabel("bytes")
+ax.invert_yaxis()
+plt.show()
+
+
+# %%
+def best(place):
+    """The network with the fewest bytes in a column of the summary, as text."""
+    return summary[place].idxmin() if summary[place].notna().any() else "–"
+
+
+# %% [markdown]
+# What was measured is recorded: a record for each network in C, on each chip, and for the NPU.
+
+# %%
+from toolkit.files import file_sha256
+from toolkit.results import write_records
+
+
+# %%
+def record(name, where, **figures):
+    """A record of a network in one place."""
+    return {
+        "id": "_".join(["deployment", MODELS[name], *where]).replace("sign_mnist_", ""),
+        "notebook": "deployment",
+        "technique": ", ".join([name, *where]),
+        "file": None,
+        "sha256": file_sha256(paths[name]),
+        "profile": PROFILE,
+        "data_sha256": data.sha256,
+        "canonical": data.canonical,
+        **figures,
+    }
+
+
+records = [
+    record(
+        name,
+        ["c"],
+        compiler=compiler_version("gcc"),
+        images_equal=None if pd.isna(found["equal"]) else int(found["equal"]),
+        images_compared=int(found["of"]),
+        weight_bytes=int(codes[name]["sparse"].weights),
+    )
+    for name, found in equality.iterrows()
+]
+for (name, chip, form), ran in chips.items():
+    count = {"cycles" if chip == "uno" else "instructions": ran.count}
+    records.append(
+        record(
+            name,
+            [chip, form],
+            chip=CHIPS[chip].title,
+            compiler=compiler_version(CHIPS[chip].compiler),
+            flash_bytes=ran.flash,
+            ram_bytes=ran.ram,
+            weight_bytes=codes[name][form].weights,
+            images_equal=2,
+            images_compared=2,
+            **count,
+        )
+    )
+for name, one in npu.items():
+    records.append(
+        record(
+            name,
+            ["ethos_u55"],
+            chip="Ethos-U55-128",
+            compiler="ethos-u-vela 5.2.0",
+            weight_bytes=one.encoded,
+            ram_bytes=one.sram,
+            cycles=one.cycles["fast flash"],
+            cycles_slow_flash=one.cycles["slow flash"],
+        )
+    )
+write_records(records, "deployment", "results.json")
+
+# %% [markdown]
+# - **A file to send** is judged after gzip: the fewest bytes has {{best("file after gzip")}}.
+# - **An interpreter in flash** reads codebooks: {{best("codebook file")}}.
+# - **A plain processor without an interpreter** wants zeros: {{best("C, sparse")}} in sparse code.
+#   Clustering saves it nothing, unless its values fit 4 bits.
+# - **An Ethos-U** wants zeros or few values on one scale: {{best("Ethos-U")}}.
+#
+# ## 5. What you should know now
+#
+# - How a scale becomes a whole number and a shift, and why "equal" names its runtime.
+# - Why a network needs a few rows of memory and not whole layers.
+# - What sparse code is, and from which share of zeros on it pays.
+# - That flash, RAM, instructions and cycles are four figures, and which tool tells which.
+#
+# ### Exercises
+#
+# 1. How many zeros must a layer have for pairs to be smaller than a byte each? Check with `pairs`.
+# 2. Compile the grid with `-Os` instead of `-O2`: what becomes of flash and instructions?
+# 3. Give the race's network one channel more in each layer. Which figure grows most?
+#
+# A cell to start from, for the first: what sparse code takes of random weights.
+
+# %%
+from toolkit.ccode import pairs
+
+# %%
+rng = np.random.default_rng(0)
+for zeros in (0.3, 0.5, 0.7, 0.9):
+    weights = rng.integers(1, 128, (8, 1, 400)) * (rng.random((8, 1, 400)) >= zeros)
+    size = len(pairs(weights.astype(np.int8)))
+    print(f"{zeros:.0%} zeros: {size / weights.size:.2f} bytes a weight")
+
+# %% [markdown]
+# ### Glossary
+#
+# - **Arena**: the memory in which TFLite Micro keeps activations and what it knows of operators.
+# - **Flash**: where program and weights stand; **RAM**: what changes while it runs.
+# - **Kernel**: the function that computes an operator.
+# - **NPU**: a processor for networks beside the ordinary one.
+# - **Sparse code**: weights that are not zero, each with the number of zeros before it.
+#
+# ### Sources
+#
+# - L. Lai, N. Suda, V. Chandra, "CMSIS-NN: Efficient Neural Network Kernels for Arm Cortex-M CPUs",
+#   2018.
+# - B. Jacob et al., "Quantization and Training of Neural Networks for Efficient
+#   Integer-Arithmetic-Only Inference", CVPR 2018.
+# - R. David et al., "TensorFlow Lite Micro", MLSys 2021.
+# - J. Lin et al., "MCUNetV2: Memory-Efficient Patch-based Inference for Tiny Deep Learning",
+#   NeurIPS 2021. Layers computed piece by piece to save memory.
+
+# %%
+print(f"{PROFILE} profile, {(time.perf_counter() - started) / 60:.1f} minutes")
