@@ -2,7 +2,7 @@
 # # From file to chip
 #
 # **The pruned grid of the size race takes {{told("grid, pruned", "m4", "flash")}} bytes of a
-# Cortex-M4's flash and {{told("grid, pruned", "m4", "count")}} instructions an image; the race's
+# Cortex-M4's flash and {{told("grid, pruned", "m4", "steps")}} instructions an image; the race's
 # own network runs on an Arduino Uno in {{seconds("race, pruned")}} s.** A `.tflite` file after gzip
 # runs nowhere: a chip has its own way to store weights, and what a technique is worth there is
 # another question. This study follows the files of the questions, and of the size race, to where
@@ -356,8 +356,8 @@ rows = {
         "chip": CHIPS[chip].title,
         "flash": ran.flash,
         "RAM": ran.ram,
-        "instructions": None if chip == "uno" else ran.count,
-        "seconds": ran.count / 16e6 if chip == "uno" else None,
+        "instructions": None if chip == "uno" else ran.steps,
+        "seconds": ran.steps / 16e6 if chip == "uno" else None,
     }
     for (name, chip, form), ran in chips.items()
 }
@@ -380,14 +380,14 @@ def told(name, chip, field, form="sparse"):
 def seconds(name, form="sparse"):
     """The seconds of an image on the Uno as text."""
     ran = chips.get((name, "uno", form))
-    return f"{ran.count / 16e6:.2f}" if ran else "–"
+    return f"{ran.steps / 16e6:.2f}" if ran else "–"
 
 
 def cells(name):
     """Five cells of the table on the first page."""
     chip = "uno" if ("uno", "sparse") in PLAN[name] else "m4"
     form = PLAN[name][-1][1]
-    count = told(name, chip, "count", form)
+    count = told(name, chip, "steps", form)
     span = f"{seconds(name, form)} s" if chip == "uno" else f"{count} instructions"
     flash, ram = (told(name, chip, field, form) for field in ("flash", "ram"))
     read = f"{equality.loc[name, 'accuracy']:.2%}"
@@ -402,16 +402,16 @@ def times(name, field, chip="m4"):
 
 # %% [markdown]
 # **This is what pruning is worth on a plain processor**: in sparse code the pruned int8 network
-# takes {{times("pruned, int8", "flash")}} times less flash and {{times("pruned, int8", "count")}}
+# takes {{times("pruned, int8", "flash")}} times less flash and {{times("pruned, int8", "steps")}}
 # times fewer instructions than in dense code, the pruned grid {{times("grid, pruned", "flash")}}
-# and {{times("grid, pruned", "count")}} times. In dense code a zero is multiplied like any other
+# and {{times("grid, pruned", "steps")}} times. In dense code a zero is multiplied like any other
 # number.
 
 # %%
 fig, axes = figure("Sparse code against dense code on a Cortex-M4", 1, 2, (9, 3.2), data.banner)
 both = [name for name in PLAN if all((name, "m4", form) in chips for form in ("dense", "sparse"))]
 for ax, field, label in zip(
-    axes, ("flash", "count"), ("bytes of flash", "instructions"), strict=True
+    axes, ("flash", "steps"), ("bytes of flash", "instructions"), strict=True
 ):
     for shift, form, colour in ((-0.2, "dense", ORANGE), (0.2, "sparse", BLUE)):
         values = [getattr(chips[name, "m4", form], field) for name in both]
@@ -450,7 +450,7 @@ for name, path in SPEECH.items():
         assert np.array_equal(ran.scores, scores), f"{name} on the M4: other scores"
         speech_chips[name] = ran, run.arena_bytes
 rows = {
-    name: {"flash": ran.flash, "RAM": ran.ram, "arena": arena, "instructions": ran.count}
+    name: {"flash": ran.flash, "RAM": ran.ram, "arena": arena, "instructions": ran.steps}
     for name, (ran, arena) in speech_chips.items()
 } or {"no emulator here": {"flash": None}}
 speech_table = pd.DataFrame.from_dict(rows, orient="index", dtype=float)
@@ -598,7 +598,7 @@ records = [
     for name, found in equality.iterrows()
 ]
 for (name, chip, form), ran in chips.items():
-    count = {"cycles" if chip == "uno" else "instructions": ran.count}
+    count = {"cycles" if chip == "uno" else "instructions": ran.steps}
     records.append(
         record(
             name,

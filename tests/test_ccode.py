@@ -73,7 +73,8 @@ def network(request, tmp_path_factory):
     """The bytes of a file, int8 inputs (6, ...) and TFLite Micro's scores of them."""
     tf.keras.utils.set_random_seed(1)
     path = tmp_path_factory.mktemp("network") / "small.tflite"
-    content = int8_file(*request.param(tf.keras.layers), path).read_bytes()
+    inputs, outputs = request.param(tf.keras.layers)
+    content = int8_file(inputs, outputs, path).read_bytes()
     code = to_c(content)
     scale, zero = code.ends[0]
     given = RNG.integers(-128, 128, (6, *open_tflite(path).get_input_details()[0]["shape"][1:]))
@@ -112,7 +113,7 @@ def test_a_chip_gives_the_scores_of_this_machine(chip, tmp_path):
     ran = run_on(CHIPS[chip], code, given, FIRMWARE, tmp_path)
     np.testing.assert_array_equal(ran.scores, run_native(code, given, FIRMWARE, tmp_path / "here"))
     assert code.weights < ran.flash < 8_000 and code.memory < ran.ram < 2_048
-    assert 300_000 < ran.count < 20_000_000
+    assert 300_000 < ran.steps < 20_000_000
 
 
 @pytest.mark.parametrize("factor, expected", [(0.5, (2**30, 0)), (1, (2**30, 1)), (1e-12, (0, 0))])

@@ -33,11 +33,12 @@ class Chip(NamedTuple):
 
 def cortex(title, processor, machine, stack_top, tick=40):
     """The Chip of a Cortex-M as QEMU has it: at `-icount shift=0` an instruction takes 1 ns."""
-    options = f"-mcpu={processor}", "-mthumb", "-ffreestanding", "-nostdlib"
-    options += "-fno-tree-loop-distribute-patterns", f"-Wl,--defsym=stack_top={stack_top:#x}"
-    emulator = "qemu-system-arm", "-M", machine, "-nographic", "-semihosting"
-    emulator += "-icount", "shift=0", "-kernel"
-    return Chip(title, "arm-none-eabi-gcc", options, emulator, tick)
+    options = (
+        *(f"-mcpu={processor}", "-mthumb", "-ffreestanding", "-nostdlib"),
+        *("-fno-tree-loop-distribute-patterns", f"-Wl,--defsym=stack_top={stack_top:#x}"),
+    )
+    emulator = f"qemu-system-arm -M {machine} -nographic -semihosting -icount shift=0 -kernel"
+    return Chip(title, "arm-none-eabi-gcc", options, tuple(emulator.split()), tick)
 
 
 CHIPS = {
@@ -61,7 +62,7 @@ class Run(NamedTuple):
 
     flash: int
     ram: int
-    count: int
+    steps: int
     scores: np.ndarray
 
 

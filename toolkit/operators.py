@@ -204,8 +204,8 @@ def add_weights(layer, op, source, target):
             raise unknown(op, "in groups")
         shape = listed(op.sources[0].shape)
         strides = [options.strideH, options.strideW]
-        sides = list(values.shape[1:3])
-        set_windows(layer, options.padding, source, target, sides, strides, shape)
+        windows = list(values.shape[1:3])
+        set_windows(layer, options.padding, source, target, windows, strides, shape)
         if (layer.height, layer.width) != values.shape[1:3]:
             values = values.swapaxes(1, 2)
     # lines of a window: all channels of its first row, then of the next
