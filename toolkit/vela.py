@@ -86,7 +86,7 @@ def compile_with_vela(path, folder, packages):
         temporary.write_bytes(standard_form(Path(path).read_bytes()))
     for title, system in SYSTEMS.items():
         target = Path(folder, system)
-        command = [sys.executable, "-m", "ethosu.vela.vela", str(readable)]
+        command = [sys.executable, "-m", "ethosu.vela", str(readable)]
         command += ["--accelerator-config", ACCELERATOR, "--config", "Arm/vela.ini"]
         command += ["--system-config", f"Ethos_U55_{system}", "--memory-mode", "Shared_Sram"]
         command += ["--output-dir", str(target), "--verbose-performance"]
