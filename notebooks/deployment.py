@@ -61,6 +61,7 @@ install_missing(
 # %%
 import os
 import time
+import warnings
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
@@ -238,7 +239,7 @@ display(stored.style.format("{:,}").set_caption(data.banner))
 # %% [markdown]
 # The columns of C hold weights, biases and factors; a plain processor reads them as they stand.
 # Where few weights are zero sparse code is larger than dense code; where most are it comes near to
-# gzip, and unlike gzip it runs. Clustering changes nothing in either.
+# gzip, and unlike gzip it runs. Clustering changes hardly anything in either.
 #
 # ### Equal scores
 #
@@ -457,8 +458,8 @@ speech_table = pd.DataFrame.from_dict(rows, orient="index", dtype=float)
 display(speech_table.style.format("{:,.0f}", na_rep="–").set_caption(data.banner))
 
 # %% [markdown]
-# Beside the arena of TFLite Micro RAM is small, as a sound has many rows of one cell. What
-# computing the features takes is not in the figures of the race.
+# A sound has many rows of one cell, and a layer keeps a few of them. What computing the features
+# takes is not in the figures of the race.
 #
 # ## 3. An NPU: Arm Ethos-U
 #
@@ -502,7 +503,7 @@ def npu_figure(name, column):
 def in_order(column, *names):
     """Names of networks by a column of the table, the smallest first, as text."""
     found = [name for name in names if name in npu]
-    return ", ".join(sorted(found, key=lambda name: on_npu.loc[name, column])) or "–"
+    return " < ".join(sorted(found, key=lambda name: on_npu.loc[name, column])) or "–"
 
 
 # %% [markdown]
@@ -510,8 +511,8 @@ def in_order(column, *names):
 # clustered one {{npu_figure("clustered, int8", "encoded")}}, the one that is neither
 # {{npu_figure("int8", "encoded")}}. By gzip the order is:
 # {{in_order("gzip of weights", "clustered, int8", "pruned, int8", "PCQAT")}}; in the chip's code:
-# {{in_order("encoded", "clustered, int8", "pruned, int8", "PCQAT")}}. Smaller weights save waiting
-# for the flash and nothing else: with slow flash int8 takes
+# {{in_order("encoded", "clustered, int8", "pruned, int8", "PCQAT")}}. What this saves, by
+# Vela's estimate, is waiting for the flash: with slow flash int8 takes
 # {{npu_figure("int8", "cycles, slow flash")}} cycles, pruned
 # {{npu_figure("pruned, int8", "cycles, slow flash")}}; with fast flash
 # {{npu_figure("int8", "cycles, fast flash")}} and
@@ -533,7 +534,9 @@ from toolkit.codebook import with_codebooks
 codebooks = {}
 for name in ("int8", "clustered, int8", "pruned, int8", "PCQAT", "grid, clustered", "grid, pruned"):
     (BUILD / "widened.tflite").write_bytes(standard_form(contents[name]))
-    with_codebooks(BUILD / "widened.tflite", BUILD / "codebook.tflite")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that a tensor got larger: it is left as it was
+        with_codebooks(BUILD / "widened.tflite", BUILD / "codebook.tflite")
     codebooks[name] = (BUILD / "codebook.tflite").stat().st_size
 rows = {
     name: {
@@ -557,9 +560,9 @@ plt.show()
 
 
 # %%
-def best(place):
-    """The network with the fewest bytes in a column of the summary, as text."""
-    return summary[place].idxmin() if summary[place].notna().any() else "–"
+def bytes_in(place, name):
+    """A figure of the summary as text, a dash where it is missing."""
+    return f"{summary.loc[name, place]:,.0f}".replace("nan", "–")
 
 
 # %% [markdown]
@@ -629,11 +632,25 @@ for name, one in npu.items():
 write_records(records, "deployment", "results.json")
 
 # %% [markdown]
-# - **A file to send** is judged after gzip: the fewest bytes has {{best("file after gzip")}}.
-# - **An interpreter in flash** reads codebooks: {{best("codebook file")}}.
-# - **A plain processor without an interpreter** wants zeros: {{best("C, sparse")}} in sparse code.
-#   Clustering saves it nothing, unless its values fit 4 bits.
-# - **An Ethos-U** wants zeros or few values on one scale: {{best("Ethos-U")}}.
+# What to use when, for one and the same network of int8, in bytes:
+#
+# - **A file to send** is judged after gzip, which likes few values best: clustered
+#   {{bytes_in("file after gzip", "clustered, int8")}}, pruned
+#   {{bytes_in("file after gzip", "pruned, int8")}}, neither {{bytes_in("file after gzip", "int8")}}.
+# - **An interpreter in flash** reads a codebook: clustered
+#   {{bytes_in("codebook file", "clustered, int8")}}, pruned
+#   {{bytes_in("codebook file", "pruned, int8")}}.
+# - **A plain processor** gains by zeros in sparse code: pruned
+#   {{bytes_in("C, sparse", "pruned, int8")}}, and clustered, dense as it is,
+#   {{bytes_in("C, dense", "clustered, int8")}}.
+# - **An Ethos-U** gains by either: clustered {{bytes_in("Ethos-U", "clustered, int8")}}, pruned
+#   {{bytes_in("Ethos-U", "pruned, int8")}}, both {{bytes_in("Ethos-U", "PCQAT")}}.
+#
+# Weights that are few whole numbers on one scale, most of them zero, are small in every place but
+# the codebook: the pruned grid of the size race takes
+# {{bytes_in("file after gzip", "grid, pruned")}} bytes after gzip,
+# {{bytes_in("C, sparse", "grid, pruned")}} in sparse code and
+# {{bytes_in("Ethos-U", "grid, pruned")}} on the Ethos-U.
 #
 # ## 5. What you should know now
 #
