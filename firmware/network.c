@@ -51,7 +51,7 @@ static int32_t scaled(int32_t x, int32_t multiplier, int8_t shift)
         x = (int32_t)((uint32_t)x << shift);
         shift = 0;
     }
-#if NARROW /* |x| < 2^16, so that no product of 64 bits is needed */
+#if NARROW && !defined(__wasm__) /* |x| < 2^16: no product of 64 bits is needed */
     uint16_t upper = (uint32_t)multiplier >> 16, lower = (uint16_t)multiplier;
     int32_t high = (int16_t)(x >> 16), low = (uint16_t)x;
     uint32_t product = (uint32_t)(high * multiplier) + (uint32_t)low * upper;
@@ -193,7 +193,7 @@ static void pool(const struct layer *l, COUNT first, int8_t *out, DIM width)
                         most = line[k];
                 }
             }
-            if (l->pooling == AVERAGE)
+            if (USES(AVERAGE) && l->pooling == AVERAGE)
                 most = clipped((sum + (sum > 0 ? count / 2 : -(count / 2))) / count, l);
             out[x] = clipped(most, l);
         }
@@ -216,15 +216,15 @@ static void pool_all(const struct layer *l, const int8_t *in, ACC *sum, uint8_t 
             if (in[x] > most)
                 most = in[x];
         }
-        if (l->pooling == MAXIMUM)
+        if (USES(MAXIMUM) && l->pooling == MAXIMUM)
             total = most;
         sum[channel] = total;
         if (!out)
             continue;
-        if (l->pooling == MEAN)
+        if (USES(MEAN) && l->pooling == MEAN)
             out[channel] = clipped(
                 scaled(total - count * t->zero, l->multiplier[0], l->shift[0]), l);
-        else if (l->pooling == AVERAGE)
+        else if (USES(AVERAGE) && l->pooling == AVERAGE)
             out[channel] = clipped((total + (total > 0 ? count / 2 : -(count / 2))) / count, l);
         else
             out[channel] = (int8_t)total;

@@ -7,7 +7,7 @@ import numpy as np
 from toolkit.rows import read_network
 
 TOTALS = 2**15 - 1  # the largest sum that 16 bits hold
-KINDS = "POOL", "GLOBAL", "ADD", "JOIN"
+KINDS = "POOL", "GLOBAL", "ADD", "JOIN", "MAXIMUM", "AVERAGE", "MEAN"
 SIZES = {"int8_t": 1, "BIAS": 2, "int32_t": 4}
 
 
@@ -157,7 +157,7 @@ def list_layers(network, forms, arrays):
             bias = name_of("BIAS", layer.bias, arrays) if layer.bias.any() else "0"
         elif layer.kind == "GLOBAL":
             start, room = room, room + source.channels
-        used |= {layer.kind, code if layer.kind == "CONV" else layer.kind}
+        used |= {layer.kind, code if layer.kind == "CONV" else layer.pooling}
         numbers, shifts = zip(*layer.factors, strict=True) if layer.factors else ((), ())
         lines, width = (source.width, layer.width) if layer.kind == "POOL" else layer.line
         table.append(
