@@ -16,6 +16,7 @@ SANITIZERS = "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover"
 SMALL = "-ffunction-sections", "-fdata-sections", "-Wl,--gc-sections", "-flto"
 SMALLER = "-mrelax", "-fno-move-loop-invariants", "-fno-ivopts", "-fno-tree-scev-cprop"  # on AVR
 SECONDS = 240  # a program may take
+WASM_PROGRAMS = "clang", "wasm-ld"
 
 
 class Chip(NamedTuple):
@@ -72,11 +73,11 @@ def missing(chip):
 
 
 def install_debian(*packages, allowed=True):
-    """Installs Debian packages for the chips' programs if some are missing, and says so in a line.
+    """Installs Debian packages for the chips' programs and clang if some are missing, and says so.
 
     allowed: whether it may; it also needs apt-get and the rights of root.
     """
-    if not any(map(missing, CHIPS.values())):
+    if not any(map(missing, CHIPS.values())) and all(map(shutil.which, WASM_PROGRAMS)):
         return "compilers and emulators are in place"
     if not allowed or not shutil.which("apt-get") or os.geteuid() != 0:
         return f"not in place, and not installed here: apt-get install {' '.join(packages)}"
@@ -118,8 +119,8 @@ def run_native(code, images, sources, folder, options=("-O2",)):
     return np.frombuffer(done.stdout, np.int8).reshape(len(images), -1)
 
 
-def run_on(chip, code, images, sources, folder, options=("-Os",)):
-    """The Run of a Code over a few images on an emulated Chip; see `run_native`."""
+def build(chip, code, images, sources, folder, options):
+    """The path of a program for a Chip that runs a Code over int8 images; see `run_native`."""
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "model.h").write_text(code.text)
@@ -134,15 +135,25 @@ def run_on(chip, code, images, sources, folder, options=("-Os",)):
     elf = folder / "network.elf"
     command = [chip.compiler, *STRICT, *SMALL, *chip.options, *options, *layout]
     tool(*command, "-I", folder, "-I", sources, *files, "-o", elf)
-    sizes = tool(chip.compiler.replace("gcc", "size"), "-A", elf)
-    section = {name: int(size) for name, size in re.findall(r"^\.(\w+)\s+(\d+)", sizes, re.M)}
+    return elf
+
+
+def emulate(chip, elf, *more):
+    """What a program says on an emulated Chip. more: options of the emulator."""
+    command = [chip.emulator[0], *more, *chip.emulator[1:], elf]
     try:
-        done = subprocess.run(
-            [*chip.emulator, elf], capture_output=True, text=True, timeout=SECONDS
-        )
+        done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS)
     except subprocess.TimeoutExpired as error:
         raise ModelError(f"{chip.title} was not through after {SECONDS} s") from error
-    said = re.sub(r"\x1b\[[\d;]*m", "", done.stdout + done.stderr)  # simavr writes in colours
+    return re.sub(r"\x1b\[[\d;]*m", "", done.stdout + done.stderr)  # simavr writes in colours
+
+
+def run_on(chip, code, images, sources, folder, options=("-Os",)):
+    """The Run of a Code over a few images on an emulated Chip; see `run_native`."""
+    elf = build(chip, code, images, sources, folder, options)
+    sizes = tool(chip.compiler.replace("gcc", "size"), "-A", elf)
+    section = {name: int(size) for name, size in re.findall(r"^\.(\w+)\s+(\d+)", sizes, re.M)}
+    said = emulate(chip, elf)
     lines = [found.split() for found in re.findall(r"^[0-9a-f ]{4,}", said, re.M)]
     if len(lines) != len(images) + 1:
         raise ModelError(f"{chip.title} stopped early: {said[-500:]}")

@@ -1,6 +1,7 @@
 """Arm's Vela, the compiler for the NPU Ethos-U: what it makes of a .tflite file."""
 
 import csv
+import importlib.metadata
 import os
 import re
 import subprocess
@@ -66,11 +67,16 @@ def standard_form(content):
     return write_model(model)
 
 
-def all_weights(content):
-    """The weights of all layers of a .tflite file, one int8 each, as bytes."""
+def weight_arrays(content):
+    """The weights of each layer of a .tflite file, a list of arrays."""
     operators = read_model(content).subgraphs[0].operators
-    weights = [op.sources[1] for op in operators if op.kind in LAYERS]
-    return b"".join(as_array(tensor).tobytes() for tensor in weights)
+    return [as_array(op.sources[1]) for op in operators if op.kind in LAYERS]
+
+
+def vela_version(packages):
+    """The version of Vela that `install_beside` put into a folder."""
+    (found,) = importlib.metadata.distributions(name="ethos-u-vela", path=[str(packages)])
+    return found.version
 
 
 def compile_with_vela(path, folder, packages):

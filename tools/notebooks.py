@@ -21,7 +21,7 @@ import nbformat
 from nbformat.v4 import new_code_cell
 from packaging.requirements import Requirement
 
-from toolkit.embedded import is_binary, packed
+from toolkit.embedded import is_binary, matching, packed
 from toolkit.files import replacing
 from toolkit.results import read_records
 from tools.figures import fill, fill_from_studies, placeholders, recorded_figures
@@ -172,9 +172,7 @@ def carried_files(text, root):
     They fill FILES of toolkit/embedded.py. Raises SourceError for a file that is not there.
     """
     cells = []
-    for path in placed_files(text):
-        if not Path(root, path).is_file():
-            raise SourceError(f"{Path(root, path)}: there is no such file, but a notebook needs it")
+    for path in [path for pattern in placed_files(text) for path in carried(pattern, root)]:
         content = Path(root, path).read_bytes()
         text = packed(content) if is_binary(path) else content.decode()
         title = f'#@title File: {path} {{ display-mode: "form" }}\n'
@@ -184,8 +182,15 @@ def carried_files(text, root):
     return cells
 
 
+def carried(pattern, root):
+    """The files that a pattern names, at least one. Raises SourceError where there is none."""
+    if not (paths := matching(pattern, root)):
+        raise SourceError(f"{Path(root, pattern)}: there is no such file, but a notebook needs it")
+    return paths
+
+
 def placed_files(text):
-    """The paths that a source names in its calls of `write_files`, after the first argument."""
+    """What a source names in its calls of `write_files`, after the first argument."""
     calls = [
         node
         for node in ast.walk(ast.parse(text))
