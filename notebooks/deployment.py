@@ -1,8 +1,8 @@
 # %% [markdown]
 # # From file to chip
 #
-# **The accurate network of the size race, pruned, takes {{told(ACCURATE, "m4", "flash")}} bytes of a
-# Cortex-M4's flash and {{told(ACCURATE, "m4", "steps")}} instructions an image; the race's small
+# **The accurate network of the size race, pruned, takes {{told(ACCURATE, "m4", "flash")}} bytes of
+# a Cortex-M4's flash and {{told(ACCURATE, "m4", "steps")}} instructions an image; the race's small
 # network runs on an Arduino Uno in {{seconds(SMALLEST)}} s.** A `.tflite` file after gzip runs
 # nowhere: a chip has its own way to store weights, and what a technique is worth there is another
 # question. This study follows the files of the questions, and of the size race, to where they run:
@@ -276,8 +276,8 @@ litert = pd.DataFrame.from_dict(rows, orient="index")
 display(litert.style.set_caption(f"images with equal scores, of {len(FEW)}. {data.banner}"))
 
 # %% [markdown]
-# XNNPACK runs int8 weights and leaves those of 4 bits to LiteRT's own kernels. What the generator
-# has no kernel for it refuses, by name:
+# So "the same to the last bit" needs the name of a runtime. What the generator has no kernel for it
+# refuses, by name:
 
 # %%
 write_files(BUILD / "refused", "models/sign_mnist_compact.tflite")
@@ -315,8 +315,8 @@ if not usable:
 # QEMU counts instructions: at `-icount shift=0` each takes a nanosecond, and the chip's own timer
 # SysTick goes on every {{CHIPS["m4"].tick}} of them on the boards of M3, M4 and M7. (A test of the
 # project counts them one by one in QEMU's own record.) **Instructions are no cycles**: a load or a
-# product may take several, and flash may be slow. simavr counts the
-# cycles of an AVR, of which each instruction takes a known number.
+# product may take several, and flash may be slow. simavr counts the cycles of an AVR, of which each
+# instruction takes a known number.
 
 # %%
 FITS_UNO = 1_700  # bytes of rows and sums, so that tables and stack have room in 2 KB
@@ -352,8 +352,8 @@ def on_chip(chip, count):
     """A table of the networks that ran on a chip in both forms. count: the name of its steps."""
     rows = {}
     for name in paths:
-        both = [chips.get((name, chip, form)) for form in ("dense", "sparse")]
-        if all(both):
+        both = [chips[key] for form in ("dense", "sparse") if (key := (name, chip, form)) in chips]
+        if both:
             rows[name] = {
                 f"{what}, {form}": getattr(ran, field)
                 for what, field in (("flash", "flash"), (count, "steps"))
@@ -529,8 +529,8 @@ LARGER = (
     *("cascades_m_fiq.tflite", "cascades_p1_fiq.tflite", "cascades_end.tflite"),
     *("transfer_tiny.tflite", "speech_cnn_int8.tflite"),
 )
-beside = [Path(place, file) for file in LARGER for place in ("models", "../models")]
-beside = {name_of(path): path for path in beside if path.exists()}
+places = [Path(place, file) for file in LARGER for place in ("models", "../models")]
+beside = {name_of(path): path for path in places if path.exists()}
 print(f"{len(beside)} of {len(LARGER)} larger models lie beside this notebook")
 to_npu = {} if problem else paths | beside
 

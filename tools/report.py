@@ -185,8 +185,9 @@ def write_report(folder):
 
 
 def results_text(records):
-    """The records as a table under their banner, a str."""
-    table = results_table(records).to_string() if records else "no results yet"
+    """The records of models as a table under their banner, a str; those of chips are left out."""
+    models = [record for record in records if record["bytes"]]
+    table = results_table(models).to_string() if models else "no results yet"
     return "\n".join([banner(records), table]).strip()
 
 
