@@ -368,7 +368,7 @@ on_chip("m4", "instructions")
 on_chip("uno", "cycles")
 
 # %% [markdown]
-# The same networks, in sparse code, on the other Cortex-M:
+# The pruned networks of the race, in sparse code, on each Cortex-M:
 
 # %%
 rows = {
@@ -593,6 +593,15 @@ def in_order(column, *names):
 # on it at all. INT4 weights are widened to int8 for Vela, which has no form of 4 bits: the values
 # stay, and few values are few to its code, too.
 #
+# What the weights take hardly depends on how many pairs the NPU multiplies at a time:
+
+# %%
+for pairs_a_cycle in (32, 64, 128, 256) if not problem else ():
+    accelerator = f"ethos-u55-{pairs_a_cycle}"
+    one = compile_with_vela(paths[ACCURATE], BUILD / accelerator, VELA, accelerator)
+    print(f"{accelerator}: {one.encoded:,} bytes, {one.cycles['fast flash']:,} cycles")
+
+# %% [markdown]
 # The encoder can be asked alone. What it makes of the weights of each layer, as they lie in the
 # file, is decoded again:
 
@@ -637,7 +646,7 @@ if wasm:
     write_page("demo.html", SOURCES / "page.html", networks, hands, LETTERS)
     page = Path("demo.html").read_text()
     print(f"demo.html: {len(page):,} bytes")
-    frame = 'width="100%" height="850" style="border: 0" allow="camera" title="A hand sign"'
+    frame = 'width="100%" height="1300" style="border: 0" allow="camera" title="A hand sign"'
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that IFrame would do: the page is to stand in here
         display(HTML(f'<iframe {frame} srcdoc="{escape(page)}"></iframe>'))

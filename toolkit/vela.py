@@ -79,11 +79,11 @@ def vela_version(packages):
     return found.version
 
 
-def compile_with_vela(path, folder, packages):
-    """The Compiled of a .tflite file for Ethos-U55-128 with shared SRAM.
+def compile_with_vela(path, folder, packages, accelerator=ACCELERATOR):
+    """The Compiled of a .tflite file for an Ethos-U55 with shared SRAM.
 
-    folder: for what Vela writes. packages: where `install_beside` put it. Raises ModelError with
-    what Vela says if it fails.
+    folder: for what Vela writes. packages: where `install_beside` put it. accelerator: its name
+    for Vela. Raises ModelError with what Vela says if it fails.
     """
     cycles = {}
     environment = os.environ | {"PYTHONPATH": str(Path(packages).resolve())}
@@ -93,7 +93,7 @@ def compile_with_vela(path, folder, packages):
     for title, system in SYSTEMS.items():
         target = Path(folder, system)
         command = [sys.executable, "-m", "ethosu.vela", str(readable)]
-        command += ["--accelerator-config", ACCELERATOR, "--config", "Arm/vela.ini"]
+        command += ["--accelerator-config", accelerator, "--config", "Arm/vela.ini"]
         command += ["--system-config", f"Ethos_U55_{system}", "--memory-mode", "Shared_Sram"]
         command += ["--output-dir", str(target), "--verbose-performance"]
         done = subprocess.run(command, capture_output=True, text=True, env=environment)
