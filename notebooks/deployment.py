@@ -116,12 +116,12 @@ models = write_files(
 )
 
 
-def name_of(path):
+def title_of(path):
     """What a model is called here."""
     return path.stem.removeprefix("sign_mnist_").replace("_", " ")
 
 
-paths = {name_of(path): path for path in models}
+paths = {title_of(path): path for path in models}
 contents = {name: path.read_bytes() for name, path in paths.items()}
 SMALLEST, ACCURATE = "size race pruned", "size race pruned accurate"
 
@@ -530,7 +530,7 @@ LARGER = (
     *("transfer_tiny.tflite", "speech_cnn_int8.tflite"),
 )
 places = [Path(place, file) for file in LARGER for place in ("models", "../models")]
-beside = {name_of(path): path for path in places if path.exists()}
+beside = {title_of(path): path for path in places if path.exists()}
 print(f"{len(beside)} of {len(LARGER)} larger models lie beside this notebook")
 to_npu = {} if problem else paths | beside
 
