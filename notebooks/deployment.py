@@ -454,7 +454,8 @@ plt.show()
 # Compared are scores of random inputs, as equality asks for no words.
 
 # %%
-SPEECH = {"speech race": BUILD / "models" / "speech_race.tflite"}
+(race,) = write_files(BUILD / "speech", "studies/models/speech_race.tflite")
+SPEECH = {"speech race": race}
 if Path("models", "speech_cnn_int8.tflite").exists():
     SPEECH["speech CNN, int8"] = Path("models", "speech_cnn_int8.tflite")
 else:
