@@ -353,7 +353,7 @@ def on_chip(chip, count):
     rows = {}
     for name in paths:
         both = [chips[key] for form in ("dense", "sparse") if (key := (name, chip, form)) in chips]
-        if both:
+        if len(both) == 2:
             rows[name] = {
                 f"{what}, {form}": getattr(ran, field)
                 for what, field in (("flash", "flash"), (count, "steps"))
