@@ -1,7 +1,7 @@
 # %% [markdown]
 # # From file to chip
 #
-# **The accurate network of the size race, pruned, takes {{told(ACCURATE, "m4", "flash")}} bytes of
+# **The accurate network of the size race takes {{told(ACCURATE, "m4", "flash")}} bytes of
 # a Cortex-M4's flash and {{told(ACCURATE, "m4", "steps")}} instructions an image; the race's small
 # network runs on an Arduino Uno in {{seconds(SMALLEST)}} s.** A `.tflite` file after gzip runs
 # nowhere: a chip has its own way to store weights, and what a technique is worth there is another
@@ -123,7 +123,7 @@ def title_of(path):
 
 paths = {title_of(path): path for path in models}
 contents = {name: path.read_bytes() for name, path in paths.items()}
-SMALLEST, ACCURATE = "size race pruned", "size race pruned accurate"
+SMALLEST, ACCURATE = "size race clustered", "size race clustered accurate"
 
 # %% [markdown]
 # ## 1. The same integers in C
@@ -426,7 +426,7 @@ def times(name, field, chip="m4"):
 # %% [markdown]
 # **This is what pruning is worth on a plain processor**: in sparse code the pruned int8 network
 # takes {{times("pruned int8", "flash")}} times less flash and {{times("pruned int8", "steps")}}
-# times fewer instructions than in dense code, the pruned grid {{times(ACCURATE, "flash")}}
+# times fewer instructions than in dense code, the accurate grid {{times(ACCURATE, "flash")}}
 # and {{times(ACCURATE, "steps")}} times. In dense code a zero is multiplied like any other
 # number.
 
@@ -670,7 +670,7 @@ from toolkit.codebook import with_codebooks
 
 # %%
 codebooks = {}
-for name in ("quant int8", *ORDERED, "size race clustered accurate", ACCURATE):
+for name in ("quant int8", *ORDERED, ACCURATE):
     (BUILD / "widened.tflite").write_bytes(standard_form(contents[name]))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that a tensor got larger: it is left as it was
@@ -794,7 +794,7 @@ write_records(records, "deployment", "results.json")
 #   {{bytes_in("Ethos-U", "pruned int8")}}, both {{bytes_in("Ethos-U", "pruned pcqat")}}.
 #
 # Weights that are few whole numbers on one scale, most of them zero, are small in every place but
-# the codebook: the pruned grid of the size race takes
+# the codebook: the accurate grid of the size race takes
 # {{bytes_in("file after gzip", ACCURATE)}} bytes after gzip,
 # {{bytes_in("C, sparse", ACCURATE)}} in sparse code and
 # {{bytes_in("Ethos-U", ACCURATE)}} on the Ethos-U.

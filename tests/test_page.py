@@ -14,7 +14,8 @@ from toolkit.tflite import run_micro
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 
 ROOT = Path(__file__).parent.parent
-FILES = [ROOT / "studies" / "models" / f"size_race_clustered{end}.tflite" for end in ("", "_accurate")]
+MODELS = ROOT / "studies" / "models"
+FILES = [MODELS / f"size_race_clustered{end}.tflite" for end in ("", "_accurate")]
 LETTERS = "ABCDEFGHIKLMNOPQRSTUVWXY"
 HANDS = np.random.default_rng(0).integers(0, 256, (3, 28, 28), np.uint8)
 
