@@ -511,7 +511,6 @@ print(f"{2 * numbers:,} bytes of tables and {2 * (WINDOW + 2 * FFT):,} of RAM, a
 from toolkit.vela import (
     compile_with_vela,
     install_beside,
-    standard_form,
     vela_version,
     weight_arrays,
 )
@@ -667,6 +666,7 @@ else:
 
 # %%
 from toolkit.codebook import with_codebooks
+from toolkit.standard import standard_form
 
 # %%
 codebooks = {}

@@ -12,8 +12,8 @@ from toolkit.firmware import CHIPS, SANITIZERS, build, emulate, missing, run_nat
 from toolkit.operators import multiplier
 from toolkit.rows import read_network
 from toolkit.runtime import use_keras_2
+from toolkit.standard import standard_form
 from toolkit.tflite import ModelError, open_tflite, run_micro
-from toolkit.vela import standard_form
 
 use_keras_2()
 import tensorflow as tf

@@ -9,11 +9,10 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
-from ai_edge_litert import schema_py_generated as schema
 from packaging.requirements import Requirement
 
 from toolkit.files import replacing
-from toolkit.graph import LAYERS, OPERATORS, TYPES, as_array, read_model, store, write_model
+from toolkit.standard import standard_form
 from toolkit.tflite import ModelError
 
 ACCELERATOR = "ethos-u55-128"
@@ -44,27 +43,6 @@ def install_beside(folder, *requirements):
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--target", str(folder)]
     done = subprocess.run([*pip, *names], capture_output=True, text=True)
     return "" if done.returncode == 0 else f"pip could not install {', '.join(names)}"
-
-
-def standard_form(content):
-    """The bytes of a .tflite file as Vela reads it: weights of 4 bits widened to int8, the options
-    of dense layers and a name for each tensor, where they are left out. The scores stay."""
-    model = read_model(content)
-    graph = model.subgraphs[0]
-    for number, tensor in enumerate(graph.tensors):
-        tensor.name = tensor.name or f"tensor{number}".encode()
-        if tensor.type == TYPES.INT4:
-            values = as_array(tensor)
-            tensor.type = TYPES.INT8
-            store(tensor, values)
-    for op in graph.operators:
-        if op.kind == OPERATORS.FULLY_CONNECTED and op.builtinOptions is None:
-            op.builtinOptions = schema.FullyConnectedOptionsT()
-            op.builtinOptionsType = schema.BuiltinOptions.FullyConnectedOptions
-        if op.kind == OPERATORS.MEAN and op.builtinOptions is None:
-            op.builtinOptions = schema.ReducerOptionsT()
-            op.builtinOptionsType = schema.BuiltinOptions.ReducerOptions
-    return write_model(model)
 
 
 def weight_arrays(content):
