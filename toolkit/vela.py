@@ -12,6 +12,7 @@ from typing import NamedTuple
 from packaging.requirements import Requirement
 
 from toolkit.files import replacing
+from toolkit.graph import LAYERS, as_array, read_model
 from toolkit.standard import standard_form
 from toolkit.tflite import ModelError
 
