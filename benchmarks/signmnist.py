@@ -203,7 +203,6 @@ RUNS = {
     "CLUSTERED_GRID": by_grid,
     "PRUNED_GRID": by_grid,
     "SIZE_RACE": by_race,
-    "RACE_95": by_race,
     "RACE_97": by_race,
     "RACE_ACCURATE": by_race,
     "SMALL_MEMORY": by_small_memory,
