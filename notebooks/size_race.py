@@ -613,8 +613,8 @@ for technique, record in records.items():
     content = Path("models", record["file"]).read_bytes()
     usual = standard_form(content)
     worst_scale = np.nanmax(np.abs(list(stored_and_expected(usual).values())) - 1)
-    sizes = len(content), gzip_size(content), len(usual), gzip_size(usual)
-    standard[technique] = [*sizes, worst_scale]
+    in_bytes = len(content), gzip_size(content), len(usual), gzip_size(usual)
+    standard[technique] = [*in_bytes, worst_scale]
 heads = ["bytes", "after gzip", "standard, bytes", "standard, after gzip", "scales off by"]
 standard = pd.DataFrame.from_dict(standard, orient="index", columns=heads)
 sized = dict.fromkeys(heads[:4], "{:,.0f}")

@@ -5,7 +5,7 @@ import pytest
 
 from signmnist.baseline import build_cnn
 from toolkit.compression import INT8, ONE_SCALE, convert, representative_dataset
-from toolkit.few_values import best_step, few_valued, in_2_bits, plain_few_valued, values_of
+from toolkit.few_values import least_error_step, few_valued, in_2_bits, plain_few_valued, values_of
 from toolkit.fourbit import quantized_layers
 from toolkit.graph import LAYERS, OPERATORS, read_model, weight_bits
 from toolkit.int4 import to_int4
@@ -51,11 +51,11 @@ def test_the_penalty_is_the_sum_of_the_sizes_of_the_weights(network):
     assert float(sum(few.losses)) == pytest.approx(0.5 * sizes, rel=1e-4)
 
 
-def test_the_best_step_of_weights_of_few_values_is_theirs():
+def test_the_least_error_step_of_weights_of_few_values_is_theirs():
     three = RNG.choice([-0.3, 0, 0.3], (50, 20)).astype(np.float32)
-    assert best_step(three, 3) == pytest.approx(0.3, rel=0.05)
+    assert least_error_step(three, 3) == pytest.approx(0.3, rel=0.05)
     two = RNG.choice([-0.3, 0.3], (50, 20)).astype(np.float32)
-    assert best_step(two, 2) == pytest.approx(0.3, rel=0.05)
+    assert least_error_step(two, 2) == pytest.approx(0.3, rel=0.05)
 
 
 def test_int2_holds_four_weights_a_byte(ternary_file):

@@ -18,7 +18,7 @@ def few_values(count, step=1.0):
     return binary(alpha=step) if count == 2 else ternary(alpha=step, threshold=step / 2)
 
 
-def best_step(kernel, count):
+def least_error_step(kernel, count):
     """The step with which `few_values` rounds a kernel with the least squared error."""
     steps = np.abs(kernel).mean() * np.linspace(0.5, 3, 60)
     rounded = [few_values(count, step)(tf.constant(kernel)).numpy() for step in steps]
@@ -40,7 +40,7 @@ def few_valued(model, count, penalty=0.0):
             gamma, beta, mean, variance = after.get_weights()
             gain = gamma / np.sqrt(variance + after.epsilon)
             kernel = layer.get_weights()[0] * gain
-            step = best_step(kernel, count)
+            step = least_error_step(kernel, count)
             form = layer.filters, layer.kernel_size, layer.strides, layer.padding
             convolution = QConv2D(
                 *form,
@@ -55,7 +55,7 @@ def few_valued(model, count, penalty=0.0):
             spread = np.mean(gamma**2)
             norm.set_weights([np.sqrt(spread), beta, mean * gain / step, spread / step**2])
         elif isinstance(layer, layers.Dense):
-            step = best_step(layer.get_weights()[0], count)
+            step = least_error_step(layer.get_weights()[0], count)
             dense = QDense(
                 layer.units, kernel_quantizer=few_values(count, step), name=layer.name, **shared
             )
