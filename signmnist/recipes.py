@@ -8,7 +8,7 @@ more as their names say. All are plain values, so that a recipe can be stored as
 # others were set.
 CHOSEN = (
     *("CLUSTERED_COMPACT", "PRUNED_COMPACT", "CASCADES_M", "CASCADES_END"),
-    *("SIZE_RACE", "RACE_97", "RACE_ACCURATE", "SMALL_MEMORY", "FOUR_BY_FOUR", "TERNARY", "BINARY"),
+    *("SIZE_RACE", "RACE_ACCURATE", "SMALL_MEMORY", "FOUR_BY_FOUR", "TERNARY", "BINARY"),
 )
 
 STRONG = {

@@ -5,7 +5,7 @@ import pytest
 
 from signmnist.baseline import build_cnn
 from toolkit.compression import INT8, ONE_SCALE, convert, representative_dataset
-from toolkit.few_values import least_error_step, few_valued, in_2_bits, plain_few_valued, values_of
+from toolkit.few_values import few_valued, in_2_bits, least_error_step, plain_few_valued, values_of
 from toolkit.fourbit import quantized_layers
 from toolkit.graph import LAYERS, OPERATORS, read_model, weight_bits
 from toolkit.int4 import to_int4
