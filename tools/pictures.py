@@ -5,8 +5,9 @@ from pathlib import Path
 
 import matplotlib
 
+from signmnist.recipes import RACE_ACCURATE, SIZE_RACE
 from toolkit.files import replacing
-from toolkit.plots import show_accuracy_against_bytes
+from toolkit.plots import BLUE, ORANGE, figure, show_accuracy_against_bytes
 from tools.notebooks import notebook_path, read_notebook
 
 # name of the picture -> notebook and title of the plot
@@ -49,5 +50,37 @@ def draw_models(records, folder, named, banner=""):
     points = [one if one["id"] in named else one | {"technique": ""} for one in records]
     show_accuracy_against_bytes("Accuracy against bytes of all models", points, banner)
     with replacing(Path(folder, "figures", f"{ALL_MODELS}.png")) as temporary:
+        matplotlib.pyplot.savefig(temporary, format="png", metadata={"Software": None})
+    matplotlib.pyplot.close()
+
+
+PUBLISHED = SIZE_RACE, RACE_ACCURATE
+TRIED = {  # name of a series -> recipes of signmnist, and whether they have a network of their own
+    "networks of its own": (("SIZE_RACE", "RACE_97"), True),
+    "question 1's network": (("RACE_ACCURATE", "RACE_97", "CLUSTERED_GRID"), False),
+}
+
+
+def draw_trials(trials, folder):
+    """Draws the trials of the size race into folder/figures/, those of published recipes filled."""
+    matplotlib.use("agg")
+    _, ax = figure("The size race: trials on held-out photos", size=(9, 5))
+    for colour, (label, (names, own)) in zip((BLUE, ORANGE), TRIED.items(), strict=True):
+        found = [
+            trial
+            for trial in trials
+            if trial["recipe"].removeprefix("signmnist.") in names
+            and (own == ("network" in trial["settings"]) or trial["recipe"].endswith("SIZE_RACE"))
+        ]
+        reached = [trial["figures"]["int4"] for trial in found]
+        faces = [colour if trial["settings"] in PUBLISHED else "none" for trial in found]
+        size = [one["bytes_gzip"] for one in reached]
+        read = [100 * one["accuracy"] for one in reached]
+        ax.scatter(size, read, edgecolors=colour, facecolors=faces, label=label)
+    ax.axhline(90, color="0.5", linewidth=1)
+    ax.set(xlabel="bytes after gzip", ylabel="held-out photos read, %")
+    ax.xaxis.set_major_formatter("{x:,.0f}")
+    ax.legend(loc="lower right")
+    with replacing(Path(folder, "figures", "size_race_trials.png")) as temporary:
         matplotlib.pyplot.savefig(temporary, format="png", metadata={"Software": None})
     matplotlib.pyplot.close()

@@ -17,7 +17,7 @@ from toolkit.files import replacing
 from toolkit.results import in_words, load_records, results_table
 from tools.datasets import DATA_SETS
 from tools.notebooks import QUESTIONS, ROOMS, STUDIES, notebook_path, sources
-from tools.pictures import draw_models, write_pictures
+from tools.pictures import draw_models, draw_trials, write_pictures
 from tools.stamps import forecast
 
 ROOT = Path(__file__).parent.parent
@@ -178,6 +178,7 @@ def write_report(folder):
     records = of_signs(*(Path(folder, room.results) for room in ROOMS))
     trials = [] if banner(records) else load_trials()
     draw_models(records, folder, ANSWERS, banner(records))
+    draw_trials(trials, folder)
     with replacing(Path(folder, "report.md")) as temporary:
         temporary.write_text(render(records, trials, of_chips(folder)))
     return results_text(load_records(Path(folder, QUESTIONS.results)))
