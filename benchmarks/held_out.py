@@ -61,6 +61,10 @@ class HeldOut:
             lambda: train_compact(self.x, teacher, recipe, seed), ACCURATE, recipe, seed
         )
 
+    def calibration(self):
+        """300 of the images to train on, always the same, for the LiteRT Quantizer."""
+        return self.x[np.random.default_rng(0).choice(len(self.x), 300, replace=False)]
+
     def judge(self, made):
         """The figures of a Keras model or of the path of a .tflite file, a dict."""
         if not isinstance(made, Path):

@@ -59,8 +59,7 @@ def in_both_forms(model, recipe, train_it, held, folder):
     made = files(model, held, folder, "int8, one scale")
     start = without_small_weights(model) if "clusters" in recipe else clipped(model)
     rounded, _ = in_four_bits(start, train_it(recipe | recipe["rounding"]), keep_zeros=True)
-    rows = np.random.default_rng(0).choice(len(held.x), 300, replace=False)
-    four_bit_file(rounded, target := Path(folder, "stripped.tflite"), held.x[rows])
+    four_bit_file(rounded, target := Path(folder, "stripped.tflite"), held.calibration())
     return made | {"int4": target}
 
 
@@ -120,8 +119,7 @@ def by_four_bits(recipe, seed, held, folder):
     network = quantized_copy(held.accurate())
     tune(network, held.x, held.y, recipe, name="trial", seed=seed)
     whole = convert(plain_copy(network), Path(folder, "plain.tflite"))
-    rows = np.random.default_rng(0).choice(len(held.x), 300, replace=False)
-    small = quantize(whole, Path(folder, "int4.tflite"), held.x[rows], weights=4)
+    small = quantize(whole, Path(folder, "int4.tflite"), held.calibration(), weights=4)
     return {"float": held.accurate(), "QKeras": network, "int4": small}
 
 
@@ -141,9 +139,8 @@ def by_activations(recipe, seed, held, folder):
     network = in_few_bits(held.accurate(), activation=lambda: quantized_relu(4, bits))
     tune(network, held.x, held.y, recipe, name="trial", seed=seed)
     whole = convert(plain_copy(in_few_bits(network)), Path(folder, "plain.tflite"))
-    rows = np.random.default_rng(0).choice(len(held.x), 300, replace=False)
-    small = with_16_levels(whole, Path(folder, "int4.tflite"), held.x[rows], 2.0 ** (bits - 4))
-    return {"QKeras": network, "int4": small}
+    small, step = Path(folder, "int4.tflite"), 2.0 ** (bits - 4)
+    return {"QKeras": network, "int4": with_16_levels(whole, small, held.calibration(), step)}
 
 
 def by_grid(recipe, seed, held, folder):
@@ -176,9 +173,8 @@ def by_few_values(recipe, seed, held, folder):
 def by_race(recipe, seed, held, folder):
     """The size race: its network or the accurate one, distilled on the grid."""
     images, scores = taught(held, recipe, seed)
-    start = held.accurate()
-    if "network" in recipe:
-        start = start_race(images, scores, recipe, seed)
+    own = "network" in recipe
+    start = start_race(images, scores, recipe, seed) if own else held.accurate()
     model, _ = race_on_grid(start, images, scores, recipe, seed, "trial")
     return int4_file(plain_network(model), held, folder, 3000, coarse=recipe["coarse"])
 

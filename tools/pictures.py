@@ -41,6 +41,13 @@ def write_pictures(folder):
             print(f'{path}: no plot "{title}" for the report')
 
 
+def save_plot(folder, name):
+    """Writes the current plot to folder/figures/<name>.png and closes it."""
+    with replacing(Path(folder, "figures", f"{name}.png")) as temporary:
+        matplotlib.pyplot.savefig(temporary, format="png", metadata={"Software": None})
+    matplotlib.pyplot.close()
+
+
 def draw_models(records, folder, named, banner=""):
     """Draws the accuracy of all records against their bytes, on log scales, into folder/figures/.
 
@@ -49,9 +56,7 @@ def draw_models(records, folder, named, banner=""):
     matplotlib.use("agg")
     points = [one if one["id"] in named else one | {"technique": ""} for one in records]
     show_accuracy_against_bytes("Accuracy against bytes of all models", points, banner)
-    with replacing(Path(folder, "figures", f"{ALL_MODELS}.png")) as temporary:
-        matplotlib.pyplot.savefig(temporary, format="png", metadata={"Software": None})
-    matplotlib.pyplot.close()
+    save_plot(folder, ALL_MODELS)
 
 
 PUBLISHED = SIZE_RACE, RACE_ACCURATE
@@ -81,6 +86,4 @@ def draw_trials(trials, folder):
     ax.set(xlabel="bytes after gzip", ylabel="held-out photos read, %")
     ax.xaxis.set_major_formatter("{x:,.0f}")
     ax.legend(loc="lower right")
-    with replacing(Path(folder, "figures", "size_race_trials.png")) as temporary:
-        matplotlib.pyplot.savefig(temporary, format="png", metadata={"Software": None})
-    matplotlib.pyplot.close()
+    save_plot(folder, "size_race_trials")

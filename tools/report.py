@@ -169,7 +169,8 @@ def write_report(folder):
     records = of_signs(*(Path(folder, room.results) for room in ROOMS))
     trials = [] if banner(records) else load_trials()
     draw_models(records, folder, ANSWERS, banner(records))
-    draw_trials(trials, folder)
+    if trials:
+        draw_trials(trials, folder)
     with replacing(Path(folder, "report.md")) as temporary:
         temporary.write_text(render(records, trials))
     return results_text(load_records(Path(folder, QUESTIONS.results)))
