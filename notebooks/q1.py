@@ -351,8 +351,9 @@ show_images(title, data.x_test[hardest], captions, banner=data.banner)
 # %% [markdown] tags=["solution"]
 # How does it read what augmentation never showed it? Images were turned by at most
 # {{360 * STRONG["rotation"]:.0f}}°, shifted by at most {{28 * STRONG["shift"]:.1f}} pixels and made
-# noisy with at most σ {{STRONG["noise"]}}; here are larger changes and other ones. (How it reads
-# hands before another camera, these files cannot tell.)
+# noisy with at most σ {{STRONG["noise"]}}; here are larger changes and other ones. (Hands
+# before another camera are read far worse; the page [demo.html](studies/demo.html) says how much,
+# and lets you try.)
 
 # %%
 from signmnist.perturb import harder_changes

@@ -1,6 +1,7 @@
 """Scripts become self-contained notebooks, and the committed ones equal their scripts."""
 
 import ast
+import base64
 import builtins
 import re
 from pathlib import Path
@@ -137,6 +138,30 @@ def test_what_is_to_be_in_sight_stands_in_an_open_cell_where_it_is_imported(proj
     assert cells[1].source.splitlines()[1:] == ['"""Areas."""', "", "import math"]
     assert cells[2].source.startswith("def area(radius):\n") and not cells[2].metadata
     assert cells[2].source.endswith("# rings are thin\nring = area\n\n\narea(1)")
+
+
+def test_files_that_a_notebook_places_are_carried_in_folded_cells(project):
+    (project / "toolkit" / "embedded.py").write_text(
+        (ROOT / "toolkit" / "embedded.py").read_text().replace("from toolkit.files", "from files")
+    )
+    (project / "kernels.c").write_text('int zero = 0; /* "\\n" */\n')
+    (project / "m.tflite").write_bytes(bytes(range(256)))
+    script = project / "notebooks" / "q1.py"
+    script.write_text(
+        "# %%\nfrom toolkit.embedded import write_files\n\n"
+        '# %%\nwrite_files("made", "kernels.c", "m.tflite")\n'
+    )
+    *_, source, model, _ = cells = build(script).cells
+    assert [cell.id for cell in cells[-3:]] == ["file-kernels-c", "file-m-tflite", "cell-2"]
+    assert source.metadata == HELPERS
+    carried: dict[str, str] = {}
+    for cell in (source, model):
+        exec(cell.source, {"FILES": carried})
+    assert carried["kernels.c"] == (project / "kernels.c").read_text()
+    assert base64.b64decode(carried["m.tflite"]) == bytes(range(256))
+    (project / "m.tflite").unlink()
+    with pytest.raises(SourceError, match=r"m\.tflite: there is no such file"):
+        build(script)
 
 
 def test_a_name_that_a_module_lacks_is_told(project):

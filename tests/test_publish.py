@@ -40,7 +40,7 @@ def project(tmp_path, monkeypatch):
     root, target = tmp_path, tmp_path / "build"
     for folder in ("notebooks", "models", "data", "build/models"):
         (root / folder).mkdir(parents=True)
-    (root / "notebooks" / "q1.py").write_text("# %%\nprint('base.keras')\n")
+    (root / "notebooks" / "q1.py").write_text("# %%\nprint('base.keras', 'page.html')\n")
     (root / "models" / "old.tflite").write_text("old")
     (root / "q1.ipynb").write_text("old")
     for label, path in enumerate([root / "data" / TRAIN_CSV, root / "data" / TEST_CSV]):
@@ -50,6 +50,8 @@ def project(tmp_path, monkeypatch):
     (target / "models" / "int8.tflite").write_text("new")
     (target / "models" / "base.keras").write_text("new")
     (target / "models" / "unnamed.tflite").write_text("left over")
+    for name in ("page.html", "unnamed.html"):
+        (target / name).write_text("new")
     write_executed(root / "notebooks" / "q1.py", target)
     calls = []
     monkeypatch.setattr(tools.publish, "run", lambda *arguments: calls.append(arguments))
@@ -79,6 +81,7 @@ def test_a_good_run_replaces_the_notebook_its_models_and_its_records(project):
     assert calls == [(root, target, "full", folders, QUESTIONS, ["q1"])]
     assert (root / "q1.ipynb").read_bytes() == (target / "q1.ipynb").read_bytes()
     assert names_in(root / "models") == {"base.keras", "int8.tflite", "results.json"}
+    assert [path.name for path in root.glob("*.html")] == ["page.html"]
     assert [record["id"] for record in load_records(root / QUESTIONS.results)] == ["int8"]
 
 

@@ -12,6 +12,10 @@ from toolkit.runtime import STARTED, processor_name
 from toolkit.tflite import count_correct, latency, run_micro, sizes
 
 RESULTS = Path("models", "results.json")
+CHIP_FIELDS = (  # of a network on a chip
+    *("chip", "compiler", "flash_bytes", "ram_bytes", "weight_bytes", "instructions", "cycles"),
+    *("cycles_slow_flash", "images_equal", "images_compared"),
+)
 FIELDS = (
     *("id", "notebook", "technique", "file", "params", "correct", "total", "accuracy"),
     *("accuracy_no_twin", "accuracy_low", "accuracy_high", "train_accuracy", "val_accuracy"),
@@ -19,6 +23,7 @@ FIELDS = (
     *("latency_us_high", "latency_us_mean", "latency_us_std", "arena_bytes", "micro"),
     *("data_sha256", "canonical", "profile", "seed", "seconds", "pass_seconds", "sha256"),
     *("started", "processor"),
+    *CHIP_FIELDS,
 )
 LARGEST_KEPT = 4_000_000  # bytes of a file that is committed
 MICRO_SAMPLE = 100

@@ -22,6 +22,7 @@ from nbformat.v4 import new_code_cell
 from packaging.requirements import Requirement
 
 from benchmarks.trials import load_trials
+from toolkit.embedded import is_binary, matching, packed
 from toolkit.files import replacing
 from toolkit.results import read_records
 from tools.figures import fill, fill_from_studies, fill_from_trials, placeholders, recorded_figures
@@ -42,6 +43,8 @@ HELPERS = {
     "tags": ["hide-input"],  # nbconvert, Jupyter Book, Quarto
 }
 
+
+INSTALLER = "install_missing|install_beside"  # the functions that take requirements
 
 # Tags of the cells of a script. What students write themselves is left out of the handout; tasks,
 # other cells for students and checks are left out of the solved notebook.
@@ -135,6 +138,7 @@ def assemble(parts, source):
                         cells.append(helpers)
                 open_source = reached[module][0].definitions(names)
                 cell.source = "\n\n\n".join(filter(None, [open_source, cell.source]))
+            cells += carried_files(cell.source, root)
             cell.source = pin_versions(cell.source, root)
             import_once(cell.source, known)
         else:
@@ -162,6 +166,39 @@ def unfold(name, reached, shown, unfolded):
     source = module.source(names - shown.get(name, set()))
     identifier = f"helpers-{name.replace('.', '-')}"
     return [*cells, new_code_cell(title + source, id=identifier, metadata=HELPERS)]
+
+
+def carried_files(text, root):
+    """Folded cells with the files of the project in `root` that a cell asks for by `write_files`.
+
+    They fill FILES of toolkit/embedded.py. Raises SourceError for a file that is not there.
+    """
+    cells = []
+    for path in [path for pattern in placed_files(text) for path in carried(pattern, root)]:
+        content = Path(root, path).read_bytes()
+        text = packed(content) if is_binary(path) else content.decode()
+        title = f'#@title File: {path} {{ display-mode: "form" }}\n'
+        source = f'{title}FILES["{path}"] = r"""{text}"""'
+        identifier = "file-" + re.sub(r"[^a-z0-9]+", "-", path.lower())
+        cells.append(new_code_cell(source, id=identifier[:64], metadata=HELPERS))
+    return cells
+
+
+def carried(pattern, root):
+    """The files that a pattern names, at least one. Raises SourceError where there is none."""
+    if not (paths := matching(pattern, root)):
+        raise SourceError(f"{Path(root, pattern)}: there is no such file, but a notebook needs it")
+    return paths
+
+
+def placed_files(text):
+    """What a source names in its calls of `write_files`, after the first argument."""
+    calls = [
+        node
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "write_files"
+    ]
+    return [arg.value for call in calls for arg in call.args[1:] if isinstance(arg, ast.Constant)]
 
 
 def import_once(text, known):
@@ -212,8 +249,8 @@ def pinned_versions(root):
 
 
 def pin_versions(text, root):
-    """The source of a cell in which `install_missing` names the versions of requirements.txt."""
-    if "install_missing(" not in text:
+    """The source of a cell whose call of an INSTALLER names the versions of requirements.txt."""
+    if not (found := re.search(rf"\b({INSTALLER})\(", text)):
         return text
     pins = pinned_versions(root)
 
@@ -222,11 +259,11 @@ def pin_versions(text, root):
             raise SourceError(f"requirements.txt has no {match[1]}, which a notebook installs")
         return repr(pins[match[1]]) if '"' in pins[match[1]] else f'"{pins[match[1]]}"'
 
-    start = text.index("install_missing(")
+    start = found.start()
     call = next(
         node
         for node in ast.walk(ast.parse(text[start:]))
-        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "install_missing"
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == found[1]
     )
     end = start + len("\n".join(text[start:].splitlines()[: call.end_lineno]))
     return text[:start] + re.sub(r'"([^"]+)"', pinned, text[start:end]) + text[end:]

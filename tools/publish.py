@@ -12,7 +12,7 @@ import jinja2
 from toolkit.files import replacing
 from toolkit.results import LARGEST_KEPT, load_records, write_json
 from tools.datasets import data_set_of, data_sets_of
-from tools.models import owners
+from tools.models import names, owners
 from tools.notebooks import (
     build,
     notebook_path,
@@ -87,15 +87,18 @@ def own_records(folder, source):
 
 
 def install(root, target, source):
-    """Copies the notebook of a script, its models and its records from `target` to `root`.
+    """Copies the notebook of a script, its models, pages and records from `target` to `root`.
 
-    Each file at once. In `root` the records of the room's other notebooks stay, and so do their
-    models; model files that belong to none are removed.
+    Each file at once. Pages are the .html files beside the notebook that the script names. In
+    `root` the records of the room's other notebooks stay, and so do their models; model files that
+    belong to none are removed.
     """
     room = room_of(source)
     models = Path(room.folder, "models")
     belongs = owners(root, target, room)
     own = [models / file for file, owner in belongs.items() if owner == source.stem]
+    pages = [Path(room.folder, page.name) for page in Path(target, room.folder).glob("*.html")]
+    own += [page for page in pages if names(source, page.name)]
     for name in [notebook_path(source, ""), *own]:
         if Path(target, name).exists():
             with replacing(Path(root, name)) as temporary:

@@ -53,8 +53,9 @@ def template(name):
     return environment.get_template(name)
 
 
-def render(records, trials):
-    """The report as Markdown. trials: the records of benchmarks/trials.json."""
+def render(records, trials, chips=()):
+    """The report as Markdown. trials: the records of benchmarks/trials.json. chips: those of the
+    study of deployment."""
     return template("report.md.j2").render(
         models={record["id"]: record for record in records},
         banner=banner(records),
@@ -63,6 +64,7 @@ def render(records, trials):
         trials=trials,
         chosen={name: import_module(f"{name}.recipes").CHOSEN for name in PACKAGES},
         tried=partial(trials_table, trials),
+        chips=chips,
     )
 
 
@@ -89,9 +91,16 @@ def answers_table(records):
 
 
 def of_signs(*paths):
-    """The records of Sign Language MNIST in these files."""
+    """The records of the models of Sign Language MNIST in these files, not those of chips."""
     records = [record for path in paths for record in load_records(path)]
-    return [r for r in records if set(r["data_sha256"]) == set(DATA_SETS[0].canonical_sha256)]
+    signs = set(DATA_SETS[0].canonical_sha256)
+    return [r for r in records if set(r["data_sha256"]) == signs and r["bytes"]]
+
+
+def of_chips(folder):
+    """The records of the study of deployment in `folder`."""
+    records = load_records(Path(folder, STUDIES.results))
+    return [record for record in records if record["notebook"] == "deployment"]
 
 
 def markdown_table(table):
@@ -172,13 +181,14 @@ def write_report(folder):
     if trials:
         draw_trials(trials, folder)
     with replacing(Path(folder, "report.md")) as temporary:
-        temporary.write_text(render(records, trials))
+        temporary.write_text(render(records, trials, of_chips(folder)))
     return results_text(load_records(Path(folder, QUESTIONS.results)))
 
 
 def results_text(records):
-    """The records as a table under their banner, a str."""
-    table = results_table(records).to_string() if records else "no results yet"
+    """The records of models as a table under their banner, a str; those of chips are left out."""
+    models = [record for record in records if record["bytes"]]
+    table = results_table(models).to_string() if models else "no results yet"
     return "\n".join([banner(records), table]).strip()
 
 
