@@ -9,7 +9,7 @@ static COUNT done[LAYERS];    /* rows that were computed */
 /* The first of the rows in memory is number `have - keep`. */
 static int8_t *row_of(uint8_t tensor, COUNT row)
 {
-    const struct tensor *t = &tensors[tensor];
+    const FLASH struct tensor *t = &tensors[tensor];
     return memory + t->place + (SIZE)(row + t->keep - have[tensor]) * t->width * t->channels;
 }
 
@@ -22,7 +22,7 @@ static void fill(int8_t *to, int8_t value, SIZE size)
 /* Makes room for a row and returns it; what stands in it is an old row, padding included. */
 static int8_t *open_row(uint8_t tensor)
 {
-    const struct tensor *t = &tensors[tensor];
+    const FLASH struct tensor *t = &tensors[tensor];
     SIZE size = (SIZE)t->width * t->channels, left = (t->keep - 1) * size;
     int8_t *to = memory + t->place;
     for (; left--; to++)
@@ -34,7 +34,7 @@ static int8_t *open_row(uint8_t tensor)
 /* Whether the rows of a tensor before number `end` have arrived; the padding's come by themselves. */
 static uint8_t arrived(uint8_t tensor, COUNT end)
 {
-    const struct tensor *t = &tensors[tensor];
+    const FLASH struct tensor *t = &tensors[tensor];
     while (have[tensor] < end) {
         if (have[tensor] < t->top + t->height)
             return 0;
@@ -75,6 +75,12 @@ static int8_t clipped(int32_t x, const struct layer *l)
 /* Adds weight times a line of inputs to the sums of a row. */
 static inline void add_line(ACC *sum, const int8_t *in, int8_t weight, DIM columns, uint8_t right)
 {
+    if (right == 1) {
+        do
+            *sum++ += (ACC)weight * *in++;
+        while (--columns);
+        return;
+    }
     do {
         *sum++ += (ACC)weight * *in;
         in += right;
@@ -131,6 +137,32 @@ static const FLASH int8_t *sparse(ACC *sum, const int8_t *in, const struct layer
 }
 #endif
 
+#if USES(SIGNS)
+/* Two nibbles a byte: three bits say how many zeros to skip, the fourth the sign of a one; 7 are
+   seven zeros, 15 is the end. */
+static const FLASH int8_t *signs(ACC *sum, const int8_t *in, const struct layer *l,
+                                 const FLASH int8_t *weights)
+{
+    DIM columns = l->columns, width = l->width;
+    SIZE step = l->step, x = 0;
+    uint8_t right = l->right;
+    for (;;) {
+        uint8_t codes = *weights++, left;
+        for (left = 2; left; left--, codes >>= 4) {
+            uint8_t code = codes & 15;
+            if (code == 15)
+                return weights;
+            for (x += code & 7; x >= width; x -= width)
+                in += step;
+            if (code == 7)
+                continue;
+            add_line(sum, in + x, code & 8 ? -1 : 1, columns, right);
+            x++;
+        }
+    }
+}
+#endif
+
 /* A row of a convolution, of all channels; its sums are pooled as soon as they are scaled. */
 static void conv(const struct layer *l, const int8_t *window, int8_t *out, DIM width,
                  uint8_t fresh)
@@ -146,6 +178,10 @@ static void conv(const struct layer *l, const int8_t *window, int8_t *out, DIM w
         uint8_t phase = 0;
         for (x = 0; x < columns; x++)
             sums[x] = 0;
+#if USES(SIGNS)
+        if (l->code == SIGNS)
+            weights = signs(sums, window, l, weights);
+#endif
 #if USES(PAIRS) || USES(RUNS)
         if (l->code == PAIRS || l->code == RUNS)
             weights = sparse(sums, window, l, weights);
@@ -174,7 +210,7 @@ static void conv(const struct layer *l, const int8_t *window, int8_t *out, DIM w
 /* A row of pooling by windows; `row` and `column` may begin in the padding, which does not count. */
 static void pool(const struct layer *l, COUNT first, int8_t *out, DIM width)
 {
-    const struct tensor *t = &tensors[l->in];
+    const FLASH struct tensor *t = &tensors[l->in];
     DIM channel, x, y, k;
     for (channel = 0; channel < t->channels; channel++, out += width)
         for (x = 0; x < l->columns; x++) {
@@ -205,7 +241,7 @@ static void pool(const struct layer *l, COUNT first, int8_t *out, DIM width)
 static void pool_all(const struct layer *l, const int8_t *in, ACC *sum, uint8_t first,
                      int8_t *out)
 {
-    const struct tensor *t = &tensors[l->in];
+    const FLASH struct tensor *t = &tensors[l->in];
     int32_t count = (int32_t)l->rows * l->columns;
     DIM channel, x;
     for (channel = 0; channel < t->channels; channel++, in += t->width) {
@@ -236,7 +272,7 @@ static void pool_all(const struct layer *l, const int8_t *in, ACC *sum, uint8_t 
 static void add(const struct layer *l, const int8_t *a, const int8_t *b, int8_t *out,
                 DIM width)
 {
-    const struct tensor *ta = &tensors[l->in], *tb = &tensors[l->in2];
+    const FLASH struct tensor *ta = &tensors[l->in], *tb = &tensors[l->in2];
     DIM channel, x;
     for (channel = 0; channel < ta->channels; channel++) {
         for (x = 0; x < l->columns; x++) {
@@ -287,7 +323,7 @@ static const struct layer *table_of(uint8_t number)
 static uint8_t step(uint8_t number)
 {
     const struct layer *l = table_of(number);
-    const struct tensor *t = &tensors[l->out];
+    const FLASH struct tensor *t = &tensors[l->out];
     COUNT row = done[number];
     COUNT first = l->row + row * l->down;
     uint8_t fresh = !pooled[l->out];
@@ -340,7 +376,7 @@ void network_begin(void)
 {
     uint8_t i;
     for (i = 0; i < TENSORS; i++) {
-        const struct tensor *t = &tensors[i];
+        const FLASH struct tensor *t = &tensors[i];
         have[i] = t->top;
         pooled[i] = 0;
         fill(memory + t->place, t->zero, (SIZE)t->keep * t->width * t->channels);
@@ -351,7 +387,7 @@ void network_begin(void)
 
 void network_row(const int8_t *pixels)
 {
-    const struct tensor *t = &tensors[0];
+    const FLASH struct tensor *t = &tensors[0];
     int8_t *line = open_row(0) + t->left;
     DIM channel, x;
     uint8_t i;

@@ -23,7 +23,7 @@ struct tensor {
 };
 
 enum kind { CONV, POOL, GLOBAL, ADD, JOIN };
-enum code { DENSE, NIBBLES, PAIRS, RUNS }; /* of weights, see network.c */
+enum code { DENSE, NIBBLES, PAIRS, RUNS, SIGNS }; /* of weights, see network.c */
 enum pooling { MAXIMUM, AVERAGE, MEAN };
 
 struct layer {

@@ -1,11 +1,13 @@
 # %% [markdown]
 # # From file to chip
 #
-# **The accurate network of the size race takes {{told(ACCURATE, "m4", "flash")}} bytes of
-# a Cortex-M4's flash and {{told(ACCURATE, "m4", "steps")}} instructions an image; the race's small
-# network runs on an Arduino Uno in {{seconds(SMALLEST)}} s.** A `.tflite` file after gzip runs
-# nowhere: a chip has its own way to store weights, and what a technique is worth there is another
-# question. This study follows the files of the questions, and of the size race, to where they run:
+# **A network with three values a weight reads {{read(TERNARY)}} of the test file from
+# {{told(TERNARY, "m4", "flash")}} bytes of a Cortex-M4's flash, in
+# {{told(TERNARY, "m4", "steps")}} instructions an image; the small network of the size race,
+# {{read(SMALLEST)}}, runs on an Arduino Uno in {{seconds(SMALLEST, "sparse")}} s.** A `.tflite`
+# file after gzip runs nowhere: a chip has its own way to store weights, and what a technique is
+# worth there is another question. This study follows the files of the questions, and of two
+# studies, to where they run:
 #
 # {{first_page()}}
 #
@@ -124,6 +126,7 @@ def title_of(path):
 paths = {title_of(path): path for path in models}
 contents = {name: path.read_bytes() for name, path in paths.items()}
 SMALLEST, ACCURATE = "size race clustered", "size race clustered accurate"
+TERNARY = "few bits ternary"
 
 # %% [markdown]
 # ## 1. The same integers in C
@@ -184,11 +187,12 @@ kept = sum(one["bytes kept"] for one in shown)
 # {{kept:,}} bytes for the int8 network, the padding's cells among them, and nothing else grows with
 # the image's height. (TFLite Micro's arena also holds what it knows of each operator.)
 #
-# ### Four ways to write weights down
+# ### Five ways to write weights down
 #
 # **Dense**: a byte each, or **nibbles**, two to a byte. **Sparse code** stores what is not zero,
-# each with the number of zeros before it: **pairs** of bytes, or **runs**, two nibbles in one byte.
-# The generator takes the smallest for each layer.
+# each with the number of zeros before it: **pairs** of bytes; **runs**, two nibbles in one byte;
+# or, where weights are -1, 0 and 1, **signs**: three bits for the zeros and one for the sign. The
+# generator takes the smallest for each layer.
 
 # %%
 from toolkit.ccode import DENSE, SPARSE, to_c
@@ -330,13 +334,13 @@ def plan(name):
     """The (chip, form) that a network runs on: the Uno if it fits, or else the M4."""
     small = codes[name]["dense"].memory <= FITS_UNO
     wanted = [("uno" if small else "m4", form) for form in ("dense", "sparse")]
-    more = {SMALLEST: ("m0", "m4"), ACCURATE: ("m0", "m3", "m7")}
+    more = {SMALLEST: ("m0", "m4"), ACCURATE: ("m0", "m3", "m7"), TERNARY: ("m0", "m3", "m7")}
     return wanted + [(chip, "sparse") for chip in more.get(name, ())]
 
 
 def optimized(chip):
     """What the compiler is told: smaller on the Uno, faster elsewhere."""
-    return ("-Os",) if chip == "uno" else ("-O2",)
+    return ("-Os",) if chip == "uno" else ("-O3", "-fno-tree-loop-vectorize")
 
 
 chips = {}
@@ -372,7 +376,7 @@ on_chip("m4", "instructions")
 on_chip("uno", "cycles")
 
 # %% [markdown]
-# The pruned networks of the race, in sparse code, on each Cortex-M:
+# Three networks, in sparse code, on each Cortex-M:
 
 # %%
 rows = {
@@ -382,7 +386,7 @@ rows = {
         "instructions": ran.steps,
     }
     for (name, chip, form), ran in chips.items()
-    if chip != "uno" and form == "sparse" and name in (SMALLEST, ACCURATE)
+    if chip != "uno" and form == "sparse" and name in (SMALLEST, TERNARY, ACCURATE)
 }
 if rows:
     table = pd.DataFrame.from_dict(rows, orient="index")
@@ -396,28 +400,32 @@ def told(name, chip, field, form="sparse"):
     return f"{getattr(ran, field):,}" if ran else "–"
 
 
-def seconds(name, form="sparse"):
+def seconds(name, form):
     """The seconds of an image on the Uno as text."""
     ran = chips.get((name, "uno", form))
     return f"{ran.steps / 16e6:.2f}" if ran else "–"
 
 
+def read(name):
+    """What a network reads of the test images as text."""
+    return f"{equality.loc[name, 'accuracy']:.2%}"
+
+
 def first_page():
     """The table of the first page: networks, where they run, and what they take there."""
     rows = [["network", "test file", "chip, weights", "flash", "RAM", "an image"], ["---"] * 6]
-    shown = [("quant int8", "m4", "dense"), ("pruned int8", "m4", "sparse")]
-    shown += [(ACCURATE, "m4", "sparse"), *(key for key in chips if key[1:] == ("uno", "sparse"))]
-    for name, chip, form in shown:
-        span = (
-            f"{seconds(name)} s" if chip == "uno" else f"{told(name, chip, 'steps', form)} instr."
-        )
+    shown = [(name, "m4") for name in ("quant int8", "pruned int8", TERNARY, ACCURATE)]
+    shown += [(name, chip) for name, chip, form in chips if (chip, form) == ("uno", "dense")]
+    for name, chip in shown:
+        both = [form for form in ("dense", "sparse") if (name, chip, form) in chips]
+        form = min(both, key=lambda form: chips[name, chip, form].flash, default="sparse")
+        span = f"{told(name, chip, 'steps', form)} instr."
+        span = f"{seconds(name, form)} s" if chip == "uno" else span
         taken = [told(name, chip, field, form) for field in ("flash", "ram")]
-        rows.append([name, f"{CHIPS[chip].title}, {form}", *taken, span])
-    for name in ("quant int8", "pruned int8", ACCURATE):
+        rows.append([name, read(name), f"{CHIPS[chip].title}, {form}", *taken, span])
+    for name in ("quant int8", "pruned int8", TERNARY, ACCURATE):
         taken = [npu_figure(name, field) for field in ("encoded", "SRAM", "cycles, fast flash")]
-        rows.append([name, "Ethos-U55", *taken[:2], f"{taken[2]} cycles"])
-    for row in rows[2:]:
-        row.insert(1, f"{equality.loc[row[0], 'accuracy']:.2%}")
+        rows.append([name, read(name), "Ethos-U55", *taken[:2], f"{taken[2]} cycles"])
     return "\n\n" + "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
@@ -431,12 +439,13 @@ def times(name, field, chip="m4"):
 # **This is what pruning is worth on a plain processor**: in sparse code the pruned int8 network
 # takes {{times("pruned int8", "flash")}} times less flash and {{times("pruned int8", "steps")}}
 # times fewer instructions than in dense code, the accurate grid {{times(ACCURATE, "flash")}}
-# and {{times(ACCURATE, "steps")}} times. In dense code a zero is multiplied like any other
+# and {{times(ACCURATE, "steps")}} times, three values {{times(TERNARY, "flash")}} and
+# {{times(TERNARY, "steps")}} times. In dense code a zero is multiplied like any other
 # number.
 
 # %%
 fig, axes = figure("Sparse code against dense code on a Cortex-M4", 1, 2, (9, 3.2), data.banner)
-both = ["quant int8", "clustered int8", "pruned int8", "pruned int4", ACCURATE]
+both = ["quant int8", "clustered int8", "pruned int8", "pruned int4", TERNARY, ACCURATE]
 both = [name for name in both if (name, "m4", "sparse") in chips]
 for ax, field, label in zip(
     axes, ("flash", "steps"), ("bytes of flash", "instructions"), strict=True
@@ -475,7 +484,7 @@ for name, path in SPEECH.items():
     assert run.scores is None or np.array_equal(scores, run.scores), f"{name}: other scores"
     if "m4" in usable:
         folder = BUILD / f"{path.stem}_m4"
-        ran = run_on(usable["m4"], code, noise, BUILD / "firmware", folder, ("-O2",))
+        ran = run_on(usable["m4"], code, noise, BUILD / "firmware", folder, optimized("m4"))
         assert np.array_equal(ran.scores, scores), f"{name} on the M4: other scores"
         speech_chips[name] = ran, run.arena_bytes
 rows = {
@@ -674,7 +683,7 @@ from toolkit.standard import standard_form
 
 # %%
 codebooks = {}
-for name in ("quant int8", *ORDERED, ACCURATE):
+for name in ("quant int8", *ORDERED, TERNARY, ACCURATE):
     (BUILD / "widened.tflite").write_bytes(standard_form(contents[name]))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that a tensor got larger: it is left as it was
@@ -813,7 +822,7 @@ write_records(records, "deployment", "results.json")
 # ### Exercises
 #
 # 1. How many zeros must a layer have for pairs to be smaller than a byte each? Check with `pairs`.
-# 2. Compile the grid with `-Os` instead of `-O2`: what becomes of flash and instructions?
+# 2. Compile the grid with `-Os` instead of `-O3`: what becomes of flash and instructions?
 # 3. Give the race's network one channel more in each layer. Which figure grows most?
 #
 # A cell to start from, for the first: what sparse code takes of random weights.

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from toolkit.ccode import DENSE, SPARSE, nibbles, pairs, runs, to_c
+from toolkit.ccode import DENSE, SPARSE, nibbles, pairs, runs, signs, to_c
 from toolkit.compression import convert
 from toolkit.firmware import CHIPS, SANITIZERS, build, emulate, missing, run_native, run_on
 from toolkit.operators import multiplier
@@ -93,11 +93,11 @@ def test_all_scores_are_those_of_tflite_micro_and_nothing_is_undefined(network, 
     np.testing.assert_array_equal(scores, expected)
 
 
-@pytest.mark.parametrize("name", ["size_race_clustered", "speech_race"])
+@pytest.mark.parametrize("name", ["size_race_clustered", "speech_race", "few_bits_ternary"])
 def test_published_files_of_4_bits_too_in_every_form(name, tmp_path):
     path = ROOT / "studies" / "models" / f"{name}.tflite"
-    for forms in (["DENSE"], ["NIBBLES"], ["PAIRS"], ["RUNS"]):
-        code = to_c(path.read_bytes(), forms)
+    for form in ("DENSE", "NIBBLES", "PAIRS", "SIGNS" if "ternary" in name else "RUNS"):
+        code = to_c(path.read_bytes(), [form])
         given = RNG.integers(-128, 128, (3, *code.shape), np.int8)
         scale, zero = code.ends[0]
         run = run_micro(path, (given - np.float32(zero)) * np.float32(scale))
@@ -151,7 +151,9 @@ def test_forms_of_known_weights():
     far = np.zeros((1, 1, 20), np.int8)
     far[..., 18] = 1
     assert runs(far).view(np.uint8).tolist() == [0xF0, 0x21, 0]
-    assert runs(weights * 3) is None and nibbles(weights * 3) is None
+    assert signs(far).view(np.uint8).tolist() == [0x77, 0xF4]
+    assert signs(np.sign(weights)).view(np.uint8).tolist() == [0x82, 0x0F, 0x0F]
+    assert runs(weights * 3) is None and nibbles(weights * 3) is None and signs(weights) is None
 
 
 def test_a_layer_keeps_the_rows_that_the_next_one_reads():

@@ -70,8 +70,22 @@ def runs(weights):
     return as_bytes(codes)
 
 
-FORMS = {"DENSE": dense, "NIBBLES": nibbles, "PAIRS": pairs, "RUNS": runs}
-DENSE, SPARSE = ("DENSE", "NIBBLES"), ("PAIRS", "RUNS")
+def signs(weights):
+    """Sparse code of 4 bits for -1, 0 and 1: zeros to skip, then a sign. None if they have more.
+
+    7 stands for seven zeros, 15 for the end of a channel, which begins with a new byte.
+    """
+    if np.abs(weights.astype(int)).max() > 1:
+        return None
+    codes = []
+    for channel in gaps(weights, 6):
+        codes += [{0: 7, 1: skip, -1: skip | 8}[weight] for skip, weight in channel] + [15]
+        codes += [0] * (len(codes) % 2)
+    return as_bytes([low | high << 4 for low, high in zip(codes[::2], codes[1::2], strict=True)])
+
+
+FORMS = {"DENSE": dense, "NIBBLES": nibbles, "PAIRS": pairs, "RUNS": runs, "SIGNS": signs}
+DENSE, SPARSE = ("DENSE", "NIBBLES"), ("PAIRS", "RUNS", "SIGNS")
 
 
 def to_c(content, forms=(*DENSE, *SPARSE)):
@@ -124,7 +138,7 @@ def to_c(content, forms=(*DENSE, *SPARSE)):
         "#ifdef TABLES",
         *(f"static {space};" for space in spaces),
         *arrays,
-        "static const struct tensor tensors[] = {",
+        "static const FLASH struct tensor tensors[] = {",
         *map(braced, shapes),
         "};",
         "static const FLASH struct layer layers[] = {",
