@@ -7,22 +7,21 @@
 # anew. What remains is a network of stock operators.
 #
 # The mark is 90 % of **held-out photos**, which neither a network nor its teacher saw, in each of
-# three trainings. The recipe of the smallest file reaches it on some seeds and not on all: no
-# smaller one that was tried did better. What trials read stands beside the files, which were then
-# trained anew on all training photos, with seed 0, fixed beforehand.
+# three trainings. What trials read stands beside the files, which were then trained anew on all
+# training photos, with seed 0, fixed beforehand.
 #
 # | file | held-out photos | after gzip | test file | without twins |
 # |---|---|---|---|---|
 # | race | {{trials/signmnist.SIZE_RACE//int4/accuracy:.1%}} | {{row(race)}} |
+# | between | {{trials/signmnist.RACE_97//int4/accuracy:.1%}} | {{row(between)}} |
 # | accurate | {{trials/signmnist.RACE_ACCURATE//int4/accuracy:.1%}} | {{row(grid)}} |
 #
-# The files are `size_race_clustered.tflite` and `size_race_clustered_accurate.tflite` in
-# `studies/models/`; of several seeds the lowest and the highest figure are told.
-# The first has a network of its own, the second is question 1's. *Without twins* leaves out the
-# test images that share a photo with the training file. The 95 % interval of the smallest on the
-# test file is {{race["accuracy_low"]:.1%}} to {{race["accuracy_high"]:.1%}}; of test files drawn
-# anew from its photos, {{below_90["all"]:.0%}} leave it below 90 %, {{below_90["no twins"]:.0%}}
-# without twins.
+# The files are `size_race_clustered.tflite`, `size_race_clustered_between.tflite` and
+# `size_race_clustered_accurate.tflite` in `studies/models/`; of several seeds the lowest and the
+# highest figure are told. The first has a network of its own, the others are question 1's.
+# *Without twins* leaves out the test images that share a photo with the training file. The 95 %
+# interval of the smallest on the test file is {{race["accuracy_low"]:.1%}} to
+# {{race["accuracy_high"]:.1%}}; it knows nothing of other seeds.
 #
 # **The files keep to what two runtimes need, not to the specification.** They store scales of
 # biases that are not input scale x weight scale, and leave out options of operators. LiteRT, with
@@ -138,8 +137,8 @@ baseline = saved_or_trained(
 # its weights are, so it has few: four convolutions, two poolings and a dense layer, and the last
 # convolution reduces what is left to one pixel, so that no average is needed. It learns by
 # **distillation**: not the labels, but the scores of a **teacher**, the accurate network, softened
-# by a temperature. All trainings by distillation here see the same copies of each image, in the
-# mild augmentation below; the teacher scores them once.
+# by dividing them by a **temperature**. All trainings by distillation here see the same copies of
+# each image, in the mild augmentation below; the teacher scores them once.
 #
 # It starts in float, and briefly: all the rest it learns on the grid.
 
@@ -166,9 +165,8 @@ for name, model in (("accurate", baseline), ("start of the race", start)):
 # ## 2. The grid: few values for a whole network
 #
 # In clustering each layer gets a codebook that fits it. Here every layer gets the same one: the
-# **whole numbers from -7 to 7**, times one step a layer. Fifteen values fit into 4 bits; zeros and
-# ones are the most frequent, and the more frequent a value, the fewer bits gzip spends on it. Five
-# things belong to it:
+# **whole numbers from -7 to 7**, times one **step** a layer. Fifteen values fit into 4 bits, and
+# the more frequent a value, the fewer bits gzip spends on it. Five things belong to it:
 #
 # - batch normalization is folded into the kernels before they are rounded to the grid. The
 #   converter would fold it in afterwards, another factor for each channel, and fifteen values would
@@ -177,15 +175,15 @@ for name, model in (("accurate", baseline), ("start of the race", start)):
 #   as if it were not there (the **straight-through estimator**);
 # - a normalization with **one** scale a layer (`SharedScaleNorm`) takes its place, as another batch
 #   normalization would give each channel its own factor again;
-# - an **L1 penalty**, on the sum of the weights' absolute values in steps, makes small numbers and
-#   zeros more frequent: the more penalty, the fewer bits;
+# - an **L1 penalty**, on the sum of the weights' absolute values in steps, draws weights towards
+#   zero, which it makes more frequent;
 # - a **penalty on pairs**. In the file two weights of 4 bits are a byte, and gzip codes bytes. So
 #   the training counts, now and then, which pairs of neighbours its rounded weights are, and what
 #   each would take in an ideal code, -log2 of its share (`pair_bits`). A weight is drawn to the
 #   whole number beside it that makes the cheaper pair: frequent pairs become more frequent.
 #
-# The layer that rounds to the grid, the normalization behind it and the penalties exist while
-# training only:
+# The layer that rounds to the grid and the normalization behind it exist while training only.
+# (`PrunableLayer` lets trials prune them; nothing is pruned here.)
 
 # %%
 from toolkit.anatomy import anatomy, container_floor, gzip_anatomy, value_entropy
@@ -198,14 +196,18 @@ from toolkit.grid import (
     to_grid,  # noqa: F401  (in sight)
     whole_numbers,
 )
+
+# %% [markdown]
+# So do the bits that pairs would take, and what they cost the training:
+# %%
 from toolkit.pairs import (
     pair_bits,  # noqa: F401  (in sight)
     pair_cost,  # noqa: F401  (in sight)
 )
 
 # %% [markdown]
-# `grid_network` puts them into a trained network, `plain_network` writes the result as ordinary
-# layers. What rounding alone does to the accurate network:
+# `grid_network` folds a trained network and puts the new layers into it, `plain_network` writes the
+# result as ordinary layers. What rounding alone does to the accurate network:
 
 
 # %%
@@ -225,9 +227,9 @@ whole_read, rounded_read = accuracy(baseline, *probe), accuracy(rounded, *probe)
 # {{rounded_zeros:.0%}} of its weights are zeros, and they have an **entropy** of
 # {{rounded_bits:.2f}} bits a weight: the least that a code can take which treats values one by one.
 #
-# So it is trained on the grid, with the penalties: by distillation from itself as it was in float.
-# As weights are counted in steps, the learning rate is far larger than in float. This recipe was
-# **chosen** on held-out photos (section 5), as were all of this study.
+# So it is trained on the grid, with the L1 penalty and without that on pairs: by distillation from
+# itself as it was in float. As weights are counted in steps, the learning rate is far larger than
+# in float. This recipe was **chosen** on held-out photos (section 5), as were all of this study.
 
 # %%
 from signmnist.race import race_on_grid  # in sight
@@ -245,13 +247,17 @@ from toolkit.plots import (
     show_weights,
 )
 
+# %% [markdown]
+# Three of its layers, as rounding alone leaves them and after the training; weights beyond the grid
+# are drawn at its ends:
+
 # %%
 before = kernels(grid_network(baseline))
 after = dict(zip(before, whole_numbers(on_grid), strict=True))
 layers_shown = [list(before)[number] for number in (0, 3, -1)]
 show_weights(
-    "Three layers on the grid: before and after rounding",
-    {name: np.clip(before[name], -8, 8) for name in layers_shown},
+    "Three layers of the accurate network: before, and after training on the grid",
+    {name: np.clip(before[name], -7, 7) for name in layers_shown},
     {name: after[name] for name in layers_shown},
     banner=data.banner,
     xlabel="weight, in steps",
@@ -262,7 +268,17 @@ show_weights(
 grid_zeros, grid_bits = zeros_and_bits(after.values())
 
 # %% [markdown]
-# {{grid_zeros:.0%}} of the weights are zeros now, with an entropy of {{grid_bits:.2f}} bits.
+# {{grid_zeros:.0%}} of the weights are zeros now, with an entropy of {{grid_bits:.2f}} bits. What
+# the penalty buys, on held-out photos; of several seeds the lowest and the highest figure:
+#
+# - 1e-4: {{trials/signmnist.RACE_ACCURATE//int4/accuracy:.1%}} in
+#   {{trials/signmnist.RACE_ACCURATE//int4/bytes_gzip:,}} bytes;
+# - 1.5e-4: {{trials/signmnist.RACE_97//int4/accuracy:.1%}} in
+#   {{trials/signmnist.RACE_97//int4/bytes_gzip:,}} bytes;
+# - 2e-4: {{trials/signmnist.RACE_97/penalty=2e-4/int4/accuracy:.1%}} in
+#   {{trials/signmnist.RACE_97/penalty=2e-4/int4/bytes_gzip:,}} bytes;
+# - 3e-4: {{trials/signmnist.RACE_ACCURATE/penalty=3e-4/int4/accuracy:.1%}} in
+#   {{trials/signmnist.RACE_ACCURATE/penalty=3e-4/int4/bytes_gzip:,}} bytes.
 #
 # ### From the network to the file
 #
@@ -272,11 +288,13 @@ grid_zeros, grid_bits = zeros_and_bits(after.values())
 #
 # - `to_int4` stores the weights in 4 bits, two to a byte, a type that LiteRT and TFLite Micro can
 #   run, and gives activations the same scale where it can, so that its bytes repeat. It rounds
-#   biases and scales on the way, so that scores can change a little.
-# - `repack` drops what no interpreter needs (names, metadata, signatures, a reshape before a dense
-#   layer), merges equal buffers, and lays the file out so that equal parts become equal bytes. It
-#   changes no prediction. With `fixed_size` it may count on images of 28 x 28, and describes some
-#   pooling layers more briefly. `tries` is how many orders of channels and tensors it compares.
+#   biases and scales on the way, so that scores can change a little, and drops names, metadata and
+#   signatures.
+# - `repack` drops the same from a file that still has it, and what else no interpreter needs, such
+#   as a reshape before a dense layer, merges equal buffers, and lays the file out so that equal
+#   parts become equal bytes. It changes no prediction. With `fixed_size` it may count on images of
+#   28 x 28, and describes some pooling layers more briefly. `tries` is how many orders of channels
+#   and tensors it compares.
 #
 # Both run the file on random inputs before and after, and raise an error unless the scores are the
 # same: the first to an eighth of their range, the second to the last bit.
@@ -349,15 +367,27 @@ grid = evaluate(
 # %% [markdown]
 # The accurate network takes {{grid["bytes_gzip"]:,}} bytes after `gzip -9n` on the grid and reads
 # {{grid["accuracy"]:.2%}} of the test file ({{in_words(grid)["without twins"]}} without twins).
-#
-# Two more savings serve the race: the dense layers do without biases (`dense_bias=False`), and the
-# biases of the small networks are rounded to multiples of 16 (`coarse`).
+# Once more, with a larger penalty:
+
+# %%
+from signmnist.recipes import RACE_97  # in sight
+
+# %%
+smaller, smaller_history = race_on_grid(
+    baseline, images, targets, in_profile(RACE_97, PROFILE), SEED, "between"
+)
+content = file_stages(smaller, RACE_97["coarse"])["int4, repacked"]
+between = evaluate("between", "size_race_clustered_between", content, baseline, smaller_history)
+
+# %% [markdown]
+# Two more savings: on the grid dense layers do without biases (`dense_bias=False`), and the race's
+# biases are rounded to multiples of 16 (`coarse`).
 
 # %% [markdown]
 # ## 3. The race
 #
-# Now the small network, which learns on the grid as it began: by distillation, under larger
-# penalties.
+# Now the small network, which learns on the grid as it began: by distillation, with both penalties,
+# that on pairs from the share `coded_from` of the steps on.
 
 # %%
 raced, race_history = race_on_grid(start, images, targets, in_profile(SIZE_RACE, PROFILE), SEED)
@@ -373,8 +403,12 @@ show_weights(
     in_steps,
     dict(zip(in_steps, whole_numbers(raced), strict=True)),
     banner=data.banner,
-    xlabel="in steps",
+    xlabel="weight, in steps",
+    yscale="log",
 )
+numbers = np.concatenate([np.ravel(kernel) for kernel in whole_numbers(raced)])
+shares = {value: float(np.mean(np.abs(numbers) == value)) for value in range(8)}
+print(", ".join(f"{'±' if value else ''}{value}: {share:.0%}" for value, share in shares.items()))
 
 # %%
 stages = file_stages(raced, SIZE_RACE["coarse"])
@@ -384,8 +418,11 @@ stages = {first: stages[first], "int8, repacked": packed_int8, **stages}
 race = evaluate("size race", "size_race_clustered", stages["int4, repacked"], start, race_history)
 
 # %% [markdown]
+# The ones have become rare. Probably that is the penalty on pairs, which makes what is rare dearer;
+# it was not tried without.
+#
 # How likely is it that this file reads less than 90 % of other test files of this kind? By drawing
-# the photos of the test file anew:
+# the photos of the test file anew, which says nothing of other seeds:
 
 
 # %%
@@ -439,6 +476,10 @@ show_parts(
     banner=data.banner,
 )
 
+# %% [markdown]
+# Most is saved by dropping and merging in the file of int8, and by halving its weights; `to_int4`
+# drops the same, so that little is left for `repack` after it.
+
 # %%
 parts = {name: gzip_anatomy(content) for name, content in stages.items()}
 show_parts("The file of the race after gzip -9n", parts, banner=data.banner)
@@ -453,8 +494,8 @@ by_zopfli = len(zopfli.gzip.compress(stages["int4, repacked"]))
 # %% [markdown]
 # {{count:,}} weights with an entropy of {{race_bits:.2f}} bits make
 # **{{count * race_bits / 8:,.0f}} bytes**, the bound for any code with one table for all of them
-# that treats weights one by one. gzip spends {{last["weights"]:,.0f}} on them: it codes pairs (two
-# weights a byte) in whole bits, and its table of codes comes on top. The graph takes
+# that treats weights one by one. gzip, which codes bytes and so pairs of weights, spends
+# {{last["weights"]:,.0f}} on them. The graph takes
 # {{last["graph"]:,.0f}} bytes. With all weights and biases equal, the graph, the scales and gzip's
 # own overhead remain: **{{floor:,}} bytes**, the floor of the container.
 #
@@ -485,14 +526,27 @@ print(f"rows of {row_memory(small):,} bytes, test file {small_memory['accuracy']
 # All files:
 
 # %%
-display(results_table(records.values()).style.set_caption(data.banner))
+files = results_table(records.values()).drop(columns="latency µs")
+display(files.style.set_caption(data.banner))
 
 # %% [markdown]
 # **How it was searched.** A recipe was tried on photos held out of the training, by networks and a
-# teacher that never saw them, before it was published by a training on all photos. The project's
-# `report.md` lists all such trials on record and draws them. Which settings were worth a trial came
-# from some sixty shorter runs on the same photos by a program that is not part of the project; they
-# are not on record. The more is tried on the same photos, the more the best of it flatters.
+# teacher that never saw them, before it was published by a training on all photos. Of the race,
+# with both penalties the same:
+#
+# - 7e-5: {{trials/signmnist.SIZE_RACE//int4/accuracy:.1%}} in
+#   {{trials/signmnist.SIZE_RACE//int4/bytes_gzip:,}} bytes;
+# - 1e-4: {{trials/signmnist.SIZE_RACE/penalty=1e-4&pair_penalty=1e-4/int4/accuracy:.1%}} in
+#   {{trials/signmnist.SIZE_RACE/penalty=1e-4&pair_penalty=1e-4/int4/bytes_gzip:,}} bytes;
+# - 2e-4: {{trials/signmnist.SIZE_RACE/penalty=2e-4&pair_penalty=2e-4/int4/accuracy:.1%}} in
+#   {{trials/signmnist.SIZE_RACE/penalty=2e-4&pair_penalty=2e-4/int4/bytes_gzip:,}} bytes.
+#
+# The first two were tried with three seeds, the third with two. The second was published first;
+# with one seed it reads less than 90 %. So the penalties went down, for that reason, but after its
+# score of the test file was known. The project's `report.md` lists all trials on record and draws
+# them. Which settings were worth a trial came from some sixty shorter runs on the same photos by a
+# program that is not part of the project; they are not on record. The more is tried on the same
+# photos, the more the best of it flatters.
 #
 # A mark on held-out photos is probably the harder one: {{int(data.has_twin.sum()):,}} images of the
 # test file share a photo with the training file.
@@ -530,7 +584,7 @@ display(stored.style.format("{:.1f}", na_rep="no bias").set_caption(data.banner)
 # %% [markdown]
 # The convolutions of LiteRT and TFLite Micro compute with the product and do not read the stored
 # scale: section 3 found every score of the int8 file equal. Dense layers compare it, and theirs is
-# kept. A tool that trusts it would add biases up to {{np.nanmax(stored):,.0f}} times too large.
+# kept. A tool that trusts it would scale biases wrongly, by the factors of the table.
 #
 # `to_int4` and `repack` also leave out the options of FULLY_CONNECTED that are at their defaults.
 # LiteRT and TFLite Micro then take these defaults; Arm's Vela 5.2.0, which compiles `.tflite` files
@@ -550,13 +604,15 @@ standard = {}
 for technique, record in records.items():
     content = Path("models", record["file"]).read_bytes()
     usual = standard_form(content)
-    worst_scale = np.nanmax(np.abs(list(stored_and_expected(usual).values())) - 1)
-    in_bytes = len(content), gzip_size(content), len(usual), gzip_size(usual)
-    standard[technique] = [*in_bytes, worst_scale]
-heads = ["bytes", "after gzip", "standard, bytes", "standard, after gzip", "scales off by"]
+    assert np.allclose(list(stored_and_expected(usual).values()), 1)
+    standard[technique] = len(content), gzip_size(content), len(usual), gzip_size(usual)
+heads = ["bytes", "after gzip", "standard, bytes", "standard, after gzip"]
 standard = pd.DataFrame.from_dict(standard, orient="index", columns=heads)
-sized = dict.fromkeys(heads[:4], "{:,.0f}")
-display(standard.style.format(sized | {heads[4]: "{:.1e}"}).set_caption(data.banner))
+display(standard.style.format("{:,}").set_caption(data.banner))
+
+# %% [markdown]
+# What other tools need costs the difference of the columns after gzip. (The file for small memory
+# was never rewritten.)
 
 # %% [markdown]
 # ### The whole network in one picture
@@ -570,7 +626,6 @@ from toolkit.plots import figure
 
 # %%
 packed_file = gzip.compress(stages["int4, repacked"], 9, mtime=0)
-print(f"{len(packed_file):,} bytes")
 _, ax = figure("A network that reads signs", size=(6, 6), banner=data.banner)
 ax.imshow(qr_code(packed_file), cmap="gray_r", interpolation="nearest")
 ax.axis("off")
@@ -602,31 +657,35 @@ survived = pd.DataFrame(
 display(survived.style.format("{:.2%}").set_caption(data.banner))
 
 # %%
-kept = survived.index[survived["size race"] >= 0.9]
 worst = survived.idxmin()
 
 # %% [markdown]
-# The file of the race reads at least 90 % under: {{", ".join(kept) or "none of these"}}. Its
-# worst is *{{worst["size race"]}}*, {{survived["size race"].min():.1%}}; that of the
-# accurate network on the grid is *{{worst["accurate, on the grid"]}}*,
-# {{survived["accurate, on the grid"].min():.1%}}.
+# The worst for the race is *{{worst["size race"]}}*, {{survived["size race"].min():.1%}}; for the
+# accurate network on the grid *{{worst["accurate, on the grid"]}}*,
+# {{survived["accurate, on the grid"].min():.1%}}. What the fine-tuning knew costs little beside
+# that. Nothing here tells a file just under 90 % from one just over it.
 #
 # ## 8. What you should know now
 #
 # - What folding batch normalization does to shared values, and why it comes first here.
 # - How a network is trained whose weights are whole numbers.
-# - Why frequent zeros and ones are cheaper than equally frequent values.
+# - Why unequally frequent values are cheaper than equally frequent ones.
 # - What is in a `.tflite` file besides weights, and what its container costs.
 # - How recipes are searched, and what a test file is kept for.
 # - What a rewritten file owes to those who read it with other tools.
 #
 # ### Exercises
 #
-# 1. Change the penalty of `SIZE_RACE` by a factor of two either way. Draw accuracy against bytes.
+# Choose on photos of the training file that you hold out, as question 1 does (`group_split`); the
+# test file is for the end.
+#
+# 1. Change `penalty` of `SIZE_RACE` by a factor of two either way, then `pair_penalty`. Draw
+#    accuracy against bytes.
 # 2. Round a grid network to -3 to 3 (`GRID = 3` before it is built). What do the bits buy?
 # 3. Halve the widths of `SIZE_RACE`, and find the penalty that gives as many bytes. Which network
 #    reads more?
-# 4. Undo the savings of section 2 one by one. What does each save on the small network?
+# 4. Undo the savings one by one: `coarse`, `dense_bias=False`, `fixed_size`, the penalty on pairs.
+#    What does each save on the small network?
 #
 # A cell to start from, for the fourth:
 
@@ -637,10 +696,11 @@ print(f"{gzip_size(exact):,} bytes after gzip -9n with exact biases")
 # %% [markdown]
 # ### Glossary
 #
-# - **Codebook**: the values that weights share. **Entropy**: the least bits a value that a code can
-#   take which treats values one by one.
+# - **Codebook**: the values that weights share. **Container**: what a file takes besides weights
+#   and biases.
+# - **Entropy**: the least bits a value that a code can take which treats values one by one.
 # - **Folding**: multiplying batch normalization into the kernel before it.
-# - **Grid**: here the whole numbers from -7 to 7, times one step a layer.
+# - **Grid**: here the whole numbers from -7 to 7, times one **step** a layer.
 # - **Straight-through estimator**: rounding in the forward pass, gradients as if there were none.
 #
 # ### Sources

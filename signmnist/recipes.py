@@ -8,7 +8,7 @@ more as their names say. All are plain values, so that a recipe can be stored as
 # others were set.
 CHOSEN = (
     *("CLUSTERED_COMPACT", "PRUNED_COMPACT", "CASCADES_M", "CASCADES_END"),
-    *("SIZE_RACE", "RACE_ACCURATE", "SMALL_MEMORY", "FOUR_BY_FOUR", "TERNARY", "BINARY"),
+    *("SIZE_RACE", "RACE_97", "RACE_ACCURATE", "SMALL_MEMORY", "FOUR_BY_FOUR", "TERNARY", "BINARY"),
 )
 
 STRONG = {
@@ -103,8 +103,8 @@ CLUSTERED_GRID: dict = {"penalty": 8e-5, "epochs": 8, "learning_rate": 2e-2, "au
 SIZE_RACE: dict = {
     "network": {"blocks": [[10, 10], [10], [10]]},
     "start": {"epochs": 1, "learning_rate": 3e-2},
-    "penalty": 1e-4,
-    "pair_penalty": 1e-4,
+    "penalty": 7e-5,
+    "pair_penalty": 7e-5,
     "coded_from": 0.25,
     "epochs": 8,
     "learning_rate": 0.2,
@@ -122,7 +122,7 @@ RACE_ACCURATE: dict = {
     "temperature": 2.0,
     "coarse": 1,
 }
-RACE_97: dict = RACE_ACCURATE | {"penalty": 2e-4}
+RACE_97: dict = RACE_ACCURATE | {"penalty": 1.5e-4}
 SMALL_MEMORY: dict = {
     "network": {"blocks": [[6, 10], [20], [48]]},
     "start": {"epochs": 8, "learning_rate": 2e-2},

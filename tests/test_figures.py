@@ -94,5 +94,8 @@ def test_figures_of_trials_are_those_of_exactly_this_recipe_from_lowest_to_highe
     one = "{{trials/signmnist.QAT/epochs=%d/int8/accuracy:.1%%}}"
     assert fill_from_trials(one % 3, trials) == "50.0%"
     assert fill_from_trials(one % 4, trials) == "(no trial yet)"
+    two = "{{trials/signmnist.QAT/epochs=3&learning_rate=%s/int8/accuracy:.1%%}}"
+    assert fill_from_trials(two % "2e-4", trials) == "50.0%"
+    assert fill_from_trials(two % "1e-4", trials) == "(no trial yet)"
     rows = fill_from_trials("{{trials/signmnist.QAT/epochs/int8/accuracy:.1%}}", trials)
     assert rows == "| 2 | 97.0% to 98.3% |\n| 3 | 50.0% |"

@@ -29,7 +29,6 @@ MODELS = ROOT / "studies" / "models"
 RECORDS = {record["id"]: record for record in load_records(ROOT / STUDIES.results)}
 CANONICAL = [package.CANONICAL_SHA256 for package in (signmnist.data, speech.data, photos.data)]
 SIGN_MODELS, SPEECH_MODELS, PHOTO_MODELS = (committed(sha256, STUDIES) for sha256 in CANONICAL)
-MARKS = {"SIZE_RACE": 0.90, "RACE_ACCURATE": 0.98}
 
 
 class TestStudies(Suite):
@@ -100,7 +99,7 @@ def test_all_activations_behind_relu_are_sixteen_numbers(real):
 def test_the_file_of_the_race_reads_90_percent_also_without_twins_and_has_integer_ends():
     record = RECORDS["size_race_clustered"]
     assert min(record["accuracy"], record["accuracy_no_twin"]) >= 0.9
-    assert record["bytes_gzip"] <= 1650
+    assert record["bytes_gzip"] <= 1750
     interpreter = open_tflite(MODELS / record["file"])
     for detail in (*interpreter.get_input_details(), *interpreter.get_output_details()):
         assert detail["dtype"] == np.int8
@@ -123,17 +122,28 @@ def test_the_accurate_baseline_on_the_grid_fits_into_its_bytes():
     assert record["accuracy"] >= 0.99 and record["bytes_gzip"] <= 5200
 
 
-@pytest.mark.parametrize("name", MARKS)
-def test_trainings_on_trial_reach_the_mark_of_their_recipe_on_average(name):
+@pytest.mark.parametrize(
+    "name, kind, mark, over",
+    [
+        ("SIZE_RACE", "int4", 0.90, min),
+        ("RACE_97", "int4", 0.965, np.mean),
+        ("RACE_ACCURATE", "int4", 0.98, np.mean),
+        ("SMALL_MEMORY", "int8", 0.98, np.mean),
+        ("TERNARY", "int4", 0.98, np.mean),
+        ("BINARY", "int4", 0.975, np.mean),
+        ("FOUR_BY_FOUR", "int4", 0.98, np.mean),
+    ],
+)
+def test_three_trainings_on_trial_reach_the_mark_of_their_recipe(name, kind, mark, over):
     trials = trials_of(f"signmnist.{name}", getattr(recipes, name), load_trials())
-    assert {trial["seed"] for trial in trials} >= ({0, 1, 2} if name == "SIZE_RACE" else {0})
-    assert np.mean([trial["figures"]["int4"]["accuracy"] for trial in trials]) >= MARKS[name]
+    assert {trial["seed"] for trial in trials} >= {0, 1, 2}
+    assert over([trial["figures"][kind]["accuracy"] for trial in trials]) >= mark
 
 
 def test_packed_models_hold_no_names_and_weights_of_at_most_15_values():
     packed = [name for name in RECORDS if name.startswith("size_race_")]
     packed.remove("size_race_small_memory")
-    assert len(packed) == 2
+    assert len(packed) == 3
     for name in packed:
         model = read_model((MODELS / f"{name}.tflite").read_bytes())
         assert not any(tensor.name for tensor in model.subgraphs[0].tensors)

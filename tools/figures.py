@@ -4,8 +4,9 @@ In a Markdown cell `{{expression:format}}` stands for f"{expression:format}" in 
 kernel, after its last cell. `{{studies/id/field:format}}` stands for a field of a study's record;
 it is filled in when the notebook is built. So is
 `{{trials/package.RECIPE/name=value/kind/field:format}}` from the trials of a recipe, with another
-setting or, with nothing between the strokes, as it is; of several seeds lowest and highest. With
-`name` alone it becomes the rows of a table, one for each value that was tried, the best on top.
+setting, or several joined by `&`, or, with nothing between the strokes, as it is; of several seeds
+lowest and highest. With `name` alone it becomes the rows of a table, one for each value that was
+tried, the best on top.
 """
 
 import json
@@ -37,24 +38,23 @@ def fill_from_trials(text, trials):
 
     def figure(found):
         package, name, given, kind, field, form = found.groups()
-        recipe = dict(getattr(import_module(f"{package}.recipes"), name))
-        key, _, value = given.partition("=")
+        recipe = getattr(import_module(f"{package}.recipes"), name)
+        changes = [change.split("=") for change in given.split("&") if "=" in change]
 
-        def of(value):
-            settings = recipe | ({key: value} if key else {})
-            runs = trials_of(f"{package}.{name}", settings, trials)
+        def of(**other):
+            runs = trials_of(f"{package}.{name}", recipe | other, trials)
             return sorted(run["figures"][kind][field] for run in runs)
 
         def shown(values):
             ends = dict.fromkeys(format(value, form) for value in values[:1] + values[-1:])
             return " to ".join(ends) or "(no trial yet)"
 
-        if key and not value:
-            tried = {trial["settings"].get(key) for trial in trials} - {None}
-            rows = {value: values for value in tried if (values := of(value))}
+        if given and not changes:
+            tried = {trial["settings"].get(given) for trial in trials} - {None}
+            rows = {value: values for value in tried if (values := of(**{given: value}))}
             ordered = sorted(rows, key=lambda value: (-rows[value][-1], value))
             return "\n".join(f"| {value} | {shown(rows[value])} |" for value in ordered)
-        return shown(of(type(recipe[key])(value) if key else None))
+        return shown(of(**{key: type(recipe[key])(value) for key, value in changes}))
 
     return OF_TRIALS.sub(figure, text)
 
