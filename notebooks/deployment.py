@@ -447,16 +447,17 @@ def times(name, field, chip="m4"):
 fig, axes = figure("Sparse code against dense code on a Cortex-M4", 1, 2, (9, 3.2), data.banner)
 both = ["quant int8", "clustered int8", "pruned int8", "pruned int4", TERNARY, ACCURATE]
 both = [name for name in both if (name, "m4", "sparse") in chips]
-for ax, field, label in zip(
-    axes, ("flash", "steps"), ("bytes of flash", "instructions"), strict=True
+for ax, field, unit, label in (
+    (axes[0], "flash", 1000, "flash, thousand bytes"),
+    (axes[1], "steps", 1e6, "million instructions"),
 ):
     for shift, form, colour in ((-0.2, "dense", ORANGE), (0.2, "sparse", BLUE)):
-        values = [getattr(chips[name, "m4", form], field) for name in both]
+        values = [getattr(chips[name, "m4", form], field) / unit for name in both]
         ax.barh(np.arange(len(both)) + shift, values, 0.4, label=form, color=colour)
-    ax.set_yticks(range(len(both)), both)
+    ax.set_yticks(range(len(both)), both if field == "flash" else [])
     ax.set_xlabel(label)
     ax.invert_yaxis()
-axes[1].legend()
+axes[0].legend(loc="lower right")
 plt.show()
 
 # %% [markdown]
@@ -706,6 +707,7 @@ display(summary.style.format("{:,.0f}", na_rep="–").set_caption(data.banner))
 fig, ax = figure("Bytes by technique and place", size=(9, 4), banner=data.banner)
 summary.plot.barh(ax=ax, color=[BLUE, ORANGE, GREEN, RED, SKY], width=0.8)
 ax.set_xlabel("bytes")
+ax.xaxis.set_major_formatter("{x:,.0f}")
 ax.invert_yaxis()
 plt.show()
 

@@ -11,19 +11,20 @@
 # | weights | held-out photos | test file | against float, points |
 # |---|---|---|---|
 # | float | {{trials/signmnist.FOUR_BITS//float/accuracy:.2%}} | {{cells("float")}} |
-# | 4 bits, question 4 | {{trials/signmnist.FOUR_BITS//int4/accuracy:.2%}} | {{cells("4 bits")}} |
+# | 4 bits, in QKeras | {{trials/signmnist.FOUR_BITS//int4/accuracy:.2%}} | {{cells("4 bits")}} |
 # | … and activations | {{trials/signmnist.FOUR_BY_FOUR//int4/accuracy:.2%}} | {{cells("4 by 4")}} |
 # | -1, 0, 1 | {{trials/signmnist.TERNARY//int4/accuracy:.2%}} | {{cells("ternary")}} |
 # | -1, 1 | {{trials/signmnist.BINARY//int4/accuracy:.2%}} | {{cells("binary")}} |
 #
 # *Held-out photos* come from trials: trained by the same recipe without these photos and judged by
-# them; where there are several seeds, the lowest and the highest. *Against float* is the 95 %
-# interval of the difference on the test file, groups of photos drawn anew: where it holds 0, the
-# two cannot be told apart there. It knows nothing of other seeds.
+# them; where there are several seeds, the lowest and the highest. Seeds differ by more than the
+# rows near float do: it is no ranking. *Against float* is the 95 % interval of the difference on
+# the test file, groups of photos drawn anew: where it holds 0, the two cannot be told apart there.
+# It knows nothing of other seeds.
 #
 # **What you learn:** what each quantizer of QKeras does, and what is left of the differences after
-# training; how 4-bit activations become a file although no runtime has a type for them; how weights
-# of three and two values are trained and stored; which runtime takes which few bits.
+# training; how 4-bit activations become a file although neither runtime takes such a type; how
+# weights of three and two values are trained and stored; which runtime takes which few bits.
 #
 # | section | subject |
 # |---|---|
@@ -140,7 +141,7 @@ baseline = saved_or_trained(
 # | … alpha `auto` | -7 to 7 times a float scale a channel, for its largest weight |
 # | … alpha `auto_po2` | the scale is a power of two, a shift in hardware |
 # | `quantized_po2` | the weights are powers of two: no zero, each product a shift |
-# | `quantized_ulaw` | µ-law, as in telephones: finer near zero |
+# | `quantized_ulaw` | even steps bent by the µ-law of telephones: few near zero |
 # | `ternary` | -1, 0, 1 times a scale; `stochastic_ternary` draws while training |
 # | `binary` | -1, 1 times a scale; `stochastic_binary` draws while training |
 # | `bernoulli` | 0, 1 times a scale, drawn while training |
@@ -153,14 +154,16 @@ baseline = saved_or_trained(
 # | `quantized_hswish` | x · relu6(x + 3) / 6 by halves |
 # | `quantized_tanh`, `quantized_sigmoid` | -1 to 7/8 by eighths; 0 to 15/16 by sixteenths |
 #
-# Where nothing else is said, they have 4 bits. What each read of the held-out photos:
+# Where nothing else is said, they have 4 bits. What each read of the held-out photos; by one seed
+# neighbours a few tenths apart cannot be told apart:
 #
 # | quantizer | held-out photos |
 # |---|---|
 # {{trials/signmnist.QUANTIZER_TRIAL/quantizer/QKeras/accuracy:.1%}}
 #
 # One epoch says little about what starts from far below: sections 3 and 4 train ternary and binary
-# weights for longer. `learning_phase` is needed for what is drawn at random: QKeras asks Keras's
+# weights by distillation and on one step a layer, which cannot be compared with these rows.
+# `learning_phase` is needed for what is drawn at random: QKeras asks Keras's
 # learning phase, which `fit` leaves at prediction. `quantized_linear`, which QKeras's repository
 # describes, is not in the released version.
 
@@ -282,10 +285,10 @@ except ModelError as error:
 print("TFLite Micro:", run_micro(build / "int4_activations.tflite", data.x_train[:1]).reason)
 
 # %% [markdown]
-# So no type carries them, but int8 can: its range ends at 127. With a step of 1/4 and the zero
-# point 112 the sixteen levels are 112 to 127; ReLU cuts off below, the end of the type above. The
-# zero point follows from the range, and the LiteRT Quantizer is told that range instead of the one
-# that it calibrated: no rewriting of the file.
+# So no type of 4 bits carries them here, but int8 can: its range ends at 127. With a step of 1/4
+# and the zero point 112 the sixteen levels are 112 to 127; ReLU cuts off below, the end of the type
+# above. The zero point follows from the range, and the LiteRT Quantizer is told that range instead
+# of the one that it calibrated: no rewriting of the file.
 
 # %%
 four_by_four_file = with_16_levels(
@@ -314,9 +317,10 @@ agree = np.mean(
 )
 
 # %% [markdown]
-# All activations behind ReLUs are of these sixteen numbers, for 100 images. Of the letters of the
-# test file {{agree:.1%}} are those that QKeras reads; probably not all, as a file stores biases in
-# units of the products that are summed up, and those of few bits are coarse.
+# All activations behind ReLUs are of these sixteen numbers, for 100 images; the bar at 127 holds
+# all that is 3.75 or more. Of the letters of the test file {{agree:.1%}} are those that QKeras
+# reads; the rest probably come from biases, which a file stores in units of the products that are
+# summed up, and those of few bits are coarse.
 #
 # ## 3. Three values a weight
 #
@@ -402,14 +406,18 @@ ternary_int8, ternary_file = to_file(three_valued, "ternary")
 scores["ternary"] = predict_tflite(ternary_file, data.x_test)
 
 # %% [markdown]
-# An ideal code of each layer's values would take {{ideal:,.0f}} bytes for the weights; the file has
-# {{kept["ternary"]["bytes_gzip"]:,}} after gzip, with everything.
+# Zeros became more frequent in the large convolutions, not in the first layer and the last. An
+# ideal code of each layer's values would take {{ideal:,.0f}} bytes for the weights; the file has
+# {{kept["ternary"]["bytes_gzip"]:,}} after gzip, with everything. Fewer values need not be fewer
+# bytes: on fifteen values the size race stores the same network in
+# {{studies/size_race_clustered_accurate/bytes_gzip:,}} bytes, at
+# {{studies/size_race_clustered_accurate/accuracy:.2%}} of the test file.
 #
 # ## 4. Two values
 #
 # -1 and 1: `binary` in every layer, also the first and the last, by the same means. There is no
 # zero to draw weights to, so no penalty: {{weights:,}} weights are {{weights / 8:,.0f}} bytes,
-# whatever they are.
+# whatever they are. It takes twice the epochs of three values.
 
 # %%
 two_valued = few_valued(baseline, 2)
@@ -474,6 +482,10 @@ where = pd.DataFrame.from_dict(rows, orient="index")
 display(where.style.format({"bytes": "{:,}", "after gzip": "{:,}"}).set_caption(data.banner))
 
 # %% [markdown]
+# Only INT4 runs on both. Codebooks run on TFLite Micro. INT2 throughout is the smallest after
+# gzip and runs nowhere; in the dense layer alone, or with float activations, LiteRT runs it, and
+# then it is larger after gzip than INT4.
+#
 # ## 6. What QKeras counts
 #
 # `print_qstats` prints, layer by layer, how often the network multiplies, and by what. In its names
@@ -505,10 +517,14 @@ stats = pd.DataFrame.from_dict(rows, orient="index")
 display(stats.style.format(formats).set_caption(data.banner))
 
 # %% [markdown]
+# So QKeras counts one or two bits a weight, and multiplications by floats wherever its activations
+# are float. The files compute in int8.
+#
 # ## 7. Side by side
 #
-# On the test file; intervals come from drawing its groups of photos anew (question 1). Of the three
-# files it is the files that are scored.
+# On the test file; intervals come from drawing its groups of photos anew (question 1). The float
+# network and that of 4 bits are scored in Keras, the other three as files. (Question 4 scores the
+# file of 4 bits, which reads a few letters otherwise.)
 
 # %%
 LAYERS_OF_QKERAS = {"QConv2D": QConv2D, "QDense": QDense, "quantized_bits": quantized_bits}
@@ -583,14 +599,17 @@ def cells(name):
 #
 # ## 8. What you should know now
 #
-# - What each of QKeras's quantizers does, and which need training to be worth anything.
+# - What each of QKeras's quantizers does, and what is left of the differences after one epoch.
 # - How a type of 8 bits carries activations of 4.
 # - How a penalty makes zeros, and why gzip likes them.
 # - Which few bits LiteRT and TFLite Micro read.
 #
 # ### Exercises
 #
-# 1. Give only the largest layer three values and leave sixteen to the others.
+# Choose on photos of the training file that you hold out, as question 1 does (`group_split`).
+#
+# 1. Give only the largest layer, `conv5`, three values and leave sixteen to the others: in
+#    `in_few_bits` choose the quantizer by the layer's name.
 # 2. Halve and double the penalty of `TERNARY`. What becomes of bytes and errors?
 # 3. Try `quantized_relu(3, 2)` and `(4, 1)`. Which step and zero point belong to them in the file?
 #
