@@ -94,6 +94,7 @@ from IPython.display import display
 
 # %%
 PROFILE = os.environ.get("PROFILE", "full")
+TRIES = {"full": 3000, "quick": 300, "smoke": 10}[PROFILE]  # of orders in a file
 SEED = 0
 
 tf.keras.utils.set_random_seed(SEED)
@@ -293,8 +294,8 @@ grid_zeros, grid_bits = zeros_and_bits(after.values())
 # - `repack` drops the same from a file that still has it, and what else no interpreter needs, such
 #   as a reshape before a dense layer, merges equal buffers, and lays the file out so that equal
 #   parts become equal bytes. It changes no prediction. With `fixed_size` it may count on images of
-#   28 x 28, and describes some pooling layers more briefly. `tries` is how many orders of channels
-#   and tensors it compares.
+#   28 x 28, and describes some pooling layers more briefly. It compares `TRIES` orders of channels
+#   and tensors.
 #
 # Both run the file on random inputs before and after, and raise an error unless the scores are the
 # same: the first to an eighth of their range, the second to the last bit.
@@ -309,12 +310,12 @@ build.mkdir(exist_ok=True)
 TO_INT8 = INT8 | {"representative_dataset": representative_dataset(data.x_train, seed=SEED)}
 
 
-def file_stages(model, coarse, tries=3000):
+def file_stages(model, coarse):
     """From a grid network to its file: the bytes after each step, by name."""
     path = convert(plain_network(model), build / "int8.tflite", **TO_INT8, **ONE_SCALE)
     converted = path.read_bytes()
     int4 = to_int4(converted, coarse, fixed_size=True)
-    packed = repack(int4, tries, fixed_size=True)
+    packed = repack(int4, TRIES, fixed_size=True)
     return {"int8, as converted": converted, "int4": int4, "int4, repacked": packed}
 
 
@@ -413,7 +414,7 @@ print(", ".join(f"{'±' if value else ''}{value}: {share:.0%}" for value, share 
 # %%
 stages = file_stages(raced, SIZE_RACE["coarse"])
 first = "int8, as converted"
-packed_int8 = repack(stages[first], 3000, fixed_size=True)
+packed_int8 = repack(stages[first], TRIES, fixed_size=True)
 stages = {first: stages[first], "int8, repacked": packed_int8, **stages}
 race = evaluate("size race", "size_race_clustered", stages["int4, repacked"], start, race_history)
 
