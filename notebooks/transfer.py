@@ -580,7 +580,8 @@ display(photos_table(records.values(), records["transfer_float"], data.banner))
 # have the same operators on the same shapes, and differ by a factor of two. So int16x8 is slow
 # here, and int8 faster than float32; which of float32, float16 and dynamic range is the fastest was
 # not found.
-#
+
+# %% [markdown]
 # ### Sparsity
 #
 # Pruning takes the 1x1 convolutions, which hold 95 % of the weights. Which weights go? The smallest
