@@ -1144,8 +1144,9 @@ for left_out in (3, 5, 11):
 # - H. Li et al., "Pruning Filters for Efficient ConvNets", ICLR 2017.
 # - J. Lin et al., "MCUNetV2: Memory-Efficient Patch-based Inference for Tiny Deep Learning",
 #   NeurIPS 2021.
-# - Espressif on GitHub: issue 10281 of esp-idf, what memory of an ESP32-S3 is free; issues 30, 31
-#   and 34 of esp-nn, faults of its kernels.
+# - Espressif on GitHub: issues 10281 of esp-idf and 12524 of arduino-esp32, what memory of an
+#   ESP32-S3 is free, in an application and in hardly more than an empty one; issues 30, 31 and 34
+#   of esp-nn, faults of its kernels.
 
 # %%
 print(f"{PROFILE} profile, {(time.perf_counter() - started) / 60:.1f} minutes")
