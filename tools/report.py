@@ -31,6 +31,7 @@ ANSWERS = {  # id of a record -> the part of the assignment that it answers
     "sign_mnist_pruned": "3, pruning",
     "sign_mnist_qkeras_4bit": "4, four bits",
     "size_race_clustered": "beyond 2 and 3, own rewriting",
+    "size_race_clustered_between": "… of question 1's network",
     "few_bits_ternary": "beyond 4, three values",
 }
 
