@@ -189,7 +189,7 @@ def write_report(folder):
 def results_text(records):
     """The records of models as a table under their banner, a str; those of chips are left out."""
     models = [record for record in records if record["bytes"]]
-    table = results_table(models).to_string() if models else "no results yet"
+    table = results_table(models).to_string() if models else "no models measured"
     return "\n".join([banner(records), table]).strip()
 
 
