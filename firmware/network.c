@@ -241,7 +241,7 @@ static void pool(const struct layer *l, COUNT first, int8_t *out, DIM width)
 #if USES(GLOBAL)
 /* One more row of what is pooled over all rows and columns. */
 static void pool_all(const struct layer *l, const int8_t *in, ACC *sum, uint8_t first,
-                     int8_t *out)
+                     int8_t *out, DIM width)
 {
     const FLASH struct tensor *t = &tensors[l->in];
     int32_t count = (int32_t)l->rows * l->columns;
@@ -260,12 +260,13 @@ static void pool_all(const struct layer *l, const int8_t *in, ACC *sum, uint8_t 
         if (!out)
             continue;
         if (USES(MEAN) && l->pooling == MEAN)
-            out[channel] = clipped(
+            *out = clipped(
                 scaled(total - count * t->zero, l->multiplier[0], l->shift[0]), l);
         else if (USES(AVERAGE) && l->pooling == AVERAGE)
-            out[channel] = clipped((total + (total > 0 ? count / 2 : -(count / 2))) / count, l);
+            *out = clipped((total + (total > 0 ? count / 2 : -(count / 2))) / count, l);
         else
-            out[channel] = (int8_t)total;
+            *out = (int8_t)total;
+        out += width;
     }
 }
 #endif
@@ -353,7 +354,7 @@ static uint8_t step(uint8_t number)
 #endif
 #if USES(GLOBAL)
     case GLOBAL:
-        pool_all(l, in, totals + l->start, row == 0, out);
+        pool_all(l, in, totals + l->start, row == 0, out, t->width);
         break;
 #endif
 #if USES(ADD)

@@ -95,8 +95,18 @@ images = data.x_test[:COMPARED]
 labels = data.y_test[:COMPARED]
 
 # %% [markdown]
-# The C sources of `firmware/` and the models, as they were published; a model's name here is that
+# The C sources of `firmware/` and the models, as they were published. A model's name here is that
 # of its file:
+#
+# | name | what it is |
+# |---|---|
+# | quant int8, litert int8, quant aware training | question 1's network in int8, in three ways |
+# | clustered …, pruned … | the same by questions 2 and 3, with weights of 8 or 4 bits |
+# | clustered, pruned | the small networks with which questions 2 and 3 answer |
+# | qkeras 4bit, few bits … | question 4, and the study of few bits; ternary: weights -1, 0, 1 |
+# | size race clustered | the smallest file of the study of the size race |
+# | … between, … accurate | there, question 1's network on a grid of -7 to 7 with few but zeros |
+# | size race small memory | there, the network for 2 KB of RAM |
 
 # %%
 from toolkit.embedded import FILES, write_files  # noqa: F401
@@ -135,13 +145,13 @@ TERNARY = "few bits ternary"
 #
 # An interpreter such as TFLite Micro reads the file on the chip and looks up a kernel for each
 # operator. A network that never changes needs neither: a generator reads the file here and writes
-# its weights and one table of layers as C, and seven kernels of `firmware/network.c` run it.
+# its weights and one table of layers as C, and a few kernels of `firmware/network.c` run it.
 #
 # ### A factor as a whole number
 #
 # A layer multiplies int8 by int8, adds up in 16 or 32 bits, and has to come back to int8: times
-# input scale, times weight scale, by output scale. A chip without floating point multiplies by a
-# whole number below $2^{31}$ instead, and shifts.
+# input scale, times weight scale, divided by output scale. A chip without floating point multiplies
+# by a whole number below 2^31 instead, and shifts.
 
 # %%
 from toolkit.operators import multiplier  # in sight
@@ -163,7 +173,23 @@ print(f"pixels: {source.scale:.6f} a step, zero at {source.zero}")
 # **TFLite Micro rounds twice**: the product with the whole number to 32 bits, then what the shift
 # cuts off. LiteRT's own kernel for dense layers rounds once, and XNNPACK, which LiteRT uses unless
 # it is told otherwise, in yet another way. So "the same to the last bit" has to say as what; here
-# it is TFLite Micro.
+# it is TFLite Micro. In `firmware/network.c`, without what small chips need instead of a product of
+# 64 bits:
+#
+# ```c
+# static int32_t scaled(int32_t x, int32_t multiplier, int8_t shift)
+# {
+#     if (shift > 0) {
+#         x = x << shift;
+#         shift = 0;
+#     }
+#     x = (int32_t)(((int64_t)x * multiplier + ((int64_t)1 << 30)) >> 31);
+#     if (shift == 0)
+#         return x;
+#     int32_t half = (int32_t)1 << (-shift - 1);
+#     return (x + half - (x < 0)) >> -shift;
+# }
+# ```
 #
 # ### Row by row
 #
@@ -186,8 +212,9 @@ display(pd.DataFrame(shown).set_index("tensor").style.format("{:,}").set_caption
 kept = sum(one["bytes kept"] for one in shown)
 
 # %% [markdown]
-# {{kept:,}} bytes for the int8 network, the padding's cells among them, and nothing else grows with
-# the image's height. (TFLite Micro's arena also holds what it knows of each operator.)
+# {{kept:,}} bytes for the int8 network, the padding's cells among them, and none of them grows with
+# the image's height. Sums of a row come on top, and on a chip tables and the stack. (TFLite Micro's
+# arena also holds what it knows of each operator.)
 #
 # ### Five ways to write weights down
 #
@@ -221,13 +248,16 @@ display(stored.style.format("{:,}").set_caption(data.banner))
 # %% [markdown]
 # The columns of C hold weights, biases and factors; a plain processor reads them as they stand.
 # Where few weights are zero sparse code is larger than dense code; where most are it comes near to
-# gzip, and unlike gzip it runs. Clustering changes hardly anything in either.
+# gzip, and unlike gzip it runs. Clustering by itself changes hardly anything in either (*clustered
+# int8*). The networks of the size race are clustered too, but what counts in them is that nearly
+# all weights are zero.
 #
 # ### Equal scores
 #
 # The C, dense or sparse, whichever is smaller, is compiled here with `gcc`, with all warnings as
 # errors, and fed the test file; the same images go through TFLite Micro. Compared is every score of
-# every image.
+# every image. (What is read of the test file here is by TFLite Micro's rounding; by LiteRT's, in
+# the questions, it is a few images more or less.)
 
 # %%
 from toolkit.firmware import run_native
@@ -240,12 +270,15 @@ def quantized(images, code):
     return np.clip(np.round(images / np.float32(scale)) + zero, -128, 127).astype(np.int8)
 
 
+smaller = {name: min(both, key=lambda form: both[form].weights) for name, both in codes.items()}
+
+
 def native_scores(name, images):
     """The scores of images by the C of a network, as its file gives them: int8 or float32.
 
     Its weights are in the smaller of the two forms.
     """
-    code = min(codes[name].values(), key=lambda one: one.weights)
+    code = codes[name][smaller[name]]
     scores = run_native(code, quantized(images, code), SOURCES, BUILD / "native" / name)
     scale, zero = code.ends[1]
     inside = open_tflite(paths[name]).get_output_details()[0]["dtype"] == np.int8
@@ -378,7 +411,7 @@ on_chip("m4", "instructions")
 on_chip("uno", "cycles")
 
 # %% [markdown]
-# Three networks, in sparse code, on each Cortex-M:
+# Three networks in sparse code on other Cortex-M too; RAM is that of the same code:
 
 # %%
 rows = {
@@ -440,34 +473,36 @@ def times(name, field, chip="m4"):
 # %% [markdown]
 # **This is what pruning is worth on a plain processor**: in sparse code the pruned int8 network
 # takes {{times("pruned int8", "flash")}} times less flash and {{times("pruned int8", "steps")}}
-# times fewer instructions than in dense code, the grid {{times(ACCURATE, "flash")}}
-# and {{times(ACCURATE, "steps")}} times, three values {{times(TERNARY, "flash")}} and
+# times fewer instructions than in dense code, *between* {{times(ACCURATE, "flash")}}
+# and {{times(ACCURATE, "steps")}} times, *ternary* {{times(TERNARY, "flash")}} and
 # {{times(TERNARY, "steps")}} times. In dense code a zero is multiplied like any other
 # number.
 
 # %%
-fig, axes = figure("Sparse code against dense code on a Cortex-M4", 1, 2, (9, 3.2), data.banner)
 both = ["quant int8", "clustered int8", "pruned int8", "pruned int4", TERNARY, ACCURATE]
 both = [name for name in both if (name, "m4", "sparse") in chips]
-for ax, field, unit, label in (
-    (axes[0], "flash", 1000, "flash, thousand bytes"),
-    (axes[1], "steps", 1e6, "million instructions"),
-):
-    for shift, form, colour in ((-0.2, "dense", ORANGE), (0.2, "sparse", BLUE)):
-        values = [getattr(chips[name, "m4", form], field) / unit for name in both]
-        ax.barh(np.arange(len(both)) + shift, values, 0.4, label=form, color=colour)
-    ax.set_yticks(range(len(both)), both if field == "flash" else [])
-    ax.set_xlabel(label)
-    ax.invert_yaxis()
-axes[0].legend(loc="lower right")
-plt.show()
+if both:
+    title = "Sparse code against dense code on a Cortex-M4"
+    fig, axes = figure(title, 1, 2, (9, 3.2), data.banner)
+    for ax, field, unit, label in (
+        (axes[0], "flash", 1000, "flash, thousand bytes"),
+        (axes[1], "steps", 1e6, "million instructions"),
+    ):
+        for shift, form, colour in ((-0.2, "dense", ORANGE), (0.2, "sparse", BLUE)):
+            values = [getattr(chips[name, "m4", form], field) / unit for name in both]
+            ax.barh(np.arange(len(both)) + shift, values, 0.4, label=form, color=colour)
+        ax.set_yticks(range(len(both)), both if field == "flash" else [])
+        ax.set_xlabel(label)
+        ax.invert_yaxis()
+    axes[0].legend(loc="lower right")
+    plt.show()
 
 # %% [markdown]
 # ### Speech
 #
-# The speech race takes 81 frames of MFCC one after the other, the CNN of the study `speech_weights`
-# the samples of a second as they are. Their rows are moments, of which a layer keeps a few.
-# Compared are scores of random inputs, as equality asks for no words.
+# The speech race takes 81 frames of MFCC (features of the spectrum) one after the other, the CNN of
+# the study `speech_weights` the samples of a second as they are. Their rows are moments, of which a
+# layer keeps a few. Compared are scores of random inputs.
 
 # %%
 (race,) = write_files(BUILD / "speech", "studies/models/speech_race.tflite")
@@ -493,9 +528,10 @@ for name, path in SPEECH.items():
 rows = {
     name: {"flash": ran.flash, "RAM": ran.ram, "arena": arena, "instructions": ran.steps}
     for name, (ran, arena) in speech_chips.items()
-} or {"no emulator here": {"flash": None}}
-speech_table = pd.DataFrame.from_dict(rows, orient="index", dtype=float)
-display(speech_table.style.format("{:,.0f}", na_rep="–").set_caption(data.banner))
+}
+if rows:
+    speech_table = pd.DataFrame.from_dict(rows, orient="index", dtype=float)
+    display(speech_table.style.format("{:,.0f}", na_rep="–").set_caption(data.banner))
 
 # %% [markdown]
 # A sound has many rows of one cell, and a layer keeps a few of them. The features of the race come
@@ -601,7 +637,7 @@ def in_order(column, *names):
 # clustered one {{npu_figure("clustered int8", "encoded")}}, the one that is neither
 # {{npu_figure("quant int8", "encoded")}}. By gzip the order is:
 # {{in_order("gzip of weights", *ORDERED)}}; in the chip's code: {{in_order("encoded", *ORDERED)}}.
-# What this saves, by Vela's estimate, is waiting for the flash: with slow flash int8 takes
+# What this saves, by Vela's estimate, is probably waiting for the flash: with slow flash int8 takes
 # {{npu_figure("quant int8", "cycles, slow flash")}} cycles, pruned
 # {{npu_figure("pruned int8", "cycles, slow flash")}}; with fast flash
 # {{npu_figure("quant int8", "cycles, fast flash")}} and
@@ -609,7 +645,8 @@ def in_order(column, *names):
 # on it at all. INT4 weights are widened to int8 for Vela, which has no form of 4 bits: the values
 # stay, and few values are few to its code, too.
 #
-# What the weights take hardly depends on how many pairs the NPU multiplies at a time:
+# What the weights of this network take hardly depends on how many pairs the NPU multiplies at a
+# time:
 
 # %%
 for pairs_a_cycle in (32, 64, 128, 256) if not problem else ():
@@ -619,7 +656,8 @@ for pairs_a_cycle in (32, 64, 128, 256) if not problem else ():
 
 # %% [markdown]
 # The encoder can be asked alone. What it makes of the weights of each layer, as they lie in the
-# file, is decoded again:
+# file, is decoded again. (Vela reorders them first, and the order of their values is part of what
+# they cost: the networks need not stand in the same order here.)
 
 # %%
 if not problem:
@@ -656,7 +694,8 @@ for name in (SMALLEST, ACCURATE) if not lacks else ():
     wasm[name] = to_wasm(codes[name]["sparse"], SOURCES, BUILD / "wasm" / name)
     print(f"{name}: {len(wasm[name]):,} bytes, {gzip_size(wasm[name]):,} after gzip")
 if wasm:
-    networks = [(name, codes[name]["sparse"], module) for name, module in wasm.items()]
+    titles = {SMALLEST: "small, the size race's", ACCURATE: "accurate, question 1's on a grid"}
+    networks = [(titles[name], codes[name]["sparse"], module) for name, module in wasm.items()]
     pixels = np.round(data.x_test[:12, ..., 0] * 255).astype(np.uint8)
     hands = list(zip([LETTERS[label] for label in data.y_test[:12]], pixels, strict=True))
     write_page("demo.html", SOURCES / "page.html", networks, hands, LETTERS)
@@ -676,9 +715,9 @@ else:
 #
 # ## 5. What it all says
 #
-# Each technique in the bytes that its weights take in each place. **Codebook** is the file with its
-# weights as a table of values and their numbers, as TFLite Micro's package writes it: of the whole
-# file, and only where it gets smaller.
+# Each technique in bytes, in each place: of whole files in the first two columns, of weights in the
+# others. **Codebook** is the file in int8 with its weights as a table of values and their numbers,
+# as TFLite Micro's package writes it; a tensor that would grow stays as it is.
 
 # %%
 from toolkit.codebook import with_codebooks
@@ -751,8 +790,8 @@ records = [
         name,
         ["c", form],
         compiler=compiler_version("gcc"),
-        images_equal=None if pd.isna(equal) else int(equal),
-        images_compared=len(images),
+        images_equal=int(equal) if form == smaller[name] and pd.notna(equal) else None,
+        images_compared=len(images) if form == smaller[name] else None,
         bytes_gzip=gzip_size(contents[name]),
         weight_bytes=codes[name][form].weights,
     )
@@ -811,7 +850,7 @@ write_records(records, "deployment", "results.json")
 #   {{bytes_in("Ethos-U", "pruned int8")}}, both {{bytes_in("Ethos-U", "pruned pcqat")}}.
 #
 # Weights that are few whole numbers on one scale, most of them zero, are small in every place but
-# the codebook: the network between of the size race takes
+# the codebook: *size race clustered between* takes
 # {{bytes_in("file after gzip", ACCURATE)}} bytes after gzip,
 # {{bytes_in("C, sparse", ACCURATE)}} in sparse code and
 # {{bytes_in("Ethos-U", ACCURATE)}} on the Ethos-U.
@@ -826,8 +865,10 @@ write_records(records, "deployment", "results.json")
 # ### Exercises
 #
 # 1. How many zeros must a layer have for pairs to be smaller than a byte each? Check with `pairs`.
-# 2. Compile the grid with `-Os` instead of `-O3`: what becomes of flash and instructions?
-# 3. Give the race's network one channel more in each layer. Which figure grows most?
+# 2. Give `run_on` the code `codes[ACCURATE]["sparse"]` and `("-Os",)`: what becomes of flash and
+#    instructions?
+# 3. In the study of the size race give the race's network one channel more in each layer. Then
+#    `to_c` and `run_on`, here: which figure grows most?
 #
 # A cell to start from, for the first: what sparse code takes of random weights.
 

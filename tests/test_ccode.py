@@ -9,7 +9,7 @@ import pytest
 from toolkit.ccode import DENSE, SPARSE, nibbles, pairs, runs, signs, to_c
 from toolkit.compression import convert
 from toolkit.firmware import CHIPS, SANITIZERS, build, emulate, missing, run_native, run_on
-from toolkit.operators import multiplier
+from toolkit.operators import multiplier, steps
 from toolkit.rows import read_network
 from toolkit.runtime import use_keras_2
 from toolkit.standard import standard_form
@@ -69,7 +69,18 @@ def sound(layers):
     return inputs, layers.Dense(4)(layers.GlobalAveragePooling1D()(x))
 
 
-@pytest.fixture(scope="module", params=[chain, branches, sound], ids=lambda make: make.__name__)
+def pooled(layers):
+    """A mean over the image that a padded convolution reads."""
+    inputs = layers.Input((6, 5, 3))
+    x = layers.Conv2D(4, 3, activation="relu6")(inputs)
+    x = layers.GlobalAveragePooling2D(keepdims=True)(x)
+    x = layers.Conv2D(5, 3, padding="same", activation="relu")(x)
+    return inputs, layers.Dense(4)(layers.Flatten()(x))
+
+
+@pytest.fixture(
+    scope="module", params=[chain, branches, sound, pooled], ids=lambda make: make.__name__
+)
 def network(request, tmp_path_factory):
     """The bytes of a file, int8 inputs (6, ...) and TFLite Micro's scores of them."""
     tf.keras.utils.set_random_seed(1)
@@ -182,6 +193,30 @@ def test_an_unknown_operator_is_named(tmp_path):
     path = int8_file(inputs, tf.keras.activations.tanh(inputs), tmp_path / "tanh.tflite")
     with pytest.raises(ModelError, match="no kernel for TANH"):
         to_c(path.read_bytes())
+
+
+def one_row(inputs):
+    return tf.keras.layers.Conv2D(2, (5, 3))(inputs)
+
+
+def over_a_column(inputs):
+    return tf.keras.layers.Lambda(lambda x: tf.reduce_mean(x, [1, 3]))(inputs)
+
+
+@pytest.mark.parametrize(
+    "layer, reason",
+    [(one_row, "single row of several columns"), (over_a_column, "other axes than height")],
+)
+def test_what_would_be_computed_wrongly_is_refused(layer, reason, tmp_path):
+    inputs = tf.keras.layers.Input((5, 7, 5))
+    outputs = tf.keras.layers.Dense(3)(tf.keras.layers.Flatten()(layer(inputs)))
+    path = int8_file(inputs, outputs, tmp_path / "odd.tflite")
+    with pytest.raises(ModelError, match=reason):
+        to_c(path.read_bytes())
+
+
+def test_an_activation_ends_at_the_step_of_tflite_micro():
+    assert [steps(6, 2.4), steps(6, 12), steps(-1, 0.4), steps(6, 6 / 255)] == [3, 1, -3, 255]
 
 
 def test_a_failing_compiler_is_told_with_what_it_says(tmp_path):

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from toolkit.rows import read_network
+from toolkit.tflite import ModelError
 
 TOTALS = 2**15 - 1  # the largest sum that 16 bits hold
 KINDS = "POOL", "GLOBAL", "ADD", "JOIN", "MAXIMUM", "AVERAGE", "MEAN"
@@ -109,6 +110,13 @@ def to_c(content, forms=(*DENSE, *SPARSE)):
     sizes += [rows.channels for rows in tensors]
     sizes += [n for one in layers for n in (one.rows * one.down + one.height, one.line[1])]
     sizes += [one.line[0] for one in layers]
+    small = [len(tensors)]  # what struct layer holds in a byte
+    small += [n for one in layers for n in (one.down, one.right, one.deep, one.wide, one.depthwise)]
+    if max(small) > 255 or max(sizes) >= 2**16:
+        raise ModelError(
+            "This network is too large for firmware/: more than 255 tensors, a stride, pooling or "
+            "depth multiplier of more than 255, or a side of more than 65,535."
+        )
     wide = "int32_t" if sums > TOTALS else "int16_t"
     defined = {
         "DIM": "uint8_t" if max(sizes) < 256 else "uint16_t",
@@ -195,8 +203,11 @@ def sum_bounds(layer, tensors):
     source = tensors[layer.sources[0]]
     if layer.kind == "CONV":
         sums = 128 * np.abs(layer.weights.astype(int)).sum((1, 2))
-        shift = max(0, *(shift for _, shift in layer.factors))
-        return int(sums.max()), int((sums + np.abs(layer.bias)).max()) << shift
+        shifts = np.maximum([shift for _, shift in layer.factors], 0)
+        scaled = int((sums + np.abs(layer.bias) << shifts).max())
+        if scaled >= 2**31:
+            raise ModelError("A layer has sums that could overflow 32 bits.")
+        return int(sums.max()), scaled
     if layer.kind == "GLOBAL":
         count = source.height * source.width
         return 128 * count, 256 * count

@@ -113,6 +113,8 @@ def rows_of(tensor):
     if height == 1:
         height, width = width, height
     (scale,), (zero,) = scales(tensor)
+    if not 0 < scale < math.inf or not -128 <= zero <= 127:
+        raise ModelError(f"This file is damaged: a scale of {scale} with a zero point of {zero}.")
     return Rows(height, width, channels, float(scale), int(zero))
 
 
@@ -130,13 +132,16 @@ def layer_of(op, ends, target):
         add_weights(layer, op, source, target)
     elif op.kind in POOLINGS:
         sides = [options.filterHeight, options.filterWidth], [options.strideH, options.strideW]
-        set_windows(layer, options.padding, source, target, *sides, listed(op.sources[0].shape))
+        set_windows(layer, op, source, target, *sides)
         layer.kind, layer.pooling = "POOL", POOLINGS[op.kind]
         alone = (layer.rows, layer.columns, *layer.padding) == (1, 1, 0, 0)
-        if alone and (layer.height, layer.width) == (source.height, source.width):
+        clipped = layer.pooling == "MAXIMUM" and (low, high) != (-128, 127)
+        if alone and not clipped and (layer.height, layer.width) == source.shape[:2]:
             of_all(layer, source)
     elif op.kind in REDUCTIONS:
-        if target.height * target.width != 1 or target.channels != source.channels:
+        rank = len(listed(op.sources[0].shape))
+        axes = {int(axis) % rank for axis in as_array(op.sources[1]).ravel()}
+        if axes != set(range(1, rank - 1)):
             raise unknown(op, "over other axes than height and width")
         of_all(layer, source)
         layer.pooling = REDUCTIONS[op.kind]
@@ -176,9 +181,15 @@ def activation_range(op, target):
         raise unknown(op, "with this activation function")
     low, high = limits[kind]
     return (
-        max(-128, target.zero + round(low / target.scale)) if low > -math.inf else -128,
-        min(127, target.zero + round(high / target.scale)) if high < math.inf else 127,
+        max(-128, target.zero + steps(low, target.scale)) if low > -math.inf else -128,
+        min(127, target.zero + steps(high, target.scale)) if high < math.inf else 127,
     )
+
+
+def steps(value, scale):
+    """value / scale as TFLite Micro rounds it: a quotient of float32, halves away from zero."""
+    quotient = float(np.float32(value) / np.float32(scale))
+    return int(math.copysign(math.floor(abs(quotient) + 0.5), quotient))
 
 
 def add_weights(layer, op, source, target):
@@ -202,10 +213,8 @@ def add_weights(layer, op, source, target):
             values = np.moveaxis(values[0], -1, 0)[..., None]
         elif values.shape[-1] != source.channels:
             raise unknown(op, "in groups")
-        shape = listed(op.sources[0].shape)
         strides = [options.strideH, options.strideW]
-        windows = list(values.shape[1:3])
-        set_windows(layer, options.padding, source, target, windows, strides, shape)
+        set_windows(layer, op, source, target, list(values.shape[1:3]), strides)
         if (layer.height, layer.width) != values.shape[1:3]:
             values = values.swapaxes(1, 2)
     # lines of a window: all channels of its first row, then of the next
@@ -213,18 +222,23 @@ def add_weights(layer, op, source, target):
     biases = np.zeros(len(values), int) if bias is None else as_array(bias).astype(int)
     # sums are of inputs as they are; what their zero point adds to them is the same everywhere
     layer.bias = biases - source.zero * layer.weights.sum((1, 2), dtype=int)
-    steps = scales(weights)[0]
-    layer.factors = [multiplier(source.scale * float(s) / target.scale) for s in steps]
+    factors = [source.scale * float(scale) / target.scale for scale in scales(weights)[0]]
+    if not all(0 <= factor < math.inf for factor in factors):
+        raise ModelError("This file is damaged: weights have a scale that is no positive number.")
+    layer.factors = [multiplier(factor) for factor in factors]
     layer.zero = target.zero
 
 
-def set_windows(layer, padding, source, target, sides, strides, shape):
+def set_windows(layer, op, source, target, sides, strides):
     """Gives a layer windows of `sides` (height, width), on their side where the tensor is."""
-    if shape[1] == 1 and shape[2] > 1:
+    before, after = listed(op.sources[0].shape), listed(op.targets[0].shape)
+    if before[1] > 1 and after[1] == 1 < after[2]:
+        raise unknown(op, "that leaves a single row of several columns")
+    if before[1] == 1 < before[2]:
         sides, strides = sides[::-1], strides[::-1]
     layer.height, layer.width = map(int, sides)
     layer.down, layer.right = map(int, strides)
-    if padding == schema.Padding.SAME:
+    if op.builtinOptions.padding == schema.Padding.SAME:
         extents = (target.height, source.height), (target.width, source.width)
         layer.padding = tuple(
             max((given - 1) * stride + side - taken, 0) // 2

@@ -29,7 +29,7 @@ def read_network(content):
     if len(graph.sources) != 1 or len(graph.targets) != 1:
         raise ModelError("Need a network with one input and one output.")
     (first,), (last,), operators = graph.sources, graph.targets, list(graph.operators)
-    if operators[0].kind == OPERATORS.QUANTIZE and first.type == TYPES.FLOAT32:
+    if operators and operators[0].kind == OPERATORS.QUANTIZE and first.type == TYPES.FLOAT32:
         first = operators.pop(0).targets[0]
     if operators and operators[-1].kind == OPERATORS.DEQUANTIZE and last.type == TYPES.FLOAT32:
         last = operators.pop().sources[0]
@@ -59,6 +59,8 @@ def read_network(content):
         raise ModelError("Need a network whose last layer gives its output.")
     if network.tensors[-1].shape[:2] != (1, 1):
         raise ModelError("Need a network that gives a vector.")
+    if all(layer.weights is None for layer in network.layers):
+        raise ModelError("Need a network with weights.")
     pool_on_the_way(network)
     for layer in network.layers:
         for source in layer.sources:

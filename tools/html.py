@@ -23,6 +23,7 @@ PRINT = """
 @media print {
   body { padding: 0; zoom: 0.75 }
   pre { white-space: pre-wrap !important }
+  iframe { display: none }
   .jp-InputPrompt, .jp-OutputPrompt { display: none }
   h1, h2, h3, img, table { break-inside: avoid }
   h1, h2, h3 { break-after: avoid }
