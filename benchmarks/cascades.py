@@ -3,8 +3,16 @@
 from pathlib import Path
 
 from benchmarks.held_out import files, taught
-from signmnist.baseline import build_dense_cnn, learn
-from signmnist.cascades import Steps, cluster, gradual, in_orders, prune, without_dead_units
+from signmnist.baseline import build_dense_cnn
+from signmnist.cascades import (
+    Lessons,
+    Steps,
+    cluster,
+    gradual,
+    in_orders,
+    prune,
+    without_dead_units,
+)
 from toolkit.compression import fold_norms, kernels, stripped
 from toolkit.runtime import use_keras_2
 
@@ -12,25 +20,14 @@ use_keras_2()
 import tensorflow as tf
 
 
-class Lessons:
-    """What a network M teaches is taught by: images and scores without the held-out photos."""
-
-    def __init__(self, held, network, seed):
-        self.images, self.scores = taught(held, network, seed)
-        self.settings, self.seed, self.size = network | {"epochs": 1}, seed, len(held.x)
-
-    def by(self, copies, learning_rate):
-        """What trains a model once by so many copies of each image."""
-        some = slice(0, copies * self.size)
-        recipe = self.settings | {"learning_rate": learning_rate}
-        return lambda model, callbacks=(): learn(
-            model, self.images[some], self.scores[some], recipe, self.seed, "trial", callbacks
-        )
+def lessons_of(recipe, seed, held):
+    """The Lessons for a network M, without the held-out photos."""
+    return Lessons(*taught(held, recipe, seed), recipe, seed)
 
 
 def train_m(recipe, seed, held):
     """M of the study of cascades, without its dropout. Returns (model, {})."""
-    lessons = Lessons(held, recipe, seed)
+    lessons = lessons_of(recipe, seed, held)
     tf.keras.utils.set_random_seed(seed)
     trained, model = build_dense_cnn(dropout=recipe["dropout"]), build_dense_cnn()
     lessons.by(recipe["copies"], recipe["learning_rate"])(trained)
@@ -49,8 +46,8 @@ def cascades_m(recipe, seed, held, folder):
 
 def cascades_end(recipe, seed, held, folder):
     """M at the end of the line: pruned in blocks, then clustered with its zeros kept."""
-    model, lessons = first_m(recipe["network"], held), Lessons(held, recipe["network"], seed)
-    images = recipe["copies"] * lessons.size
+    model, lessons = first_m(recipe["network"], held), lessons_of(recipe["network"], seed, held)
+    images = lessons.count(recipe["copies"])
     schedules = {
         name: gradual(min(recipe["initial"], sparsity), sparsity, images)
         for name, sparsity in recipe["sparsities"].items()
@@ -68,8 +65,8 @@ def cascades_end(recipe, seed, held, folder):
 
 def cascades_steps(recipe, seed, held, folder):
     """Sections 3 to 7 of the study: where the sparsity starts, and the order of the steps."""
-    network, lessons = first_m(recipe["network"], held), Lessons(held, recipe["network"], seed)
-    images = recipe["pruning_copies"] * lessons.size
+    network, lessons = first_m(recipe["network"], held), lessons_of(recipe["network"], seed, held)
+    images = lessons.count(recipe["pruning_copies"])
     prune_by = lessons.by(recipe["pruning_copies"], recipe["learning_rate"])
     cluster_by = lessons.by(1, recipe["learning_rate"])
     starts = {"from 0": 0.0, "from 50 %": 0.5}

@@ -1,7 +1,6 @@
 """The steps of the study of cascades: pruning, clustering, quantization-aware training.
 
-`train_it` is, in all of them, what trains a model: train_it(model, callbacks), returning the
-history.
+In all of them train_it(model, callbacks) is what trains a Keras model and returns the history.
 """
 
 import logging
@@ -10,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from signmnist.baseline import BATCH_SIZE
+from signmnist.baseline import BATCH_SIZE, learn
 from toolkit.compression import clone
 from toolkit.runtime import use_keras_2
 
@@ -19,6 +18,30 @@ import tensorflow as tf
 import tensorflow_model_optimization as tfmot
 
 pruning, clustering = tfmot.sparsity.keras, tfmot.clustering.keras
+
+
+class Lessons(NamedTuple):
+    """What all networks of the study learn from, copy after copy: see `lessons`.
+
+    recipe: of the network M, whose `copies` they are.
+    """
+
+    images: np.ndarray
+    scores: np.ndarray
+    recipe: dict
+    seed: int
+
+    def count(self, copies):
+        """Images in so many copies, at most those that there are."""
+        return min(copies, self.recipe["copies"]) * len(self.images) // self.recipe["copies"]
+
+    def by(self, copies, learning_rate, name="trial"):
+        """What trains a model on so many copies, once: train_it(model, callbacks)."""
+        images, scores = self.images[: self.count(copies)], self.scores[: self.count(copies)]
+        recipe = self.recipe | {"epochs": 1, "learning_rate": learning_rate}
+        return lambda model, callbacks=(): learn(
+            model, images, scores, recipe, self.seed, name, callbacks
+        )
 
 
 def gradual(initial, final, images):
