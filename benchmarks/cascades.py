@@ -8,10 +8,10 @@ from signmnist.cascades import (
     Lessons,
     Steps,
     cluster,
+    end_of_line,
     gradual,
     in_orders,
     prune,
-    without_dead_units,
 )
 from toolkit.compression import fold_norms, kernels, stripped
 from toolkit.runtime import use_keras_2
@@ -45,19 +45,8 @@ def cascades_m(recipe, seed, held, folder):
 
 
 def cascades_end(recipe, seed, held, folder):
-    """M at the end of the line: pruned in blocks, then clustered with its zeros kept."""
     model, lessons = first_m(recipe["network"], held), lessons_of(recipe["network"], seed, held)
-    images = lessons.count(recipe["copies"])
-    schedules = {
-        name: gradual(min(recipe["initial"], sparsity), sparsity, images)
-        for name, sparsity in recipe["sparsities"].items()
-    }
-    train_it = lessons.by(recipe["copies"], recipe["learning_rate"])
-    few, _ = prune(model, schedules, train_it, {"dense": recipe["block"]})
-    train_it = lessons.by(recipe["clustering_copies"], recipe["clustering_rate"])
-    small, _ = cluster(
-        without_dead_units(few), train_it, recipe["clusters"], recipe["centroids"], keep_zeros=True
-    )
+    few, small, _ = end_of_line(model, recipe, lessons)
     made = files(small, held, folder, "int8, one scale")
     path = stripped(made["int8, one scale"], Path(folder, "stripped.tflite"))
     return {"pruned, float": few, "clustered, float": small, "int8, one scale": path}
