@@ -22,7 +22,8 @@ import tensorflow as tf
 
 def lessons_of(recipe, seed, held):
     """The Lessons for a network M, without the held-out photos."""
-    return Lessons(*taught(held, recipe, seed), recipe, seed)
+    images, scores = taught(held, recipe, seed)
+    return Lessons(images, scores, recipe, seed)
 
 
 def train_m(recipe, seed, held):

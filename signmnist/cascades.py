@@ -115,15 +115,13 @@ def in_orders(p1, clustered, both, steps):
     keeping_zeros = combine.Default8BitPrunePreserveQuantizeScheme()
     return {
         "prune, FIQ": p1,
-        "prune, cluster keeping zeros, FIQ": both,
+        "prune, cluster*, FIQ": both,
         "prune, cluster, FIQ": cluster(p1, steps.cluster_by)[0],
         "cluster, prune, FIQ": prune(clustered, steps.schedules, steps.prune_by)[0],
-        "prune, cluster keeping zeros, QAT": quantize_aware(both, steps.quantize_by),
-        "prune, cluster keeping zeros, QAT keeping both": quantize_aware(
-            both, steps.quantize_by, keeping_both
-        ),
+        "prune, cluster*, QAT": quantize_aware(both, steps.quantize_by),
+        "prune, cluster*, QAT*": quantize_aware(both, steps.quantize_by, keeping_both),
         "prune, QAT": quantize_aware(p1, steps.quantize_by),
-        "prune, QAT keeping zeros": quantize_aware(p1, steps.quantize_by, keeping_zeros),
+        "prune, QAT*": quantize_aware(p1, steps.quantize_by, keeping_zeros),
     }
 
 
