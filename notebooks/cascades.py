@@ -812,7 +812,8 @@ fewest = min(last, key=lambda name: last[name]["bytes_gzip"])  # question 3's wh
 # {{records["M"]["bytes"] / end["bytes"]:.0f}} times smaller than M: zeros pay in the archive alone.
 #
 # The better way to few bytes is another network. The smallest file of the last table, *{{fewest}}*,
-# is {{records["M"]["bytes_gzip"] / last[fewest]["bytes_gzip"]:,.0f}} times smaller than M and reads {{last[fewest]["accuracy"]:.2%}}.
+# is {{records["M"]["bytes_gzip"] / last[fewest]["bytes_gzip"]:,.0f}} times smaller than M and reads
+# {{last[fewest]["accuracy"]:.2%}}.
 #
 # ## 9. What you should know now
 #
