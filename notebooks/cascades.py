@@ -425,7 +425,9 @@ timed = {
     ("here", "whole pass, s"): pd.Series({name: r["pass_seconds"] for name, r in twelve.items()}),
 }
 table = pd.DataFrame(timed | share_of_m("latency"))
-display(table.style.format("{:.2f}").set_caption(data.banner))
+formats = dict.fromkeys(table.columns, "{:.2f}") | {("report", "ms"): "{:.0f}"}
+formats |= {("here", "µs"): "{:.1f}"}
+display(table.style.format(formats).set_caption(data.banner))
 
 # %%
 fig, axes = figure("Twelve files: bytes and latency, as shares of M", 1, 2, (9, 4.2), data.banner)
@@ -464,22 +466,15 @@ scattered = float((spread / HERE["latency"]).max())
 # as equal if they differ by less than 5 %.
 
 # %%
-PRUNED = ["M_P1"] * 3 + ["M_P2"] * 3
+FROM_M, PRUNED = ["M"] * 6, ["M_P1"] * 3 + ["M_P2"] * 3
 QUANTIZED = ["M_DRQ", "M_FIQ", "M_F16Q"] * 2
 CASCADES = ["_".join(pair) for pair in product(["M_P1", "M_P2"], ["DRQ", "FIQ", "F16Q"])]
 STATEMENTS = [
     # statement; in one column these rows less (accuracy) or over those; lowest and highest allowed
     ("3 to 6 times smaller than pruning alone", "bytes", PRUNED, CASCADES, 3, 6),
     ("2 to 5 times smaller than quantization alone", "bytes", QUANTIZED, CASCADES, 2, 5),
-    (
-        "training accuracy falls by at most 2 points, from M",
-        "training",
-        ["M"] * 6,
-        CASCADES,
-        -99,
-        2,
-    ),
-    ("test accuracy falls by at most 1 point, from M", "test", ["M"] * 6, CASCADES, -99, 1),
+    ("training accuracy falls by 2 points or less, from M", "training", FROM_M, CASCADES, -99, 2),
+    ("test accuracy falls by 1 point or less, from M", "test", FROM_M, CASCADES, -99, 1),
     ("… training, from pruning alone", "training", PRUNED, CASCADES, -99, 2),
     ("… test, from pruning alone", "test", PRUNED, CASCADES, -99, 1),
     ("latency is the quantized model's", "latency", QUANTIZED, CASCADES, 0.95, 1.05),
@@ -639,7 +634,7 @@ ax.invert_yaxis()
 ax.margins(x=0.1)
 ax.grid(axis="y", visible=False)
 ax.set_xlabel("times smaller than M after gzip -9n")
-fig.legend(loc="outside upper right", ncols=2, frameon=False)
+ax.legend(loc="upper right", frameon=False)
 plt.show()
 
 # %% [markdown]
