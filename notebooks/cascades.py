@@ -373,9 +373,9 @@ for name, medians in micros.items():
 
 # %% [markdown]
 # Beside these the report's own rows: about 900 test images; M has 97.50 MB after gzip and takes
-# 517 ms (SD 4.1) for what its author timed on a GPU. Its P1 and P2 cascades agree in every digit of accuracy
-# and size, with accuracies near those of M_P2 and far from those of M_P1 in training; probably both
-# were made from P2.
+# 517 ms (SD 4.1) for what its author timed on a GPU. Its P1 and P2 cascades agree in every digit of
+# accuracy and size, with accuracies near those of M_P2 and far from those of M_P1 in training;
+# probably both were made from P2.
 
 # %%
 COLUMNS = ["training", "test", "bytes", "latency"]
