@@ -31,7 +31,7 @@ def train_m(recipe, seed, held):
     lessons = lessons_of(recipe, seed, held)
     tf.keras.utils.set_random_seed(seed)
     trained, model = build_dense_cnn(dropout=recipe["dropout"]), build_dense_cnn()
-    lessons.by(recipe["copies"], recipe["learning_rate"])(trained)
+    lessons.by(recipe["copies"], recipe["learning_rate"], epochs=recipe["epochs"])(trained)
     model.set_weights(trained.get_weights())
     return fold_norms(model), {}
 

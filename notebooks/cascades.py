@@ -121,7 +121,7 @@ from toolkit.training import accuracy
 # %% [markdown]
 # All networks here learn from question 1's accurate one, by *distillation*: they are to give the
 # scores that it gives, for augmented images. Each image comes in {{CASCADES_M["copies"]}} copies;
-# a training sees the first so many of them, once.
+# a training sees the first so many of them once, that of M all of them in each epoch.
 
 # %%
 teacher = saved_or_trained(
@@ -143,7 +143,8 @@ taught = Lessons(images, scores, lesson, SEED)
 # %%
 tf.keras.utils.set_random_seed(SEED)
 trained_network = build_dense_cnn(dense=DENSE, dropout=CASCADES_M["dropout"])
-train_it = taught.by(CASCADES_M["copies"], CASCADES_M["learning_rate"], "M")
+epochs = in_profile(CASCADES_M, PROFILE)["epochs"]
+train_it = taught.by(CASCADES_M["copies"], CASCADES_M["learning_rate"], "M", epochs)
 history = train_it(trained_network)
 
 plain = build_dense_cnn(dense=DENSE)
@@ -171,7 +172,8 @@ LEVELS = [0.3, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95]
 TOLERANCE = 0.01
 
 sample = np.random.default_rng(SEED).permutation(len(data.x_train))[:1500]
-x_probe = augment(data.x_train[sample], [SEED, CASCADES_M["copies"]]).numpy()
+unseen = [SEED, CASCADES_M["copies"]]  # the seed of one more copy
+x_probe = augment(data.x_train[sample], unseen, **CASCADES_M["augmentation"]).numpy()
 y_probe = data.y_train[sample]
 
 # %%

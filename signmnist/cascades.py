@@ -35,10 +35,10 @@ class Lessons(NamedTuple):
         """Images in so many copies, at most those that there are."""
         return min(copies, self.recipe["copies"]) * len(self.images) // self.recipe["copies"]
 
-    def by(self, copies, learning_rate, name="trial"):
-        """What trains a model on so many copies, once: train_it(model, callbacks)."""
+    def by(self, copies, learning_rate, name="trial", epochs=1):
+        """What trains a model on so many copies: train_it(model, callbacks)."""
         images, scores = self.images[: self.count(copies)], self.scores[: self.count(copies)]
-        recipe = self.recipe | {"epochs": 1, "learning_rate": learning_rate}
+        recipe = self.recipe | {"epochs": epochs, "learning_rate": learning_rate}
         return lambda model, callbacks=(): learn(
             model, images, scores, recipe, self.seed, name, callbacks
         )

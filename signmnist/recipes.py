@@ -153,12 +153,13 @@ TERNARY: dict = {
 BINARY: dict = TERNARY | {"values": 2, "penalty": 0.0, "epochs": 2}
 
 # The study of cascades: its network M, the steps of its sections 3 to 7, and M at the end of the
-# line. `copies`: augmented images of each that a training sees, once
+# line. `copies`: augmented images of each that a training sees; once, but for M
 CASCADES_M: dict = {
     "copies": 8,
+    "epochs": 2,
     "learning_rate": 2e-3,
     "dropout": 0.3,
-    "augmentation": STRONG,
+    "augmentation": MILD,
     "temperature": 2.0,
 }
 CASCADES_STEPS: dict = {
