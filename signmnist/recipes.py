@@ -172,14 +172,14 @@ CASCADES_STEPS: dict = {
 }
 CASCADES_END: dict = {
     "network": CASCADES_M,
-    "sparsities": {"conv2": 0.4, "conv3": 0.65, "dense": 0.9915, "letters": 0.9},
+    "sparsities": {"conv2": 0.4, "conv3": 0.7, "dense": 0.9925, "letters": 0.92},
     "initial": 0.5,  # sparsity at the start, at most, of each of these layers
     "block": [8, 1],  # inputs and units of the dense layer that go as one
     "copies": 8,
     "learning_rate": 4e-3,
     "clusters": 16,
     "centroids": "KMEANS_PLUS_PLUS",
-    "clustering_copies": 3,
+    "clustering_copies": 5,
     "clustering_rate": 1e-3,
 }
 
