@@ -727,7 +727,7 @@ display(rows.style.format(formats).set_caption(data.banner))
 # - Nearly all weights are in the first dense layer, so nearly all of them must go: a **sparsity for
 #   each layer**.
 # - With so few left, gzip pays more for *where* a weight is than for the weight. So they stay or go
-#   in **blocks of 8** neighbouring inputs of a unit (`block_size`): one place for eight weights.
+#   in **blocks of 16** neighbouring inputs of a unit (`block_size`): one place for all of them.
 # - Units of the wide layer that have no inputs or no outputs left are **dead**: they go, with their
 #   biases.
 # - Then **clustering** that keeps the zeros, from k-means++ centroids, and full integer with **one
@@ -741,7 +741,7 @@ from signmnist.cascades import (
 )
 
 # %%
-_, smallest, seconds = end_of_line(network, CASCADES_END, taught)
+_, smallest, seconds = end_of_line(network, in_profile(CASCADES_END, PROFILE), taught)
 whole_file = convert(smallest, scratch / "end.tflite", **FULL_INTEGER | ONE_SCALE)
 path = stripped(whole_file, scratch / "cascades_end.tflite")
 name = "cascade, end of the line"

@@ -158,13 +158,13 @@ def end_of_line(network, recipe, lessons):
 
     Returns the network pruned, then clustered, and the seconds of both trainings.
     """
-    images = lessons.count(recipe["copies"])
+    images = recipe["epochs"] * lessons.count(recipe["copies"])
     schedules = {
         name: gradual(min(recipe["initial"], sparsity), sparsity, images)
         for name, sparsity in recipe["sparsities"].items()
     }
-    train_it = lessons.by(recipe["copies"], recipe["learning_rate"], "the end: pruned")
-    pruned, one = prune(network, schedules, train_it, {"dense": recipe["block"]})
+    settings = recipe["copies"], recipe["learning_rate"], "the end: pruned", recipe["epochs"]
+    pruned, one = prune(network, schedules, lessons.by(*settings), {"dense": recipe["block"]})
     small, two = cluster(
         without_dead_units(pruned),
         lessons.by(recipe["clustering_copies"], recipe["clustering_rate"], "the end: clustered"),
