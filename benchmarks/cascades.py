@@ -57,7 +57,7 @@ def cascades_steps(recipe, seed, held, folder):
     """Sections 3 to 7 of the study: where the sparsity starts, and the order of the steps."""
     network, lessons = first_m(recipe["network"], held), lessons_of(recipe["network"], seed, held)
     images = lessons.count(recipe["pruning_copies"])
-    prune_by = lessons.by(recipe["pruning_copies"], recipe["learning_rate"])
+    prune_by = lessons.by(recipe["pruning_copies"], recipe["pruning_rate"])
     cluster_by = lessons.by(1, recipe["learning_rate"])
     starts = {"from 0": 0.0, "from 50 %": 0.5}
     schedules = {name: gradual(at, recipe["sparsity"], images) for name, at in starts.items()}

@@ -233,6 +233,11 @@ def tune(name, copies=1, learning_rate=CASCADES_STEPS["learning_rate"]):
     return taught.by(copies, learning_rate, name)
 
 
+def tune_pruned(name):
+    """What fine-tunes a network while it is pruned; see `Lessons.by`."""
+    return tune(name, CASCADES_STEPS["pruning_copies"], CASCADES_STEPS["pruning_rate"])
+
+
 # %% [markdown]
 # How a network recovers while its weights go is of interest in section 5, so a callback notes the
 # accuracy on 500 of the images of section 2 twenty times in a training.
@@ -255,15 +260,14 @@ class Recovery(tf.keras.callbacks.Callback):
 def prune_all(schedule, name):
     """All layers pruned by a schedule. Returns (model, history, curve of its recovery)."""
     recovery = Recovery(max(1, pruning_images // 128))
-    train_it = tune(name, CASCADES_STEPS["pruning_copies"])
+    train_it = tune_pruned(name)
     schedules = dict.fromkeys(before, schedule)
     model, record = prune(network, schedules, lambda m, calls: train_it(m, [*calls, recovery]))
     return model, record, recovery.curve
 
 
 # %%
-prune_by = tune("P1", CASCADES_STEPS["pruning_copies"])
-p1, p1_history = prune(network, dict.fromkeys(prunable, from_zero), prune_by)
+p1, p1_history = prune(network, dict.fromkeys(prunable, from_zero), tune_pruned("P1"))
 p2, p2_history, half_curve = prune_all(from_half, "P2")
 zeros = {
     name: {layer: np.mean(kernel == 0) for layer, kernel in kernels(model).items()}
@@ -556,8 +560,8 @@ by_start = pd.DataFrame.from_dict(rows, orient="index")
 display(by_start.style.set_caption(data.banner))
 
 # %% [markdown]
-# One training of each says little about accuracy. In trials with three seeds each, without the
-# held-out photos, these read from 0
+# One training of each says little about accuracy. In trials without the held-out photos, with
+# three seeds each, networks read from 0
 # {{trials/signmnist.CASCADES_STEPS//from 0/accuracy:.2%}} and from 50 %
 # {{trials/signmnist.CASCADES_STEPS//from 50 %/accuracy:.2%}} of them (lowest and highest; M itself
 # {{trials/signmnist.CASCADES_STEPS//M/accuracy:.2%}}, P1
@@ -669,7 +673,7 @@ from signmnist.cascades import (
 # %%
 steps = Steps(
     dict.fromkeys(prunable, from_zero),
-    tune("clustered, then pruned", CASCADES_STEPS["pruning_copies"]),
+    tune_pruned("clustered, then pruned"),
     tune("P1 clustered, naively"),
     tune("QAT", learning_rate=CASCADES_STEPS["quantizing_rate"]),
 )

@@ -166,7 +166,8 @@ CASCADES_STEPS: dict = {
     "network": CASCADES_M,
     "layers": ["dense", "letters"],  # that P1 prunes
     "sparsity": 0.8,
-    "pruning_copies": 2,
+    "pruning_copies": 4,
+    "pruning_rate": 4e-3,
     "learning_rate": 1e-3,
     "quantizing_rate": 1e-4,
 }
