@@ -731,7 +731,7 @@ display(rows.style.format(formats).set_caption(data.banner))
 # - Nearly all weights are in the first dense layer, so nearly all of them must go: a **sparsity for
 #   each layer**.
 # - With so few left, gzip pays more for *where* a weight is than for the weight. So they stay or go
-#   in **blocks of 16** neighbouring inputs of a unit (`block_size`): one place for all of them.
+#   in **blocks of 8** neighbouring inputs of a unit (`block_size`): one place for all of them.
 # - Units of the wide layer that have no inputs or no outputs left are **dead**: they go, with their
 #   biases.
 # - Then **clustering** that keeps the zeros, from k-means++ centroids, and full integer with **one

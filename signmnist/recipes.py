@@ -173,13 +173,13 @@ CASCADES_STEPS: dict = {
 }
 CASCADES_END: dict = {
     "network": CASCADES_M,
-    "sparsities": {"conv2": 0.4, "conv3": 0.68, "dense": 0.992, "letters": 0.9},
+    "sparsities": {"conv2": 0.4, "conv3": 0.66, "dense": 0.992, "letters": 0.91},
     "initial": 0.5,  # sparsity at the start, at most, of each of these layers
-    "block": [16, 1],  # inputs and units of the dense layer that go as one
-    "epochs": 2,
+    "block": [8, 1],  # inputs and units of the dense layer that go as one
+    "epochs": 1,
     "copies": 8,
     "learning_rate": 4e-3,
-    "clusters": 16,
+    "clusters": 8,
     "centroids": "KMEANS_PLUS_PLUS",
     "clustering_copies": 5,
     "clustering_rate": 1e-3,
