@@ -560,10 +560,10 @@ by_start = pd.DataFrame.from_dict(rows, orient="index")
 display(by_start.style.set_caption(data.banner))
 
 # %% [markdown]
-# One training of each says little about accuracy. In trials without the held-out photos, with
-# three seeds each, networks read from 0
+# One training of each says little about accuracy. In trials, trained without the held-out photos and
+# judged by them, networks read from 0
 # {{trials/signmnist.CASCADES_STEPS//from 0/accuracy:.2%}} and from 50 %
-# {{trials/signmnist.CASCADES_STEPS//from 50 %/accuracy:.2%}} of them (lowest and highest; M itself
+# {{trials/signmnist.CASCADES_STEPS//from 50 %/accuracy:.2%}} of them (of several seeds lowest and highest; M itself
 # {{trials/signmnist.CASCADES_STEPS//M/accuracy:.2%}}, P1
 # {{trials/signmnist.CASCADES_STEPS//P1/accuracy:.2%}}).
 #
@@ -695,7 +695,7 @@ display(rows.style.format(formats).set_caption(data.banner))
 
 # %% [markdown]
 # Zeros and values are those of the wide layer, as it is in the file. What the orders read of
-# photos that no training saw comes from trials, three seeds each, lowest and highest:
+# photos that no training saw comes from trials, of several seeds lowest and highest:
 #
 # | order | held-out photos |
 # |---|---|
@@ -807,9 +807,9 @@ fewest = min(last, key=lambda name: last[name]["bytes_gzip"])  # question 3's wh
 # **{{times:,.0f}} times smaller than M** after `gzip -9n`, {{end["bytes_gzip"]:,}} of
 # {{records["M"]["bytes_gzip"]:,}} bytes, at {{end["accuracy"]:.2%}} of the test file (95 % interval
 # {{end["accuracy_low"]:.2%}} to {{end["accuracy_high"]:.2%}}). M itself reads
-# {{records["M"]["accuracy"]:.2%}}. Trials with three seeds, from one M, read
-# {{trials/signmnist.CASCADES_END//int8, one scale/accuracy:.2%}} of the held-out photos (lowest and
-# highest), where M reads {{trials/signmnist.CASCADES_M//float/accuracy:.2%}}. Unpacked, the file is
+# {{records["M"]["accuracy"]:.2%}}. Trials, all from one M, read
+# {{trials/signmnist.CASCADES_END//int8, one scale/accuracy:.2%}} of the held-out photos (of
+# several seeds lowest and highest), where M reads {{trials/signmnist.CASCADES_M//float/accuracy:.2%}}. Unpacked, the file is
 # {{records["M"]["bytes"] / end["bytes"]:.0f}} times smaller than M: zeros pay in the archive alone.
 #
 # The better way to few bytes is another network. The smallest file of the last table, *{{fewest}}*,
