@@ -560,12 +560,11 @@ by_start = pd.DataFrame.from_dict(rows, orient="index")
 display(by_start.style.set_caption(data.banner))
 
 # %% [markdown]
-# One training of each says little about accuracy. In trials, trained without the held-out photos and
-# judged by them, networks read from 0
-# {{trials/signmnist.CASCADES_STEPS//from 0/accuracy:.2%}} and from 50 %
-# {{trials/signmnist.CASCADES_STEPS//from 50 %/accuracy:.2%}} of them (of several seeds lowest and highest; M itself
-# {{trials/signmnist.CASCADES_STEPS//M/accuracy:.2%}}, P1
-# {{trials/signmnist.CASCADES_STEPS//P1/accuracy:.2%}}).
+# One training of each says little about accuracy. In trials, without the held-out photos and judged
+# by them, networks read from 0 {{trials/signmnist.CASCADES_STEPS//from 0/accuracy:.2%}} and from
+# 50 % {{trials/signmnist.CASCADES_STEPS//from 50 %/accuracy:.2%}} (of several seeds lowest and
+# highest), M itself {{trials/signmnist.CASCADES_STEPS//M/accuracy:.2%}} and P1
+# {{trials/signmnist.CASCADES_STEPS//P1/accuracy:.2%}}.
 #
 # ## 6. Do savings multiply?
 #
@@ -808,9 +807,10 @@ fewest = min(last, key=lambda name: last[name]["bytes_gzip"])  # question 3's wh
 # {{records["M"]["bytes_gzip"]:,}} bytes, at {{end["accuracy"]:.2%}} of the test file (95 % interval
 # {{end["accuracy_low"]:.2%}} to {{end["accuracy_high"]:.2%}}). M itself reads
 # {{records["M"]["accuracy"]:.2%}}. Trials, all from one M, read
-# {{trials/signmnist.CASCADES_END//int8, one scale/accuracy:.2%}} of the held-out photos (of
-# several seeds lowest and highest), where M reads {{trials/signmnist.CASCADES_M//float/accuracy:.2%}}. Unpacked, the file is
-# {{records["M"]["bytes"] / end["bytes"]:.0f}} times smaller than M: zeros pay in the archive alone.
+# {{trials/signmnist.CASCADES_END//int8, one scale/accuracy:.2%}} of the held-out photos (of several
+# seeds lowest and highest), where M reads {{trials/signmnist.CASCADES_M//float/accuracy:.2%}}.
+# Unpacked, the file is {{records["M"]["bytes"] / end["bytes"]:.0f}} times smaller than M: zeros pay
+# in the archive alone.
 #
 # The better way to few bytes is another network. The smallest file of the last table, *{{fewest}}*,
 # is {{records["M"]["bytes_gzip"] / last[fewest]["bytes_gzip"]:,.0f}} times smaller than M and reads
