@@ -173,7 +173,7 @@ CASCADES_STEPS: dict = {
 }
 CASCADES_END: dict = {
     "network": CASCADES_M,
-    "sparsities": {"conv2": 0.4, "conv3": 0.66, "dense": 0.992, "letters": 0.91},
+    "sparsities": {"conv2": 0.4, "conv3": 0.65, "dense": 0.9915, "letters": 0.9},
     "initial": 0.5,  # sparsity at the start, at most, of each of these layers
     "block": [8, 1],  # inputs and units of the dense layer that go as one
     "epochs": 1,
