@@ -181,8 +181,8 @@ CASCADES_END: dict = {
     "learning_rate": 4e-3,
     "clusters": 8,
     "centroids": "KMEANS_PLUS_PLUS",
-    "clustering_copies": 5,
-    "clustering_rate": 1e-3,
+    "clustering_copies": 8,
+    "clustering_rate": 3e-3,
 }
 
 
