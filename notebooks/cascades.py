@@ -733,8 +733,9 @@ display(rows.style.format(formats).set_caption(data.banner))
 #   in **blocks of 8** neighbouring inputs of a unit (`block_size`): one place for all of them.
 # - Units of the wide layer that have no inputs or no outputs left are **dead**: they go, with their
 #   biases.
-# - Then **clustering** that keeps the zeros, from k-means++ centroids, and full integer with **one
-#   scale a tensor**: equal weights become equal bytes.
+# - Then **clustering** to {{CASCADES_END["clusters"]}} values a layer that keeps the zeros, from
+#   k-means++ centroids, and full integer with **one scale a tensor**: equal weights become equal
+#   bytes.
 # - TensorFlow's own tool strips the names of the tensors from the file.
 
 # %%
