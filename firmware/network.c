@@ -75,12 +75,14 @@ static int8_t clipped(int32_t x, const struct layer *l)
 /* Adds weight times a line of inputs to the sums of a row. */
 static inline void add_line(ACC *sum, const int8_t *in, int8_t weight, DIM columns, uint8_t right)
 {
+#ifndef __OPTIMIZE_SIZE__
     if (right == 1) {
         do
             *sum++ += (ACC)weight * *in++;
         while (--columns);
         return;
     }
+#endif
     do {
         *sum++ += (ACC)weight * *in;
         in += right;

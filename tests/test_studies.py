@@ -153,15 +153,18 @@ def test_networks_in_c_give_tflite_micro_s_scores_and_fit_their_chips():
     in_c = [r for r in RECORDS.values() if r["id"].startswith("deployment_") and r["images_equal"]]
     assert all(record["images_equal"] == record["images_compared"] for record in in_c)
     assert sum(record["images_compared"] == 7172 for record in in_c) >= 2 * 17
-    accurate = RECORDS["deployment_few_bits_ternary_m4_sparse"]
-    assert RECORDS["few_bits_ternary"]["accuracy"] >= 0.995
+    accurate = RECORDS["deployment_size_race_clustered_between_m4_sparse"]
+    assert RECORDS["size_race_clustered_between"]["accuracy"] >= 0.995
     assert accurate["flash_bytes"] <= 10_000 and accurate["instructions"] <= 10_000_000
+    npu = RECORDS["deployment_size_race_clustered_between_ethos_u55"]
+    assert npu["weight_bytes"] <= 4_000
     race = RECORDS["deployment_size_race_clustered_uno_sparse"]
     assert race["flash_bytes"] <= 4_500 and race["ram_bytes"] <= 1_200
     assert race["cycles"] <= 0.6 * 16_000_000
     lean = RECORDS["deployment_size_race_small_memory_uno_dense"]
     assert lean["ram_bytes"] <= 2_048 and lean["cycles"] <= 3 * 16_000_000
     assert RECORDS["deployment_size_race_clustered_wasm"]["flash_bytes"] <= 4_000
+    assert RECORDS["deployment_size_race_clustered_between_wasm"]["flash_bytes"] <= 16_000
 
 
 def test_packed_models_hold_no_names_and_weights_of_at_most_15_values():

@@ -63,7 +63,7 @@ def bring_models(root, target, source, room, circumstances, published):
                 if copied:
                     with replacing(here / file) as temporary:
                         shutil.copyfile(there / file, temporary)
-            told.append(f"{name} ({'as published' if copied else 'trained first'})")
+            told.append(f"{name} ({'as published' if copied else 'trained if needed'})")
         way = "" if other == room else "../../models/"
         found |= {way + file: fingerprint(here / file) for file in needed if (here / file).exists()}
     if told:

@@ -31,6 +31,7 @@ ANSWERS = {  # id of a record -> the part of the assignment that it answers
     "sign_mnist_pruned": "3, pruning",
     "sign_mnist_qkeras_4bit": "4, four bits",
     "size_race_clustered": "beyond 2 and 3, own rewriting",
+    "size_race_clustered_between": "… of question 1's network",
     "few_bits_ternary": "beyond 4, three values",
 }
 
@@ -188,7 +189,7 @@ def write_report(folder):
 def results_text(records):
     """The records of models as a table under their banner, a str; those of chips are left out."""
     models = [record for record in records if record["bytes"]]
-    table = results_table(models).to_string() if models else "no results yet"
+    table = results_table(models).to_string() if models else "no models measured"
     return "\n".join([banner(records), table]).strip()
 
 
