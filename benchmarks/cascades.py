@@ -1,57 +1,80 @@
 """How the recipes of the study of cascades are tried."""
 
-from benchmarks.held_out import files, gradual, pruned
-from signmnist.baseline import BATCH_SIZE, augment_mildly, build_dense_cnn
-from toolkit.compression import clone, fine_tune
+from pathlib import Path
+
+from benchmarks.held_out import files, taught
+from signmnist.baseline import build_dense_cnn
+from signmnist.cascades import (
+    Lessons,
+    Steps,
+    cluster,
+    end_of_line,
+    gradual,
+    in_orders,
+    prune,
+)
+from toolkit.compression import fold_norms, kernels, stripped
 from toolkit.runtime import use_keras_2
 
 use_keras_2()
 import tensorflow as tf
-import tensorflow_model_optimization as tfmot
-
-clustering = tfmot.clustering.keras
 
 
-def mildly(model, held, seed, **settings):
-    """Trains as the study of cascades does."""
-    fine_tune(model, held.x, held.y, name="trial", augment=augment_mildly, seed=seed, **settings)
+def lessons_of(recipe, seed, held):
+    """The Lessons for a network M, without the held-out photos."""
+    images, scores = taught(held, recipe, seed)
+    return Lessons(images, scores, recipe, seed)
 
 
 def train_m(recipe, seed, held):
     """M of the study of cascades, without its dropout. Returns (model, {})."""
+    lessons = lessons_of(recipe, seed, held)
     tf.keras.utils.set_random_seed(seed)
     trained, model = build_dense_cnn(dropout=recipe["dropout"]), build_dense_cnn()
-    rate = recipe["learning_rate"]
-    mildly(trained, held, seed, epochs=recipe["epochs"], learning_rate=rate)
+    lessons.by(recipe["copies"], recipe["learning_rate"], epochs=recipe["epochs"])(trained)
     model.set_weights(trained.get_weights())
-    return model, {}
+    return fold_norms(model), {}
+
+
+def first_m(recipe, held):
+    """M by a recipe, the one with seed 0; kept."""
+    return held.kept(lambda: train_m(recipe, 0, held), recipe)
 
 
 def cascades_m(recipe, seed, held, folder):
-    return {"float": train_m(recipe, seed, held)[0]}
+    return {"float": train_m(recipe, seed, held)[0] if seed else first_m(recipe, held)}
 
 
 def cascades_end(recipe, seed, held, folder):
-    """M at the end of the line: pruned in blocks, then clustered with its zeros kept."""
+    model, lessons = first_m(recipe["network"], held), lessons_of(recipe["network"], seed, held)
+    few, small, _ = end_of_line(model, recipe, lessons)
+    made = files(small, held, folder, "int8, one scale")
+    path = stripped(made["int8, one scale"], Path(folder, "stripped.tflite"))
+    return {"pruned, float": few, "clustered, float": small, "int8, one scale": path}
 
-    def train_it(model, callbacks):
-        settings = {key: recipe[key] for key in ("epochs", "learning_rate")}
-        mildly(model, held, seed, callbacks=callbacks, **settings)
 
-    network, end = recipe["network"], int(0.6 * recipe["epochs"] * (len(held.x) // BATCH_SIZE))
-    model = held.kept(lambda: train_m(network, 0, held), network)
-    schedules = {
-        name: gradual(min(recipe["initial"], sparsity), sparsity, 0, end)
-        for name, sparsity in recipe["sparsities"].items()
+def cascades_steps(recipe, seed, held, folder):
+    """Sections 3 to 7 of the study: where the sparsity starts, and the order of the steps."""
+    network, lessons = first_m(recipe["network"], held), lessons_of(recipe["network"], seed, held)
+    images = lessons.count(recipe["pruning_copies"])
+    prune_by = lessons.by(recipe["pruning_copies"], recipe["pruning_rate"])
+    cluster_by = lessons.by(1, recipe["learning_rate"])
+    starts = {"from 0": 0.0, "from 50 %": 0.5}
+    schedules = {name: gradual(at, recipe["sparsity"], images) for name, at in starts.items()}
+    everywhere = {
+        name: prune(network, dict.fromkeys(kernels(network), schedule), prune_by)[0]
+        for name, schedule in schedules.items()
     }
-    few = pruned(model, schedules, train_it, recipe["block"])
-    model = clustering.cluster_weights(
-        clone(few),
-        number_of_clusters=recipe["clusters"],
-        cluster_centroids_init=clustering.CentroidInitialization[recipe["centroids"]],
-        preserve_sparsity=True,
+    some = dict.fromkeys(recipe["layers"], schedules["from 0"])
+    p1, _ = prune(network, some, prune_by)
+    steps = Steps(some, prune_by, cluster_by, lessons.by(1, recipe["quantizing_rate"]))
+    orders = in_orders(
+        p1, cluster(network, cluster_by)[0], cluster(p1, cluster_by, keep_zeros=True)[0], steps
     )
-    epochs, rate = recipe["clustering_epochs"], recipe["clustering_rate"]
-    mildly(model, held, seed, epochs=epochs, learning_rate=rate)
-    model = clustering.strip_clustering(model)
-    return {"pruned, float": few} | files(model, held, folder, "int8", "int8, one scale")
+    made = {"M": network, "P1": p1} | everywhere
+    for number, (name, model) in enumerate(orders.items()):
+        kind = "dynamic range" if "QAT" in name else "int8"
+        home = Path(folder, str(number))
+        home.mkdir()
+        made |= {name: files(model, held, home, kind)[kind]}
+    return made

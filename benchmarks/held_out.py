@@ -6,14 +6,13 @@ from pathlib import Path
 
 import numpy as np
 
-from signmnist.baseline import train_accurate, train_compact
+from signmnist.baseline import lessons, train_accurate, train_compact
 from signmnist.recipes import ACCURATE
 from signmnist.splits import group_split
 from toolkit.compression import (
     DYNAMIC_RANGE,
     INT8,
     ONE_SCALE,
-    clone,
     convert,
     kernels,
     representative_dataset,
@@ -26,7 +25,6 @@ from toolkit.tflite import count_correct, gzip_size, predict_tflite
 from toolkit.training import accuracy
 
 use_keras_2()
-import tensorflow as tf
 import tensorflow_model_optimization as tfmot
 
 pruning = tfmot.sparsity.keras
@@ -92,22 +90,16 @@ def int4_file(model, held, folder, least, **settings):
     return {"int4": small}
 
 
-def pruned(model, schedules, train_it, block=(1, 1)):
-    """A copy of a Keras model, pruned by `schedules` while train_it(model, callbacks) trains it.
+TAUGHT: dict = {}
 
-    schedules: layer -> when it loses its weights. block: what goes as one in the layer `dense`.
-    """
 
-    def wrap(layer):
-        if layer.name not in schedules:
-            return layer
-        size = tuple(block) if layer.name == "dense" else (1, 1)
-        schedule = schedules[layer.name]
-        return pruning.prune_low_magnitude(layer, pruning_schedule=schedule, block_size=size)
-
-    model = tf.keras.models.clone_model(clone(model), clone_function=wrap)
-    train_it(model, [pruning.UpdatePruningStep()])
-    return pruning.strip_pruning(model)
+def taught(held, recipe, seed):
+    """`lessons` without the held-out photos; the last are kept for the recipes that follow."""
+    key = json.dumps([held.sha256, seed, recipe["augmentation"], recipe["copies"]])
+    if key not in TAUGHT:
+        TAUGHT.clear()
+        TAUGHT[key] = lessons(held.x, held.accurate(), recipe, seed)
+    return TAUGHT[key]
 
 
 def gradual(initial, final, begin, end):

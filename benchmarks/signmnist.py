@@ -1,6 +1,5 @@
 """How a recipe of signmnist/recipes.py is tried: without the photos that judge it."""
 
-import json
 import tempfile
 from functools import partial
 from pathlib import Path
@@ -8,9 +7,10 @@ from pathlib import Path
 import numpy as np
 from sklearn.model_selection import StratifiedGroupKFold
 
-from benchmarks.cascades import cascades_end, cascades_m
-from benchmarks.held_out import HeldOut, files, gradual, int4_file, large_layers, pruned
+from benchmarks.cascades import cascades_end, cascades_m, cascades_steps
+from benchmarks.held_out import HeldOut, files, gradual, int4_file, large_layers, taught
 from signmnist.baseline import BATCH_SIZE, learn, lessons, train_accurate, tune
+from signmnist.cascades import prune
 from signmnist.race import race_on_grid, start_race
 from toolkit.aware import clipped, in_four_bits, without_small_weights
 from toolkit.compression import (
@@ -109,7 +109,7 @@ def on_grid(model, recipe, steps, train_it):
     """A grid network trained by train_it(model, callbacks), pruned if the recipe has a sparsity."""
     if sparsity := recipe.get("sparsity"):
         schedule = gradual(sparsity / 2, sparsity, int(0.4 * steps), int(0.8 * steps))
-        return pruned(model, large_layers(model, recipe, schedule), train_it)
+        return prune(model, large_layers(model, recipe, schedule), train_it)[0]
     train_it(model, [])
     return model
 
@@ -148,18 +148,6 @@ def by_grid(recipe, seed, held, folder):
     model, steps = grid_network(held.accurate(), recipe["penalty"]), len(held.x) // BATCH_SIZE
     model = on_grid(model, recipe, recipe["epochs"] * steps, tuning(recipe, seed, held))
     return int4_file(plain_network(model), held, folder, 0)
-
-
-TAUGHT: dict = {}
-
-
-def taught(held, recipe, seed):
-    """`lessons` without the held-out photos; the last are kept for the recipes that follow."""
-    key = json.dumps([held.sha256, seed, recipe["augmentation"], recipe["copies"]])
-    if key not in TAUGHT:
-        TAUGHT.clear()
-        TAUGHT[key] = lessons(held.x, held.accurate(), recipe, seed)
-    return TAUGHT[key]
 
 
 def by_few_values(recipe, seed, held, folder):
@@ -203,6 +191,7 @@ RUNS = {
     "RACE_ACCURATE": by_race,
     "SMALL_MEMORY": by_small_memory,
     "CASCADES_M": cascades_m,
+    "CASCADES_STEPS": cascades_steps,
     "CASCADES_END": cascades_end,
 }
 

@@ -152,19 +152,37 @@ TERNARY: dict = {
 }
 BINARY: dict = TERNARY | {"values": 2, "penalty": 0.0, "epochs": 2}
 
-# The study of cascades: its network M, and M at the end of the line
-CASCADES_M = {"epochs": 8, "learning_rate": 2e-3, "dropout": 0.5}
+# The study of cascades: its network M, the steps of its sections 3 to 7, and M at the end of the
+# line. `copies`: augmented images of each that a training sees, once where there are no `epochs`
+CASCADES_M: dict = {
+    "copies": 8,
+    "epochs": 2,
+    "learning_rate": 2e-3,
+    "dropout": 0.3,
+    "augmentation": MILD,
+    "temperature": 2.0,
+}
+CASCADES_STEPS: dict = {
+    "network": CASCADES_M,
+    "layers": ["dense", "letters"],  # that P1 prunes
+    "sparsity": 0.8,
+    "pruning_copies": 4,
+    "pruning_rate": 4e-3,
+    "learning_rate": 1e-3,
+    "quantizing_rate": 1e-4,
+}
 CASCADES_END: dict = {
     "network": CASCADES_M,
-    "sparsities": {"conv2": 0.6, "conv3": 0.8, "dense": 0.9945, "letters": 0.93},
-    "initial": 0.5,  # sparsity at the start, of each of these layers
+    "sparsities": {"conv2": 0.4, "conv3": 0.65, "dense": 0.9915, "letters": 0.9},
+    "initial": 0.5,  # sparsity at the start, at most, of each of these layers
     "block": [8, 1],  # inputs and units of the dense layer that go as one
-    "epochs": 8,
-    "learning_rate": 6e-3,
-    "clusters": 16,
+    "epochs": 1,
+    "copies": 8,
+    "learning_rate": 4e-3,
+    "clusters": 8,
     "centroids": "KMEANS_PLUS_PLUS",
-    "clustering_epochs": 1,
-    "clustering_rate": 1e-3,
+    "clustering_copies": 8,
+    "clustering_rate": 3e-3,
 }
 
 

@@ -78,6 +78,15 @@ def test_all_twelve_rows_are_there_and_no_cascade_loses_to_its_parts():
             assert both < alone and both <= RECORDS[f"cascades_m_{kind}"]["bytes_gzip"]
 
 
+def test_the_end_of_the_line_is_200_times_smaller_and_equal_weights_are_equal_bytes():
+    record = RECORDS["cascades_end"]
+    assert 200 * record["bytes_gzip"] <= RECORDS["cascades_m"]["bytes_gzip"]
+    model = read_model((MODELS / record["file"]).read_bytes())
+    layers = [op for op in model.subgraphs[0].operators if op.kind in LAYERS]
+    few = recipes.CASCADES_END["clusters"]
+    assert len(layers) == 5 and all(len(np.unique(as_array(op.sources[1]))) <= few for op in layers)
+
+
 @pytest.mark.parametrize(
     ("name", "values", "size"), [("ternary", {-1, 0, 1}, 8192), ("binary", {-1, 1}, 8192)]
 )

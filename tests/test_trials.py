@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
+import benchmarks.held_out
 import benchmarks.signmnist
 from benchmarks.trials import load_trials, recorded, run_trial, trials_of
-from signmnist.recipes import CASCADES_M
+from signmnist.recipes import ACCURATE, CASCADES_M
 from tools.notebooks import notebook_path, read_notebook, sources
 from tools.report import trials_table
 
@@ -91,14 +92,15 @@ def test_a_recipe_changed_by_one_number_has_no_trial():
 
 def test_a_trial_appends_its_record(sample, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(benchmarks.held_out, "ACCURATE", ACCURATE | {"epochs": 1})
     path = tmp_path / "trials.json"
     path.write_text('[{"recipe": "an older one"}]')
-    record = run_trial(sample, "signmnist", "CASCADES_M", {"epochs": 1}, seed=3, path=path)
+    record = run_trial(sample, "signmnist", "CASCADES_M", {"copies": 1}, seed=3, path=path)
     older, written = json.loads(path.read_text())
     assert older == {"recipe": "an older one"} and written == record
     assert list(record) == FIELDS and record["commit"] and record["seed"] == 3
     assert record["recipe"] == "signmnist.CASCADES_M"
-    assert record["settings"] == CASCADES_M | {"epochs": 1}
+    assert record["settings"] == CASCADES_M | {"copies": 1}
     assert datetime.fromisoformat(record["started"]).tzinfo
     assert 0 <= record["figures"]["float"]["accuracy"] <= 1
 
@@ -113,7 +115,7 @@ def test_a_trial_that_fails_leaves_the_records_as_they_were(sample, tmp_path, mo
     monkeypatch.setattr(benchmarks.signmnist, "run", fail)
     with pytest.raises(KeyboardInterrupt):
         run_trial(sample, "signmnist", "CASCADES_M", path=path)
-    for name, given in (("CASCADES_M", {"epoch": 1}), ("CASCADES_X", {})):
+    for name, given in (("CASCADES_M", {"copy": 1}), ("CASCADES_X", {})):
         with pytest.raises(ValueError, match=f"has no {name}"):
             run_trial(sample, "signmnist", name, given, path=path)
     assert path.read_text() == '[{"recipe": "an older one"}]'
