@@ -578,7 +578,7 @@ if problem:
 # %%
 LARGER = (
     *("sign_mnist_quant_dyn.tflite", "sign_mnist_quant_float16.tflite", "sign_mnist.tflite"),
-    *("cascades_m_fiq.tflite", "cascades_p1_fiq.tflite", "cascades_end.tflite"),
+    *("cascades_fiq.tflite", "cascades_p1_fiq.tflite", "cascades_end.tflite"),
     *("transfer_tiny.tflite", "speech_cnn_int8.tflite"),
 )
 places = [Path(place, file) for file in LARGER for place in ("models", "../models")]
