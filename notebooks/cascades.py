@@ -228,14 +228,14 @@ from_zero = gradual(0.0, CASCADES_STEPS["sparsity"], pruning_images)
 from_half = gradual(0.5, CASCADES_STEPS["sparsity"], pruning_images)
 
 
-def tune(name, copies=1, learning_rate=CASCADES_STEPS["learning_rate"]):
+def trainer(name, copies=1, learning_rate=CASCADES_STEPS["learning_rate"]):
     """What fine-tunes a network here; see `Lessons.by`."""
     return taught.by(copies, learning_rate, name)
 
 
 def tune_pruned(name):
     """What fine-tunes a network while it is pruned; see `Lessons.by`."""
-    return tune(name, CASCADES_STEPS["pruning_copies"], CASCADES_STEPS["pruning_rate"])
+    return trainer(name, CASCADES_STEPS["pruning_copies"], CASCADES_STEPS["pruning_rate"])
 
 
 # %% [markdown]
@@ -384,7 +384,7 @@ for name, medians in micros.items():
 # probably both were made from P2.
 
 # %%
-COLUMNS = ["training", "test", "bytes", "latency"]
+HEADS = ["training", "test", "bytes", "latency"]
 REPORT = pd.DataFrame.from_dict(  # %, %, MB after gzip, ms
     {
         "M": (99.78, 89.67, 97.50, 517),
@@ -401,10 +401,10 @@ REPORT = pd.DataFrame.from_dict(  # %, %, MB after gzip, ms
         "M_P2_F16Q": (97.56, 88.33, 21.36, 506),
     },
     "index",
-    columns=COLUMNS,
+    columns=HEADS,
 )
-FIELDS = ["train_accuracy", "accuracy", "bytes_gzip", "latency_us_mean"]
-HERE = pd.DataFrame(records).T[FIELDS].astype(float).set_axis(COLUMNS, axis=1)
+MEASURED = ["train_accuracy", "accuracy", "bytes_gzip", "latency_us_mean"]
+HERE = pd.DataFrame(records).T[MEASURED].astype(float).set_axis(HEADS, axis=1)
 HERE[["training", "test"]] *= 100
 spread = pd.Series({name: records[name]["latency_us_std"] for name in twelve})
 
@@ -472,17 +472,17 @@ scattered = float((spread / HERE["latency"]).max())
 # as equal if they differ by less than 5 %.
 
 # %%
-FROM_M, PRUNED = ["M"] * 6, ["M_P1"] * 3 + ["M_P2"] * 3
+FROM_M, PRUNED_ALONE = ["M"] * 6, ["M_P1"] * 3 + ["M_P2"] * 3
 QUANTIZED = ["M_DRQ", "M_FIQ", "M_F16Q"] * 2
 CASCADES = ["_".join(pair) for pair in product(["M_P1", "M_P2"], ["DRQ", "FIQ", "F16Q"])]
 STATEMENTS = [
     # statement; in one column these rows less (accuracy) or over those; lowest and highest allowed
-    ("3 to 6 times smaller than pruning alone", "bytes", PRUNED, CASCADES, 3, 6),
+    ("3 to 6 times smaller than pruning alone", "bytes", PRUNED_ALONE, CASCADES, 3, 6),
     ("2 to 5 times smaller than quantization alone", "bytes", QUANTIZED, CASCADES, 2, 5),
     ("training accuracy falls by 2 points or less, from M", "training", FROM_M, CASCADES, -99, 2),
     ("test accuracy falls by 1 point or less, from M", "test", FROM_M, CASCADES, -99, 1),
-    ("… training, from pruning alone", "training", PRUNED, CASCADES, -99, 2),
-    ("… test, from pruning alone", "test", PRUNED, CASCADES, -99, 1),
+    ("… training, from pruning alone", "training", PRUNED_ALONE, CASCADES, -99, 2),
+    ("… test, from pruning alone", "test", PRUNED_ALONE, CASCADES, -99, 1),
     ("latency is the quantized model's", "latency", QUANTIZED, CASCADES, 0.95, 1.05),
     ("P1 gains 1.5 points of test accuracy", "test", ["M_P1"], ["M"], 1.5, 99),
     ("… and has half the size of M (48 MB, it says)", "bytes", ["M"], ["M_P1"], 2, 99),
@@ -577,8 +577,8 @@ from signmnist.cascades import cluster  # in sight
 from toolkit.anatomy import value_entropy
 
 # %%
-clustered, clustered_history = cluster(network, tune("M clustered"))
-sparse_clustered, sparse_history = cluster(p1, tune("P1 clustered"), keep_zeros=True)
+clustered, clustered_history = cluster(network, trainer("M clustered"))
+sparse_clustered, sparse_history = cluster(p1, trainer("P1 clustered"), keep_zeros=True)
 
 
 # %%
@@ -673,8 +673,8 @@ from signmnist.cascades import (
 steps = Steps(
     dict.fromkeys(prunable, from_zero),
     tune_pruned("clustered, then pruned"),
-    tune("P1 clustered, naively"),
-    tune("QAT", learning_rate=CASCADES_STEPS["quantizing_rate"]),
+    trainer("P1 clustered, naively"),
+    trainer("QAT", learning_rate=CASCADES_STEPS["quantizing_rate"]),
 )
 ordered = {}
 for number, (name, model) in enumerate(in_orders(p1, clustered, sparse_clustered, steps).items()):
@@ -780,9 +780,9 @@ display(shown(last))
 
 # %%
 fig, ax = figure("Errors against bytes", size=(9, 4.5), banner=data.banner)
-placed = {name: (r["bytes_gzip"], 100 * max(1 - r["accuracy"], 1e-4))
+at_each = {name: (r["bytes_gzip"], 100 * max(1 - r["accuracy"], 1e-4))
           for name, r in (records | last).items()}  # fmt: skip
-for name, (x, y) in placed.items():
+for name, (x, y) in at_each.items():
     colour = colours[kinds[name]] if name in kinds else PINK
     ax.plot(x, y, "o", color=colour, markersize=7)
 ax.set(xscale="log", yscale="log", xlabel="bytes after gzip (log scale)",
@@ -793,8 +793,8 @@ for axis, form in ((ax.xaxis, "{x:,.0f}"), (ax.yaxis, "{x:g}")):
     axis.set_major_formatter(form)
 ax.minorticks_off()
 fig.canvas.draw()  # lays the axes out, on which the names then find their places
-names = [ax.text(*at, name, fontsize=9, ha="center") for name, at in placed.items()]
-adjust_text(names, *zip(*placed.values(), strict=True), ax=ax, expand=(1.15, 1.5),
+names = [ax.text(*at, name, fontsize=9, ha="center") for name, at in at_each.items()]
+adjust_text(names, *zip(*at_each.values(), strict=True), ax=ax, expand=(1.15, 1.5),
             arrowprops={"arrowstyle": "-", "color": "0.6"})  # fmt: skip
 plt.show()
 
