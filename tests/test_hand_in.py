@@ -264,6 +264,7 @@ def tarred():
             "a zip in a zip",
         ),
     ],
+    ids=lambda value: value if isinstance(value, str) else "bytes",  # zips tell when they are made
 )
 def test_an_archive_that_cannot_be_looked_into_is_named(name, content, problem, read):
     files, _ = read({f"x/{name}": content, "q2.ipynb": "y"})
