@@ -725,7 +725,7 @@ display(rows.style.format(formats).set_caption(data.banner))
 # ## 8. The end of the line
 #
 # The same network in the fewest bytes by any cascade of stock tools. The goal was 200 times smaller
-# than M at 99.5 % of the test file.
+# than M, with at most one test image in 200 read wrongly.
 #
 # - Nearly all weights are in the first dense layer, so nearly all of them must go: a **sparsity for
 #   each layer**.
