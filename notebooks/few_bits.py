@@ -281,9 +281,7 @@ for node in (model.subgraphs[0], *model.subgraphs[0].operators):
 try:
     predict_tflite(build / "int4_activations.tflite", data.x_train[:1])
 except ModelError as error:
-    refused = str(error).partition(" input_type")[1:]
-    refused = "".join(refused).partition(" was not true")[0].strip()
-    print("LiteRT asks for", refused.replace(" || ", "\n  or "))
+    print("LiteRT:", str(error).partition("(")[2].replace(" || ", "\n  or "))
 print("TFLite Micro:", run_micro(build / "int4_activations.tflite", data.x_train[:1]).reason)
 
 # %% [markdown]
@@ -477,8 +475,9 @@ for name, network, whole, small in (
     for kind, path in tried.items():
         size = len(content := path.read_bytes())
         rows[f"{name}, {kind}"] = {"bytes": size, "after gzip": gzip_size(content), **verdict(path)}
-    left, (bits,) = weight_bits(asked.read_bytes()), {bits for bits, _ in stored[name].values()}
-    print(f"{name}: the LiteRT Quantizer leaves weights of {left} bits; codebooks of {bits}")
+    bits = sorted({bits for bits, _ in stored[name].values()})
+    print(f"{name}: weights of {weight_bits(asked.read_bytes())} bits where INT2 beside int8 is")
+    print(f"  asked for; codebooks of {bits} bits")
 where = pd.DataFrame.from_dict(rows, orient="index")
 display(where.style.format({"bytes": "{:,}", "after gzip": "{:,}"}).set_caption(data.banner))
 
@@ -549,11 +548,12 @@ for name, found in scores.items():
     rows[name] = {
         "test file": figures["accuracy"],
         "without twins": figures["accuracy_no_twin"],
-        "95 % interval": f"{figures['accuracy_low']:.1%} to {figures['accuracy_high']:.1%}",
+        "95 % interval: from": figures["accuracy_low"],
+        "to": figures["accuracy_high"],
         "errors": figures["total"] - figures["correct"],
     }
-found = pd.DataFrame.from_dict(rows, orient="index")
-formats = {"test file": "{:.2%}", "without twins": "{:.2%}"}
+found = pd.DataFrame.from_dict(rows, orient="index", dtype=float)
+formats = dict.fromkeys(found.columns[:-1], "{:.2%}") | {"errors": "{:,.0f}"}
 display(found.style.format(formats, na_rep="–").set_caption(data.banner))
 
 # %%
@@ -617,8 +617,7 @@ def cells(name):
 
 # %%
 for arguments in ((4, 2), (3, 2), (4, 1)):
-    levels = np.unique(quantized_relu(*arguments)(tf.constant(inputs)).numpy())
-    print(f"{arguments}: {len(levels)} levels by {levels[1]}, up to {levels[-1]}")
+    print(arguments, np.unique(quantized_relu(*arguments)(tf.constant(inputs)).numpy()))
 
 # %% [markdown]
 # ### Glossary
