@@ -4,15 +4,7 @@ from pathlib import Path
 
 from benchmarks.held_out import files, taught
 from signmnist.baseline import build_dense_cnn
-from signmnist.cascades import (
-    Lessons,
-    Steps,
-    cluster,
-    end_of_line,
-    gradual,
-    in_orders,
-    prune,
-)
+from signmnist.cascades import Lessons, Steps, cluster, end_of_line, gradual, in_orders, prune
 from toolkit.compression import fold_norms, kernels, stripped
 from toolkit.runtime import use_keras_2
 

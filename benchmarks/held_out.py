@@ -14,20 +14,14 @@ from toolkit.compression import (
     INT8,
     ONE_SCALE,
     convert,
-    kernels,
     representative_dataset,
     saved_or_trained,
 )
 from toolkit.int4 import to_int4
 from toolkit.packing import repack
-from toolkit.runtime import use_keras_2
 from toolkit.tflite import count_correct, gzip_size, predict_tflite
 from toolkit.training import accuracy
 
-use_keras_2()
-import tensorflow_model_optimization as tfmot
-
-pruning = tfmot.sparsity.keras
 FORMATS = {"dynamic range": DYNAMIC_RANGE, "int8": INT8, "int8, one scale": INT8 | ONE_SCALE}
 
 
@@ -100,15 +94,3 @@ def taught(held, recipe, seed):
         TAUGHT.clear()
         TAUGHT[key] = lessons(held.x, held.accurate(), recipe, seed)
     return TAUGHT[key]
-
-
-def gradual(initial, final, begin, end):
-    """From `initial` to `final` sparsity between two steps of a training, in twenty stages."""
-    frequency = max(1, (begin or end) // 20)
-    return pruning.PolynomialDecay(initial, final, begin, end, frequency=frequency)
-
-
-def large_layers(model, recipe, schedule):
-    """Layer -> `schedule`, of the layers with more weights than the recipe's `larger_than`."""
-    sizes = {name: kernel.size for name, kernel in kernels(model).items()}
-    return {name: schedule for name, size in sizes.items() if size > recipe["larger_than"]}

@@ -8,9 +8,9 @@ import numpy as np
 from sklearn.model_selection import StratifiedGroupKFold
 
 from benchmarks.cascades import cascades_end, cascades_m, cascades_steps
-from benchmarks.held_out import HeldOut, files, gradual, int4_file, large_layers, taught
-from signmnist.baseline import BATCH_SIZE, learn, lessons, train_accurate, tune
-from signmnist.cascades import prune
+from benchmarks.held_out import HeldOut, files, int4_file, taught
+from signmnist.baseline import BATCH_SIZE, learn, train_accurate, tune
+from signmnist.cascades import prune, pruning
 from signmnist.race import race_on_grid, start_race
 from toolkit.aware import clipped, in_four_bits, without_small_weights
 from toolkit.compression import (
@@ -18,6 +18,7 @@ from toolkit.compression import (
     convert,
     equalized,
     fold_norms,
+    kernels,
     prune_layers,
 )
 from toolkit.few_bits import in_few_bits, with_16_levels, with_quantizer
@@ -70,7 +71,7 @@ def by_book(recipe, seed, held, folder):
 
 def by_compact_answer(recipe, seed, held, folder):
     """Questions 2 and 3 from the compact network, which learns the accurate one's scores."""
-    images, scores = lessons(held.x, held.accurate(), recipe, seed)
+    images, scores = taught(held, recipe, seed)
 
     def learning(recipe):
         return lambda model, callbacks=(): learn(
@@ -108,8 +109,12 @@ def tuning(recipe, seed, held):
 def on_grid(model, recipe, steps, train_it):
     """A grid network trained by train_it(model, callbacks), pruned if the recipe has a sparsity."""
     if sparsity := recipe.get("sparsity"):
-        schedule = gradual(sparsity / 2, sparsity, int(0.4 * steps), int(0.8 * steps))
-        return prune(model, large_layers(model, recipe, schedule), train_it)[0]
+        begin, end = int(0.4 * steps), int(0.8 * steps)
+        stages = {"frequency": max(1, begin // 20)}
+        schedule = pruning.PolynomialDecay(sparsity / 2, sparsity, begin, end, **stages)
+        sizes = {name: kernel.size for name, kernel in kernels(model).items()}
+        large = [name for name, size in sizes.items() if size > recipe["larger_than"]]
+        return prune(model, dict.fromkeys(large, schedule), train_it)[0]
     train_it(model, [])
     return model
 
