@@ -281,7 +281,8 @@ for node in (model.subgraphs[0], *model.subgraphs[0].operators):
 try:
     predict_tflite(build / "int4_activations.tflite", data.x_train[:1])
 except ModelError as error:
-    print("LiteRT:", str(error).partition("(")[2].replace(" || ", "\n  or "))
+    asks = re.search(r"input_type == .*?(?= was not true)", str(error))
+    print("LiteRT asks for", (asks[0] if asks else str(error)).replace(" || ", "\n  or "))
 print("TFLite Micro:", run_micro(build / "int4_activations.tflite", data.x_train[:1]).reason)
 
 # %% [markdown]
@@ -475,9 +476,8 @@ for name, network, whole, small in (
     for kind, path in tried.items():
         size = len(content := path.read_bytes())
         rows[f"{name}, {kind}"] = {"bytes": size, "after gzip": gzip_size(content), **verdict(path)}
-    bits = sorted({bits for bits, _ in stored[name].values()})
-    print(f"{name}: weights of {weight_bits(asked.read_bytes())} bits where INT2 beside int8 is")
-    print(f"  asked for; codebooks of {bits} bits")
+    left, (bits,) = weight_bits(asked.read_bytes()), {bits for bits, _ in stored[name].values()}
+    print(f"{name}: the LiteRT Quantizer leaves weights of {left} bits; codebooks of {bits}")
 where = pd.DataFrame.from_dict(rows, orient="index")
 display(where.style.format({"bytes": "{:,}", "after gzip": "{:,}"}).set_caption(data.banner))
 
@@ -548,12 +548,11 @@ for name, found in scores.items():
     rows[name] = {
         "test file": figures["accuracy"],
         "without twins": figures["accuracy_no_twin"],
-        "95 % interval: from": figures["accuracy_low"],
-        "to": figures["accuracy_high"],
+        "95 % interval": f"{figures['accuracy_low']:.1%} to {figures['accuracy_high']:.1%}",
         "errors": figures["total"] - figures["correct"],
     }
-found = pd.DataFrame.from_dict(rows, orient="index", dtype=float)
-formats = dict.fromkeys(found.columns[:-1], "{:.2%}") | {"errors": "{:,.0f}"}
+found = pd.DataFrame.from_dict(rows, orient="index")
+formats = {"test file": "{:.2%}", "without twins": "{:.2%}"}
 display(found.style.format(formats, na_rep="–").set_caption(data.banner))
 
 # %%
@@ -617,7 +616,8 @@ def cells(name):
 
 # %%
 for arguments in ((4, 2), (3, 2), (4, 1)):
-    print(arguments, np.unique(quantized_relu(*arguments)(tf.constant(inputs)).numpy()))
+    levels = np.unique(quantized_relu(*arguments)(tf.constant(inputs)).numpy())
+    print(f"{arguments}: {len(levels)} levels by {levels[1]}, up to {levels[-1]}")
 
 # %% [markdown]
 # ### Glossary
