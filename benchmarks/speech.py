@@ -1,24 +1,29 @@
 """How a recipe of speech/recipes.py is tried: on the clips of validation speakers."""
 
 import tempfile
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 
+from speech.data import Clips
 from speech.features import alter, as_float, features, mfcc
 from speech.networks import (
+    BATCH_SIZE,
     altered_copies,
     as_column,
     as_waveform,
-    build_frames_cnn,
-    distil,
+    race_network,
     train_lstm,
     train_thesis_cnn,
     train_wave_cnn,
 )
+from speech.recipes import WAVE_CNN
 from speech.scoring import predict_clips
+from speech.transfer import in_copies, some_clips, split_network, train_last_layers
 from toolkit.compression import INT8, ONE_SCALE, convert, representative_dataset
-from toolkit.grid import grid_network, plain_network
+from toolkit.grid import plain_network
+from toolkit.half import cast_network
 from toolkit.int4 import to_int4
 from toolkit.packing import repack
 from toolkit.runtime import use_keras_2
@@ -28,7 +33,9 @@ from toolkit.training import accuracy, predict
 use_keras_2()
 import tensorflow as tf
 
-TEACHER = Path("studies", "models", "speech_lstm.keras")  # of the race: from speech_training
+# Networks of speech_training: the race's teacher, and what transfer starts from.
+TEACHER = Path("studies", "models", "speech_lstm.keras")
+BASE = Path("studies", "models", "speech_cnn.keras")
 
 
 def made_worse(waves):
@@ -43,21 +50,48 @@ def in_parts(to_input, waves):
     return np.concatenate([to_input(tf.constant(part)) for part in parts])
 
 
+@cache
+def race_lessons(data, copies):
+    """Copies of the training clips, MFCC (n, 81, 1, 12), and the teacher's scores of them."""
+    x = altered_copies(data.training.waves, copies)
+    return as_column(x), predict(tf.keras.models.load_model(TEACHER, compile=False), x)
+
+
 def race(data, recipe, seed, path):
     """Writes the race's file to `path`."""
-    waves = data.training.waves
-    x = altered_copies(waves, recipe["copies"])
-    targets, x = predict(tf.keras.models.load_model(TEACHER, compile=False), x), as_column(x)
-    tf.keras.utils.set_random_seed(seed)
-    model = build_frames_cnn(recipe["widths"])
-    distil(model, x, targets, recipe["epochs"], "trial, small", seed)
-    model = grid_network(model, recipe["penalty"], dense_bias=False)
-    distil(model, x, targets, recipe["grid_epochs"], "trial, grid", seed)
-    calibration = representative_dataset(as_column(features(waves)))
+    x, scores = race_lessons(data, recipe["copies"])
+    model, _ = race_network(x, scores, recipe, seed)
+    calibration = representative_dataset(as_column(features(data.training.waves)))
     settings = INT8 | ONE_SCALE | {"representative_dataset": calibration}
     convert(plain_network(model, average_pool=True), path, **settings)
-    content = to_int4(path.read_bytes(), coarse=8, fixed_size=True)
+    content = to_int4(path.read_bytes(), coarse=recipe["coarse"], fixed_size=True)
     path.write_bytes(repack(content, 3000, fixed_size=True))
+
+
+def transfer(data, recipe, seed):
+    """What a share of the clips gives to the last layers, by who has learned the first ones.
+
+    Returns kind -> figures: of the network that was trained on all clips, `all`; of one of which
+    it gives the first layers, while the last see a share; of one that was trained on this share
+    alone; and of one that is given the first layers of that.
+    """
+    x, y = in_parts(as_waveform, as_float(data.validation.waves).numpy()), data.validation.y
+    base = tf.keras.models.load_model(BASE, compile=False)
+    figures = {"all": {"accuracy": accuracy(base, x, y)}}
+    for share in (0.1, 0.5):
+        rows = some_clips(data.training, share, seed)
+        mine = Clips(*(column[rows] for column in data.training))
+        epochs = recipe["base_updates"] // (len(rows) // BATCH_SIZE)
+        own, _ = train_wave_cnn(mine, epochs, WAVE_CNN["learning_rate"], seed)
+        figures[f"{share:.0%} alone"] = {"accuracy": accuracy(own, x, y)}
+        for giver, network in (("all", base), ("the same", own)):
+            front, _ = split_network(cast_network(network, tf.float16), recipe["trained"])
+            given = in_copies(front, mine.waves, recipe["copies"])
+            last, _ = train_last_layers(given, mine.y, recipe, seed)
+            figures[f"{share:.0%}, given by {giver}"] = {
+                "accuracy": accuracy(last, predict(front, x), y)
+            }
+    return figures
 
 
 def as_samples(waves):
@@ -82,6 +116,8 @@ def run(data, name, recipe, seed):
     clips = data.validation
     judged_on = f"{len(clips.y):,} clips of {len(set(clips.speakers))} validation speakers"
     waves = {"accuracy": as_float(clips.waves).numpy(), "accuracy_worse": made_worse(clips.waves)}
+    if name == "TRANSFER":
+        return judged_on, transfer(data, recipe, seed)
     if name != "RACE":
         model, to_input = network(data, name, recipe, seed)
         inputs = {key: in_parts(to_input, some) for key, some in waves.items()}

@@ -3,6 +3,8 @@
 import numpy as np
 
 from speech.features import alter, as_float, level, mfcc
+from toolkit.grid import grid_network
+from toolkit.pairs import PairCode, pair_cost
 from toolkit.runtime import use_keras_2
 from toolkit.training import distillation_loss, train
 
@@ -194,9 +196,38 @@ def for_litert(model, unroll=False):
     return fixed
 
 
-def distil(model, x, teacher_logits, epochs, name, seed=0):
-    """Trains `model` to give `teacher_logits` (n, 9) for inputs x (n, ...). Returns the history."""
-    compile_network(model, len(x), epochs, 1e-2)
-    model.compile(model.optimizer, distillation_loss(2.0))
+def distil(model, x, teacher_logits, epochs, name, seed=0, learning_rate=1e-2, code=None, price=0):
+    """Trains `model` to give `teacher_logits` (n, 9) for inputs x (n, ...). Returns the history.
+
+    code: a PairCode; each bit of it costs `price` in the loss.
+    """
+    compile_network(model, len(x), epochs, learning_rate)
+
+    def loss(teacher_logits, logits):
+        bits = sum(pair_cost(kernel, code.bits) for kernel in code.kernels) if code else 0.0
+        return distillation_loss(2.0)(teacher_logits, logits) + price * bits
+
+    model.compile(model.optimizer, loss)
     settings = {"epochs": epochs, "name": name, "batch_size": BATCH_SIZE, "seed": seed}
-    return train(model, x, teacher_logits, **settings)
+    return train(model, x, teacher_logits, callbacks=[code] if code else [], **settings)
+
+
+def race_network(x, teacher_logits, recipe, seed=0):
+    """Distils the network of the race, in float and then on the grid.
+
+    x: MFCC (n, 81, 1, 12). The loss on the grid is that of distillation, an L1 penalty on the
+    weights, in steps, and the `pair_penalty` for each bit of a code for their pairs, from the
+    share `coded_from` of the updates on. Returns (grid network, the two histories).
+    """
+    tf.keras.utils.set_random_seed(seed)
+    start = build_frames_cnn(**recipe["network"])
+    history = distil(start, x, teacher_logits, recipe["epochs"], "race, float", seed)
+    model = grid_network(start, recipe["penalty"], dense_bias=False)
+    updates = recipe["grid_epochs"] * (len(x) // BATCH_SIZE)
+    kernels = [layer.kernel for layer in model.layers if hasattr(layer, "kernel")]
+    grid_history = distil(
+        model, x, teacher_logits, recipe["grid_epochs"], "race, on the grid", seed,
+        recipe["grid_learning_rate"], PairCode(kernels, int(recipe["coded_from"] * updates)),
+        recipe["pair_penalty"],
+    )  # fmt: skip
+    return model, [history, grid_history]

@@ -4,14 +4,14 @@ A dict holds what the full profile trains with, in plain values, so that it can 
 Clips an update are BATCH_SIZE of `speech.networks`.
 """
 
-# The thesis's networks: its LSTM as it trained it, for fewer epochs; its CNN, which had 100 epochs
-# at 0.01, for the first few.
-THESIS_LSTM = {"epochs": 30, "learning_rate": 0.01}
+# The thesis's networks: its LSTM as it trained it; its CNN, which had 100 epochs at 0.01, for the
+# first few.
+THESIS_LSTM = {"epochs": 100, "learning_rate": 0.01}
 THESIS_CNN = {"epochs": 8, "learning_rate": 0.001}
 
 WAVE_CNN = {"epochs": 40, "learning_rate": 0.003}
 LSTM = {"epochs": 40, "learning_rate": 0.003}
-PLAIN_LSTM = {"epochs": 20, "learning_rate": 0.003}  # on clips that are not altered
+PLAIN_LSTM = {"epochs": 40, "learning_rate": 0.003}  # on clips that are not altered
 
 # For the comparison of precisions, by stochastic gradient descent on `copies` of each clip.
 FRAMES_CNN: dict = {
@@ -29,20 +29,28 @@ PRECISIONS: dict = {
     "mixed_float16": {"dtype": "float16", "master": True, "scale": None},
     "bfloat16, master weights": {"dtype": "bfloat16", "master": True, "scale": 1.0},
 }
+# The layers before `trained` are given. base_updates: of the networks, in the trials only, that
+# have seen no more clips than the share that the others learn from.
 TRANSFER: dict = {
-    "given": ["conv1", "norm1", "conv2", "norm2", "conv3", "norm3", "conv4", "norm4"],
-    "learning_rate": {"given": 0.3, "from scratch": 0.2},
-    "updates": 150,
+    "trained": "conv5",
+    "copies": 4,
+    "updates": 1500,
+    "learning_rate": 0.3,
     "precision": "mixed_float16",
+    "base_updates": 1200,
 }
 
 ROUNDED_LSTM = {"epochs": 6, "learning_rate": 0.001}  # trained on with rounded kernels
 RACE: dict = {
-    "widths": [24, 24, 24, 24, 24],
-    "penalty": 5e-4,
+    "network": {"widths": [24, 24, 24, 24, 24], "strides": [2, 2, 1, 1, 1], "kernel": 3},
     "copies": 12,
     "epochs": 4,
     "grid_epochs": 8,
+    "grid_learning_rate": 5e-2,
+    "penalty": 2e-4,
+    "pair_penalty": 5e-5,
+    "coded_from": 0.25,
+    "coarse": 8,
 }
 
 # The recipes of which benchmarks/trials.json holds a trial on the validation speakers from before

@@ -2,7 +2,14 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from toolkit.half import HalfTrainer, Rounding, round_to, rounded_network
+from toolkit.half import (
+    HalfTrainer,
+    Rounding,
+    cast_network,
+    round_to,
+    rounded_network,
+    train_half,
+)
 from toolkit.runtime import use_keras_2
 
 use_keras_2()
@@ -201,3 +208,25 @@ def test_frozen_weights_are_rounded_too_but_not_the_statistics_of_batch_normaliz
     HalfTrainer(model, tf.float16, lambda step: 0.1, True)
     assert (frozen.kernel.numpy() == np.float16(1 / 3)).all()
     assert (norm.moving_mean.numpy() == np.float32(1 / 3)).all()
+
+
+def test_a_cast_network_has_rounded_weights_but_the_statistics_of_its_normalization():
+    model = small_network()
+    rng = np.random.default_rng(0)
+    model.set_weights([rng.uniform(0.1, 1, w.shape) for w in model.get_weights()])
+    for own, weight in zip(model.weights, cast_network(model, tf.float16).weights, strict=True):
+        expected = own if "moving" in weight.name else np.float16(own)
+        assert np.array_equal(weight, expected)
+
+
+def test_train_half_leaves_its_model_alone_and_makes_as_many_updates_as_asked_for():
+    x = np.array([[-1], [1]] * 10, np.float32)
+    y = np.array([0, 1] * 10)
+    model = two_logits()
+    how = {"dtype": "float16", "master": True, "scale": None}
+    network, trainer, losses = train_half(model, x, y, 7, 1.0, how, batch_size=8)
+    assert len(losses) == trainer.step.numpy() == 7
+    assert losses[0] == pytest.approx(np.log(2), abs=1e-3) and losses[-1] < 0.1
+    kernel = network.get_weights()[0]
+    assert kernel[0, 0] < 0 < kernel[0, 1] and np.array_equal(kernel, np.float16(kernel))
+    assert not np.any(model.get_weights()[0])

@@ -8,6 +8,7 @@ from speech.networks import (
     WARM_UP,
     altered_mfcc,
     altered_waveform,
+    as_column,
     as_waveform,
     build_frames_cnn,
     build_lstm,
@@ -16,12 +17,14 @@ from speech.networks import (
     build_wave_cnn,
     compile_network,
     for_litert,
+    race_network,
     train_lstm,
     train_thesis_cnn,
     train_thesis_lstm,
     train_wave_cnn,
 )
 from speech.recipes import CHOSEN, LSTM, RACE, in_profile
+from toolkit.grid import whole_numbers
 from toolkit.runtime import use_keras_2
 
 use_keras_2()
@@ -127,3 +130,19 @@ def test_profiles_take_all_of_a_recipe_a_quarter_or_one_of_each():
 
 def test_what_the_notebooks_call_chosen_is_a_recipe():
     assert set(CHOSEN) <= vars(recipes).keys()
+
+
+def test_the_race_s_network_has_few_whole_numbers_and_the_penalties_make_them_fewer(
+    speech_sample, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    x = as_column(features(speech_sample.training.waves))
+    scores = np.eye(9, dtype=np.float32)[speech_sample.training.y] * 5
+    recipe = {"network": {"widths": [8, 8], "strides": [2, 2]}, "epochs": 1, "grid_epochs": 20}
+    recipe |= {"grid_learning_rate": 0.3, "penalty": 0, "pair_penalty": 0, "coded_from": 0}
+    dear = recipe | {"penalty": 0.1, "pair_penalty": 0.1}
+    free, penalized = (race_network(x, scores, which, 0) for which in (recipe, dear))
+    numbers = [np.concatenate([k.ravel() for k in whole_numbers(m)]) for m, _ in (free, penalized)]
+    assert all(len(some) == 8 * 3 * (12 + 8) + 8 * 9 and abs(some).max() <= 7 for some in numbers)
+    assert np.mean(numbers[1] == 0) > 2 * np.mean(numbers[0] == 0)
+    assert [len(history["loss"]) for history in free[1]] == [1, 20]

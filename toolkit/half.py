@@ -4,7 +4,11 @@ TensorFlow's float16 kernels on a CPU take some 30 times as long as those of flo
 rounded numbers, summed in float32 and rounded again, are what tensor cores compute.
 """
 
+import numpy as np
+
+from toolkit.compression import clone
 from toolkit.runtime import use_keras_2
+from toolkit.training import batches
 
 use_keras_2()
 import tensorflow as tf
@@ -44,6 +48,14 @@ def rounded_network(model, dtype):
         x = Rounding(dtype)(layer.__class__.from_config(layer.get_config())(x))
     copy = tf.keras.Model(inputs, x)
     copy.set_weights(model.get_weights())
+    return copy
+
+
+def cast_network(model, dtype):
+    """`rounded_network` with its weights rounded too, all but those that are not trained."""
+    copy = rounded_network(model, dtype)
+    for variable in copy.trainable_variables:
+        variable.assign(round_to(variable, dtype))
     return copy
 
 
@@ -112,3 +124,28 @@ class HalfTrainer:
             self.good.assign(0)
         self.step.assign_add(1)
         return loss
+
+
+def train_half(model, x, y, updates, rate, precision, seed=0, constant=False, batch_size=100):
+    """Trains a copy of `model` on x, y by HalfTrainer. Returns (copy, trainer, losses).
+
+    precision: dtype, master and scale of HalfTrainer, a dict. constant: whether the learning rate
+    stays `rate` instead of rising and falling. losses: float32 (updates,).
+    """
+    tf.keras.utils.set_random_seed(seed)
+    warm_up = max(1, updates // 8)
+
+    def schedule(step):
+        turn = 0.5 * (1 + tf.cos(np.pi * step / updates))
+        return rate * (1.0 if constant else tf.minimum(1.0, (step + 1) / warm_up) * turn)
+
+    dtype = precision["dtype"]
+    network = rounded_network(model, dtype) if dtype else clone(model)
+    trainer = HalfTrainer(network, schedule=schedule, **precision)
+    losses: list = []
+    while len(losses) < updates:
+        for part in batches(x, y, batch_size, [seed, len(losses)]):
+            losses.append(trainer.update(*part))
+            if len(losses) == updates:
+                break
+    return network, trainer, np.array(losses)
