@@ -16,7 +16,7 @@ PLAIN_LSTM = {"epochs": 40, "learning_rate": 0.003}  # on clips that are not alt
 # For the comparison of precisions, by stochastic gradient descent on `copies` of each clip.
 FRAMES_CNN: dict = {
     "network": {"widths": [32, 32, 40, 40], "strides": [2, 2, 1, 1], "kernel": 5},
-    "copies": 8,
+    "copies": 6,
     "epochs": 2,
     "learning_rate": 0.2,
 }

@@ -66,20 +66,26 @@ def accuracy_difference(right, others, groups, resamples=10_000):
 def evaluate(path, model, view, x_val, **fields):
     """The record of a .tflite file, scored on the test clips; `keep`s the file in models/.
 
-    model: the Keras network that it was made of, whose are the parameters and the accuracies in
-    training and validation. view: a SpeechCommands with the features that the file takes
-    (`with_features`), x_val: those of the validation clips. fields: the record's others.
+    model: the Keras network that it was made of, whose are the parameters and, where `fields` do
+    not give them, the accuracies in training and validation. view: a SpeechCommands with the
+    features that the file takes (`with_features`), x_val: those of the validation clips. fields:
+    the record's others.
     """
     scores = predict_clips(path, view.x_test)
     record = {
         "id": Path(path).stem,
         "params": model.count_params(),
-        "train_accuracy": accuracy(model, view.x_train, view.training.y),
-        "val_accuracy": accuracy(model, x_val, view.validation.y),
         **measure(path, scores, view),
         **keep(path),
         **fields,
     }
+    judged = (
+        ("train_accuracy", view.training, view.x_train),
+        ("val_accuracy", view.validation, x_val),
+    )
+    for key, clips, x in judged:
+        if key not in fields:
+            record[key] = accuracy(model, x, clips.y)
     if record["arena_bytes"] is not None:
         words = scores[:MICRO_SAMPLE].argmax(axis=1)
         heard = [run_micro(path, clip[None]) for clip in view.x_test[:MICRO_SAMPLE]]  # no state

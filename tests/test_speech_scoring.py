@@ -115,11 +115,13 @@ def test_a_file_is_measured_on_the_test_clips_and_kept(
 ):
     monkeypatch.chdir(tmp_path)
     x_val = features(view.validation.waves)
-    record = evaluate(path, model, view, x_val, technique="LSTM, fused", seed=3)
+    fields = {"technique": "LSTM, fused", "seed": 3, "train_accuracy": 0.75}
+    record = evaluate(path, model, view, x_val, **fields)
     assert record["id"] == "lstm" and record["technique"] == "LSTM, fused" and record["seed"] == 3
     assert record["params"] == 63_849
     words = np.concatenate([model(clip[None]) for clip in x_val]).argmax(axis=1)
     assert record["val_accuracy"] == np.mean(words == view.validation.y)
+    assert record["train_accuracy"] == 0.75  # as given
     assert record["total"] == 72
     assert record["correct"] == count_correct(keras_scores, view.testing.y)
     assert record["accuracy"] == record["correct"] / 72
