@@ -16,6 +16,8 @@ def squared_error(weights, bits, step):
     [
         # quarters: 23 = 10111b, 14 = 01110b, 4 = 00100b, 1 = 00001b; the fraction is two bits
         ("drop", False, [4.75, 2.5, 0.0, -0.25]),  # 10_11b, 01_10b, 00_00b, 00_01b
+        ("floor", False, [1.75, 3.5, 1.0, -0.25]),  # 01_11b: its fifth bit is lost
+        ("floor", True, [0.75, 2.5, 0.0, -0.25]),  # 0__11b, 1__10b, 0__00b, 0__01b
         ("top", False, [5.5, 3.5, 1.0, 0.0]),  # 1011_b, 0111_b, 0010_b, 0000_b
         ("saturate", False, [3.75, 3.5, 1.0, -0.25]),
         ("drop", True, [4.75, 0.5, 0.0, -0.25]),  # 1__11b, 0__10b, 0__00b, 0__01b
@@ -38,7 +40,7 @@ def test_numbers_are_cut_towards_zero_on_either_side():
     assert fixed_point(weights, 4, 1).tolist() == [0.5, -0.5, 1.0, -1.0, 0.0, 0.0]
 
 
-@pytest.mark.parametrize("overflow", ["drop", "top", "saturate"])
+@pytest.mark.parametrize("overflow", ["drop", "floor", "top", "saturate"])
 @pytest.mark.parametrize("signed", [False, True])
 def test_no_weight_grows_or_changes_its_sign_and_the_word_holds_every_magnitude(overflow, signed):
     for word, fraction in ((2, 0), (4, 2), (5, 4), (8, 4)):
@@ -71,6 +73,12 @@ def test_a_word_that_holds_all_weights_loses_only_what_is_below_the_fraction():
 def test_a_word_without_room_and_an_unknown_overflow_are_refused(word, fraction, settings):
     with pytest.raises(ValueError):
         fixed_point(WEIGHTS, word, fraction, **settings)
+
+
+def test_floor_loses_the_top_bit_of_the_largest_weights_even_in_a_long_word():
+    weights = np.array([3.0, -2.25, 1.75, 0.5], np.float32)
+    assert fixed_point(weights, 16, 8, "floor").tolist() == [1.0, -0.25, 1.75, 0.5]
+    assert fixed_point(np.zeros(2, np.float32), 4, 2, "floor").tolist() == [0, 0]
 
 
 def test_the_nearest_multiple_is_taken_and_both_ends_saturate_alike():

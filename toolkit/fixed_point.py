@@ -10,17 +10,21 @@ def fixed_point(weights, word, fraction, overflow="drop", signed=False):
     2**fraction and cut to an integer, the sign is kept apart. Its `fraction` lowest bits are
     the fraction. What happens when the bits above them, up to the highest that any of the
     weights has, exceed the word length is `overflow`: "drop" keeps as many of the bits above the
-    fraction as fit, counted from the highest down, and clears those between; "top" keeps the
-    `word` highest bits of all and clears the rest; "saturate" puts the largest number of `word`
-    bits in place of larger ones. signed: whether the sign takes one of the `word` bits. Raises
-    ValueError if no bit is left for the number.
+    fraction as fit, counted from the highest down, and clears those between; "floor" does so with
+    floor(log2) of the largest, which is the place of its highest bit, taken for the number of its
+    bits, so that this bit is lost; "top" keeps the `word` highest bits of all and clears the rest;
+    "saturate" puts the largest number of `word` bits in place of larger ones. signed: whether the
+    sign takes one of the `word` bits. Raises ValueError if no bit is left for the number.
     """
     bits = word - signed
     if not 0 <= fraction <= bits or bits < 1:
         raise ValueError(f"{fraction} bits of fraction do not fit into {bits} bits")
     numbers = np.floor(np.abs(weights) * 2.0**fraction).astype(np.int64)
     highest = int(numbers.max(initial=0)).bit_length()
-    if overflow == "drop":
+    if overflow == "floor":
+        highest = max(0, highest - 1)
+        numbers &= (1 << highest) - 1
+    if overflow in ("drop", "floor"):
         gap = max(0, highest - bits)
         kept = (numbers >> (fraction + gap)) << (fraction + gap)
         numbers = kept | (numbers & ((1 << fraction) - 1))
@@ -30,7 +34,7 @@ def fixed_point(weights, word, fraction, overflow="drop", signed=False):
     elif overflow == "saturate":
         numbers = np.minimum(numbers, 2**bits - 1)
     else:
-        raise ValueError(f"overflow={overflow!r}: only drop, top and saturate are known")
+        raise ValueError(f"overflow={overflow!r}: only drop, floor, top and saturate are known")
     return (np.sign(weights) * numbers / 2.0**fraction).astype(np.float32)
 
 
