@@ -991,8 +991,8 @@ write_records(list(records.values()), "speech_training", "results.json")
 #   {{behind[0.5]:.2f}}, with all {{behind[1.0]:.2f}}. Aimed for were 2 points at a tenth and 0.5 at
 #   half.
 # - The given layers **were trained on all clips**, as in the thesis: they have seen clips that the
-#   last ones have not. The stricter experiment is a trial of the same recipe, judged on the
-#   validation clips, of which the network that was trained on all clips reads
+#   last ones have not. The stricter experiment is a trial of the same recipe, one training each,
+#   judged on the validation clips, of which the network that was trained on all clips reads
 #   {{trials/speech.TRANSFER//all/accuracy:.2%}}. Given by that network:
 #   {{trials/speech.TRANSFER//10%, given by all/accuracy:.2%}} with 10 % of the clips and
 #   {{trials/speech.TRANSFER//50%, given by all/accuracy:.2%}} with 50 %. Given by a network that
