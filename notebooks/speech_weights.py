@@ -360,9 +360,8 @@ display(table.style.format("{:.1f}", na_rep="").format("{:.0f}", subset=pd.Index
 # {{thesis_test:.1f}}. With the best F, **eight bits** (F = {{best[8]["best F"]}}) read
 # {{best[8]["validation, %"]:.1f}} and {{best[8]["test, %"]:.1f}} %, **six** (F =
 # {{best[6]["best F"]}}) {{best[6]["validation, %"]:.1f}} and {{best[6]["test, %"]:.1f}}, where the
-# thesis's pair 6/3 lost it four points. The test clips of these two were looked at once, after
-# validation clips had chosen F. On our LSTM, whose weights are small, W hardly matters (the last
-# row of the first table).
+# thesis's pair 6/3 lost it four points. Validation clips chose F. On our LSTM, whose weights are
+# small, W hardly matters (the last row of the first table).
 #
 # ### Better, step by step
 #
