@@ -127,7 +127,8 @@ def trials_table(trials, package, *names):
         usual = flat(recipe)
         other = [(k, v) for k, v in flat(trial["settings"]).items() if usual.get(k) != v]
         told = [f"{key} {written(value)}" for key, value in other]
-        told += [f"{key} not on record" for key in recipe if key not in trial["settings"]]
+        missing = [key.replace("_", " ") for key in recipe if key not in trial["settings"]]
+        told += [f"{', '.join(missing)} not on record"] if missing else []
         told = told or ["the recipe"]
         told += [f"seed {trial['seed']}"] if trial["seed"] else []
         kind, figures = min(trial["figures"].items(), key=lambda one: one[1].get("bytes_gzip", 1e9))
