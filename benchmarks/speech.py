@@ -115,9 +115,9 @@ def run(data, name, recipe, seed):
     """Trains by a recipe. Returns on what it was judged, and kind of file -> its figures."""
     clips = data.validation
     judged_on = f"{len(clips.y):,} clips of {len(set(clips.speakers))} validation speakers"
-    waves = {"accuracy": as_float(clips.waves).numpy(), "accuracy_worse": made_worse(clips.waves)}
     if name == "TRANSFER":
         return judged_on, transfer(data, recipe, seed)
+    waves = {"accuracy": as_float(clips.waves).numpy(), "accuracy_worse": made_worse(clips.waves)}
     if name != "RACE":
         model, to_input = network(data, name, recipe, seed)
         inputs = {key: in_parts(to_input, some) for key, some in waves.items()}
