@@ -185,7 +185,7 @@ def test_the_speech_networks_meet_their_goals():
     )
     assert RECORDS["speech_lstm"]["accuracy"] >= 0.925
     half, whole = RECORDS["speech_cnn_half"], RECORDS["speech_cnn_frames"]
-    assert half["accuracy"] >= whole["accuracy"] - 0.007  # what two seeds differ by
+    assert half["accuracy"] >= whole["accuracy"] - 0.003
     assert (
         RECORDS["speech_lstm_int8"]["accuracy"]
         >= RECORDS["speech_lstm_float32"]["accuracy"] - 0.005
