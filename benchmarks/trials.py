@@ -2,10 +2,10 @@
 
     .venv/bin/python -m benchmarks.trials PACKAGE RECIPE[,RECIPE...] [--seed N] [NAME=VALUE ...]
 
-Trains by recipes of PACKAGE/recipes.py, signmnist or speech, with the values given in place of
-their own, and appends a record of each to benchmarks/trials.json. No test file is read. One to
-twenty minutes each on 2 cores, and ten more where the networks that a recipe starts from are not
-there yet.
+Trains by recipes of PACKAGE/recipes.py, signmnist, speech or photos, with the values given in
+place of their own, and appends a record of each to benchmarks/trials.json. No test file is read.
+One to twenty minutes each on 2 cores, and ten more where the networks that a recipe starts from
+are not there yet.
 
 A record: `recipe`; all its `settings`; `seed`; `judged_on`; `figures`, kind of file -> accuracy and
 bytes; `seconds`; `started`, in UTC; `commit`; `processor`. Trials that were recorded before there
@@ -22,13 +22,18 @@ from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
 
+from photos.data import load_cats_and_dogs
 from signmnist.data import load_sign_mnist
 from speech.data import load_speech_commands
 from toolkit.results import write_json
 from toolkit.runtime import processor_name
 
 TRIALS = Path(__file__).with_suffix(".json")
-LOADERS = {"signmnist": load_sign_mnist, "speech": load_speech_commands}
+LOADERS = {
+    "signmnist": load_sign_mnist,
+    "speech": load_speech_commands,
+    "photos": load_cats_and_dogs,
+}
 
 
 def load_trials(path=TRIALS):

@@ -81,6 +81,20 @@ def build_backbone(side, blocks, stem=32, head=None):
     return tf.keras.Model(inputs, x)
 
 
+def build_baseline(side):
+    """EfficientNet-Lite0 for square RGB photos with two scores, "cat" and "dog".
+
+    Layer "both" gives the averages and the maxima of its features, float32 (n, 2560); "animals",
+    the scores.
+    """
+    layers = tf.keras.layers
+    backbone = build_backbone(side, efficientnet_blocks(), head=1280)
+    average = layers.GlobalAveragePooling2D(name="average")(backbone.output)
+    largest = layers.GlobalMaxPooling2D(name="max")(backbone.output)
+    both = layers.Concatenate(name="both")([average, largest])
+    return tf.keras.Model(backbone.input, layers.Dense(2, name="animals")(both), name="baseline")
+
+
 def folded_weights():
     """The ImageNet weights of EfficientNet-Lite0, batch normalization folded into them.
 

@@ -33,11 +33,16 @@ COPIES: dict = {"count": 4, "side": 192}
 # Temperature of the scores, and the teacher's share in the loss; the rest is the labels'
 DISTILLED: dict = {"temperature": 4.0, "share": 0.5}
 QAT: dict = {"epochs": 1, "learning_rate": 1e-5, "batch_size": 8}  # the rate stays
-# The large network: only layers of so many weights are pruned; copies of each photo it sees
+# The large network above one of its layers, on which `photos` training photos the surgeon works and
+# how many altered copies of each it is trained on; `share` of the scores in the loss, beside that
+# of the features
 PRUNED: dict = {
-    "sparsities": (50, 70, 80, 90),
-    "large_layer": 15_000,
+    "above": "block5_add",
+    "sparsities": (50, 80, 90),
+    "photos": 400,
     "copies": 2,
+    "temperature": 4.0,
+    "share": 0.1,
     "training": {"epochs": 1, "learning_rate": 1e-4, "batch_size": 16},
 }
 # The large network rounded, pruned before or not, and the training of its biases

@@ -4,7 +4,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from photos.scoring import network_input
 from toolkit.compression import clone
 from toolkit.runtime import use_keras_2
 from toolkit.surgeon import damp, prune_and_round, step_for_noise
@@ -13,6 +12,7 @@ use_keras_2()
 import tensorflow as tf
 
 CHUNK = 8  # photos at once
+ROWS = 32  # examples of each input that a layer is fitted to, at random among the positions
 
 
 class Surgery(NamedTuple):
@@ -28,34 +28,50 @@ class Surgery(NamedTuple):
     zeros_stay: bool = False
 
 
-def operate(model, pixels, plan):
+def operate(model, inputs, plan):
     """A copy of a network with kernels pruned and rounded from the first layer to the last.
 
-    model: convolutions, depthwise convolutions, ReLU, Add, pooling, Concatenate and Dense. pixels:
-    uint8 (n, side, side, 3), some hundred training photos. plan: a function from a layer to its
-    Surgery, or to None, which leaves it as it is. Each layer is fitted, on what the layers before
-    it in the copy give for the photos, to what it gives in the model; where its output is added to
-    a block's input, to the sum. Biases then make the means equal.
+    model: convolutions, depthwise convolutions, ReLU, Add, pooling, Concatenate and Dense. inputs:
+    float32 (n, ...), what it takes for some hundred training photos. plan: a function from a layer
+    to its Surgery, or to None, which leaves it as it is. Each layer is fitted, on what the layers
+    before it in the copy give for the photos, to what it gives in the model; where its output is
+    added to a block's input, to the sum. Biases then make the means equal.
+    """
+
+    def change(layer, x, target):
+        surgery = plan(layer)
+        return refitted(layer, x, target, surgery) if surgery else None
+
+    return changed(model, inputs, change)
+
+
+def changed(model, inputs, change):
+    """A copy of a network whose layers get the weights that a function returns, one by one.
+
+    model, inputs: as of `operate`. change: a function from a layer with weights, what it is given
+    in the copy and what it should give there, see `refitted`, to its weights, or to None.
     """
     copy = clone(model)
     readers = count_readers(model)
     before: dict = {}
-    after: dict = {}
+    after: dict = {}  # the same arrays as in `before` up to the first layer that is changed
     for layer in model.layers:
-        twin = copy.get_layer(layer.name)
         sources = source_names(layer)
         if not sources:
-            before[layer.name] = after[layer.name] = network_input(pixels)
+            before[layer.name] = after[layer.name] = inputs
             continue
-        before[layer.name] = apply(layer, [before[name] for name in sources])
-        surgery = plan(layer) if layer.get_weights() else None
-        if surgery:
-            skip = added_to(model, layer)
-            target = before[layer.name]
-            if skip is not None:
-                target = target + before[skip] - after[skip]
-            twin.set_weights(refitted(layer, after[sources[0]], target, surgery))
-        after[layer.name] = apply(twin, [after[name] for name in sources])
+        target = before[layer.name] = apply(layer, [before[name] for name in sources])
+        skip = added_to(model, layer)
+        if skip is not None and before[skip] is not after[skip]:
+            target = target + before[skip] - after[skip]
+        twin = copy.get_layer(layer.name)
+        new = change(layer, after[sources[0]], target) if layer.get_weights() else None
+        if new:
+            twin.set_weights(new)
+        if new or any(before[name] is not after[name] for name in sources):
+            after[layer.name] = apply(twin, [after[name] for name in sources])
+        else:
+            after[layer.name] = before[layer.name]
         for name in sources:
             readers[name] -= 1
             if not readers[name]:
@@ -103,19 +119,20 @@ def apply(layer, inputs):
     return given
 
 
-def input_rows(layer, x):
+def input_rows(layer, x, some):
     """The inputs of each weight of a layer for a few photos, float32 (groups, rows, inputs).
 
-    A depthwise convolution has a group a channel, all others have one.
+    some: the numbers of the rows wanted, those of the layer's outputs. A depthwise convolution has
+    a group a channel, all others have one.
     """
     if isinstance(layer, tf.keras.layers.Dense):
-        return x[None]
+        return x[None, some]
     size, stride = layer.kernel_size[0], layer.strides[0]
     if size == 1:
-        return x.reshape(1, -1, x.shape[-1])
+        return x.reshape(1, -1, x.shape[-1])[:, some]
     ones = [1, size, size, 1], [1, stride, stride, 1], [1, 1, 1, 1]
     patches = tf.image.extract_patches(x, *ones, "SAME").numpy()
-    patches = patches.reshape(-1, size * size, x.shape[-1])
+    patches = patches.reshape(-1, size * size, x.shape[-1])[some]
     if isinstance(layer, tf.keras.layers.DepthwiseConv2D):
         return np.ascontiguousarray(patches.transpose(2, 0, 1))
     return patches.reshape(1, -1, size * size * x.shape[-1])
@@ -128,28 +145,8 @@ def refitted(layer, x, target, surgery):
     """
     kernel, bias = layer.get_weights()
     depthwise = isinstance(layer, tf.keras.layers.DepthwiseConv2D)
-    if depthwise:  # (height, width, channels, 1) as (channels, height * width, 1)
-        flat = kernel.reshape(-1, kernel.shape[2]).T[..., None]
-    else:
-        flat = kernel.reshape(1, -1, kernel.shape[-1])
-    groups, inputs, outputs = flat.shape
-    moments, products = np.zeros((groups, inputs, inputs)), np.zeros(flat.shape)
-    # Sums around a first guess of the mean, as those around zero would cancel
-    guess = input_rows(layer, np.broadcast_to(x.mean(axis=(0, *range(1, x.ndim - 1))), x[:1].shape))
-    middle = guess[:, len(guess[0]) // 2, None]
-    mean_x, mean_y, count = np.zeros((groups, inputs)), np.zeros((groups, outputs)), 0
-    for i in range(0, len(x), CHUNK):
-        rows = input_rows(layer, x[i : i + CHUNK]) - middle
-        given = target[i : i + CHUNK].reshape(-1, target.shape[-1])
-        given = given.T[..., None] if depthwise else given[None]
-        moments += rows.transpose(0, 2, 1) @ rows
-        products += rows.transpose(0, 2, 1) @ given
-        mean_x += rows.sum(axis=1)
-        mean_y += given.sum(axis=1)
-        count += rows.shape[1]
-    mean_x, mean_y = mean_x / count, mean_y / count
-    moments -= count * mean_x[:, :, None] * mean_x[:, None]
-    products -= count * mean_x[:, :, None] * mean_y[:, None]
+    flat = flattened(layer)
+    moments, products, mean_x, mean_y = sums(layer, x, target)
     damped = moments.copy()
     damp(damped)
     start = flat + np.linalg.solve(damped, products - moments @ flat)
@@ -163,7 +160,64 @@ def refitted(layer, x, target, surgery):
     if surgery.noise:
         step = step_for_noise(new, moments, surgery.noise)
         new = prune_and_round(new, moments, step=step, kept=kept)
-    shift = ((mean_x + middle[:, 0])[:, None] @ new)[:, 0]
-    fitted_bias = (mean_y - shift).reshape(bias.shape)
+    fitted_bias = (mean_y - (mean_x[:, None] @ new)[:, 0]).reshape(bias.shape)
     new = new[..., 0].T if depthwise else new
     return [new.reshape(kernel.shape), fitted_bias]
+
+
+def flattened(layer):
+    """A layer's kernel by its groups of `input_rows`: float32 (groups, inputs, outputs)."""
+    kernel = layer.get_weights()[0]
+    if isinstance(layer, tf.keras.layers.DepthwiseConv2D):  # (height, width, channels, 1)
+        return kernel.reshape(-1, kernel.shape[2]).T[..., None]
+    return kernel.reshape(1, -1, kernel.shape[-1])
+
+
+def sums(layer, x, target):
+    """Moments of a layer's inputs, their products with a target, and the means of both.
+
+    x, target: as of `refitted`. The moments, float64 (groups, inputs, inputs), and products,
+    (groups, inputs, outputs), are sums around the means, (groups, inputs) and (groups, outputs).
+    """
+    groups, inputs, outputs = flattened(layer).shape
+    moments, products = np.zeros((groups, inputs, inputs)), np.zeros((groups, inputs, outputs))
+    # Sums around a first guess of the mean, as those around zero would cancel
+    places = target[0].size // target.shape[-1]
+    guess = np.broadcast_to(x.mean(axis=(0, *range(1, x.ndim - 1))), x[:1].shape)
+    middle = input_rows(layer, guess, [places // 2])
+    mean_x, mean_y, count = np.zeros((groups, inputs)), np.zeros((groups, outputs)), 0
+    share, rng = ROWS * inputs / (len(x) * places), np.random.default_rng(0)
+    for i in range(0, len(x), CHUNK):
+        given = target[i : i + CHUNK].reshape(-1, target.shape[-1])
+        some = np.flatnonzero(rng.random(len(given)) < share)
+        rows, given = input_rows(layer, x[i : i + CHUNK], some) - middle, given[some]
+        given = given.T[..., None] if groups > 1 else given[None]
+        moments += rows.transpose(0, 2, 1) @ rows
+        products += rows.transpose(0, 2, 1) @ given
+        mean_x += rows.sum(axis=1)
+        mean_y += given.sum(axis=1)
+        count += rows.shape[1]
+    mean_x, mean_y = mean_x / count, mean_y / count
+    moments -= count * mean_x[:, :, None] * mean_x[:, None]
+    products -= count * mean_x[:, :, None] * mean_y[:, None]
+    return moments, products, mean_x + middle[:, 0], mean_y
+
+
+def costs(model, inputs, names):
+    """What cutting each weight costs: name of a layer -> float64, like its kernel flattened.
+
+    inputs: as of `operate`. Of a weight alone, made up for by the others, as a share of the
+    variance of all the outputs of its layer (Optimal Brain Surgeon's saliency).
+    """
+    found = {}
+
+    def note(layer, x, target):
+        if layer.name in names:
+            kernel, moments = flattened(layer), sums(layer, x, target)[0]
+            variance = np.einsum("gio,gij,gjo->", kernel, moments, kernel, optimize=True)
+            damp(moments)
+            pivots = np.einsum("gii->gi", np.linalg.inv(moments))
+            found[layer.name] = kernel**2 / pivots[..., None] / variance
+
+    changed(model, inputs, note)
+    return found

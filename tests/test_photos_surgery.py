@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from photos.networks import build_backbone, efficientnet_blocks
+from photos.scoring import network_input
 from photos.surgery import Surgery, operate
 from photos.training import predict_keras
 from toolkit.runtime import use_keras_2
@@ -12,6 +13,7 @@ use_keras_2()
 import tensorflow as tf
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (12, 32, 32, 3), np.uint8)
+INPUTS = network_input(PIXELS)
 
 
 @pytest.fixture(scope="module")
@@ -27,13 +29,13 @@ def kernels(model):
 
 
 def test_without_a_plan_nothing_changes(model):
-    copy = operate(model, PIXELS, lambda layer: None)
+    copy = operate(model, INPUTS, lambda layer: None)
     assert all(map(np.array_equal, copy.get_weights(), model.get_weights()))
     assert copy is not model
 
 
 def test_the_share_that_was_asked_for_is_pruned_and_the_mean_stays(model):
-    copy = operate(model, PIXELS, lambda layer: Surgery(0.5))
+    copy = operate(model, INPUTS, lambda layer: Surgery(0.5))
     for name, kernel in kernels(copy).items():
         assert np.mean(kernel == 0) == pytest.approx(0.5, abs=0.03), name
     means = [predict_keras(m, PIXELS).mean(axis=0) for m in (copy, model)]
@@ -41,8 +43,8 @@ def test_the_share_that_was_asked_for_is_pruned_and_the_mean_stays(model):
 
 
 def test_a_layer_becomes_multiples_of_one_step_and_zeros_stay(model):
-    pruned = operate(model, PIXELS, lambda layer: Surgery(0.5))
-    rounded = operate(pruned, PIXELS, lambda layer: Surgery(0, 0.1, zeros_stay=True))
+    pruned = operate(model, INPUTS, lambda layer: Surgery(0.5))
+    rounded = operate(pruned, INPUTS, lambda layer: Surgery(0, 0.1, zeros_stay=True))
     before = kernels(pruned)
     for name, kernel in kernels(rounded).items():
         assert not kernel[before[name] == 0].any()

@@ -33,17 +33,20 @@ def prune_and_round(kernel, moments, sparsity=0.0, step=None, kept=None, most=12
     factor = np.linalg.cholesky(np.linalg.inv(damped)).transpose(0, 2, 1)
     pivots = np.einsum("gii->gi", factor)
     for start in range(0, len(order), BLOCK):
-        block = slice(start, start + BLOCK)
+        block, rest = slice(start, start + BLOCK), slice(start + BLOCK, None)
         if sparsity and kept is None:
             cost = (weights[:, block] / pivots[:, block, None]) ** 2
             allowed[:, block] = cost >= np.quantile(cost, sparsity)
-        for i in range(start, min(start + BLOCK, len(order))):
+        errors = np.empty_like(weights[:, block])
+        for i in range(start, start + errors.shape[1]):
             new = np.where(allowed[:, i], weights[:, i], 0)
             if steps is not None:
                 new = np.clip(np.round(new / steps[:, i]), -most, most) * steps[:, i]
-            error = (weights[:, i] - new) / pivots[:, i, None]
+            error = errors[:, i - start] = (weights[:, i] - new) / pivots[:, i, None]
             weights[:, i] = new
-            weights[:, i + 1 :] -= factor[:, i, i + 1 :, None] * error[:, None]
+            later = slice(i + 1, start + BLOCK)
+            weights[:, later] -= factor[:, i, later, None] * error[:, None]
+        weights[:, rest] -= factor[:, block, rest].transpose(0, 2, 1) @ errors
     result = np.empty(weights.shape, np.float32)
     result[:, order] = weights
     return result
