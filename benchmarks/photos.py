@@ -1,7 +1,15 @@
 """How a recipe of photos/recipes.py is tried: on the validation photos."""
 
 from photos.data import SIDE
-from photos.pruning import drawn, fitted_baseline, lessons, pruned, share_read, split, taught
+from photos.pruning import (
+    drawn,
+    fitted_baseline,
+    lessons,
+    prune_by_cost,
+    share_read,
+    split,
+    train_on,
+)
 from photos.training import predict_keras
 
 
@@ -11,14 +19,14 @@ def prune(data, recipe, seed):
     lower, upper = split(fitted_baseline(SIDE, training), recipe["above"])
     held_out = predict_keras(lower, validation.pixels)
     fitted_to = predict_keras(lower, drawn(training, recipe["photos"], seed).pixels)
-    given = lessons(training, recipe["copies"], seed, lower, upper)
+    taught = lessons(training, recipe["copies"], seed, lower, upper)
     figures = {"float": {"accuracy": share_read(upper, held_out, validation.y)}}
     latest = upper
     for sparsity in recipe["sparsities"]:
         name = f"{sparsity} % zeros"
-        latest = pruned(latest, fitted_to, sparsity / 100)
+        latest = prune_by_cost(latest, fitted_to, sparsity / 100)
         surgeon = share_read(latest, held_out, validation.y)
-        taught(latest, given, recipe, f"trial, {name}", seed, "zeros")
+        train_on(latest, taught, recipe, f"trial, {name}", seed)
         read = share_read(latest, held_out, validation.y)
         figures[name] = {"accuracy": read, "accuracy_untrained": surgeon}
     return figures

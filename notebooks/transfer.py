@@ -73,6 +73,7 @@ SEED = 0
 
 SIDES = {"full": (224, 160, 128, 96), "quick": (224, 96), "smoke": (64, 32)}[PROFILE]  # pixels
 ROUNDINGS = {"full": 2, "quick": 2, "smoke": 1}[PROFILE]  # of the large network, to few levels
+TIMING_ROUNDS = {"full": 20, "quick": 5, "smoke": 2}[PROFILE]
 
 tf.keras.utils.set_random_seed(SEED)
 started = time.perf_counter()
@@ -103,7 +104,9 @@ if PROFILE != "full":
     UNFROZEN.update(epochs=3 if quick else 1, learning_rates=(1e-4,))
     FITTED.update(photos=64 if quick else 4)
     COPIES.update(count=2 if quick else 1, side=128 if quick else 64)
-    PRUNED.update(copies=1, sparsities=(50, 80) if quick else (50,))
+    PRUNED.update(copies=1, photos=100 if quick else 4, sparsities=(50, 80) if quick else (50,))
+    for recipe in (PRUNED, ROUNDED):
+        recipe["training"].update(epochs=1)
     for recipe in STUDENTS.values():
         recipe["training"].update(epochs=2 if quick else 1)
         recipe.update(side=COPIES["side"], noises=recipe["noises"][-2 if quick else -1 :])
@@ -133,6 +136,7 @@ some_photos = training.pixels[::step][: FITTED["photos"]]
 # %%
 from photos.networks import (
     build_backbone,  # in sight
+    build_baseline,  # in sight
     efficientnet_blocks,  # in sight
     folded_weights,
     keep_strongest,  # in sight
@@ -141,6 +145,7 @@ from photos.networks import (
 )
 from photos.scoring import (
     file_accuracy,
+    interleaved,
     measure_photos,
     network_input,
     photos_table,
@@ -158,12 +163,9 @@ from photos.training import (
 # %%
 blocks = efficientnet_blocks()
 imagenet = folded_weights()
-backbone = build_backbone(BASE_SIDE, blocks, head=1280)
-set_weights(backbone, imagenet)
-layers = tf.keras.layers
-average = layers.GlobalAveragePooling2D(name="average")(backbone.output)
-largest = layers.GlobalMaxPooling2D(name="max")(backbone.output)
-pooled = tf.keras.Model(backbone.input, layers.Concatenate(name="both")([average, largest]))
+baseline = build_baseline(BASE_SIDE)
+set_weights(baseline, imagenet)
+pooled = tf.keras.Model(baseline.input, baseline.get_layer("both").output)
 
 begun = time.perf_counter()
 pooled_train, pooled_val, pooled_test = (
@@ -198,7 +200,7 @@ for number, block in enumerate(blocks, 1):
     names = [f"block{number}_{part}" for part in ("expand", "depthwise", "project")]
     rows[f"{number}{' (adds)' if block.adds else ''}"] = {
         "depthwise": f"{block.kernel} x {block.kernel}, stride {block.stride}",
-        "gives": " x ".join(map(str, backbone.get_layer(names[2]).output.shape[1:])),
+        "gives": " x ".join(map(str, baseline.get_layer(names[2]).output.shape[1:])),
         "weights": sum(imagenet[name][0].size for name in names if name in imagenet),
     }
 block_table = pd.DataFrame.from_dict(rows, orient="index").rename_axis("block")
@@ -267,6 +269,7 @@ from toolkit.training import accuracy, train
 # %%
 def build_head(features):
     """The report's head on pooled features float32 (n, features)."""
+    layers = tf.keras.layers
     return tf.keras.Sequential(
         [
             layers.Input((features,)),
@@ -279,7 +282,7 @@ def build_head(features):
 
 
 cross_entropy = tf.keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-head_curves = {}
+head_curves: dict = {}
 head_shares: dict = {}
 for epochs in HEAD["epochs"]:
     for seed in range(HEAD["seeds"]):
@@ -297,8 +300,8 @@ for epochs in HEAD["epochs"]:
             for part, y in ((pooled_val, validation.y), (pooled_test, testing.y))
         ]
         head_shares.setdefault(f"the report's head, {epochs} epochs", []).append(read)
-    head_curves[f"{epochs} epochs, training"] = history["accuracy"]
-    head_curves[f"{epochs} epochs, validation"] = history["val_accuracy"]
+        if epochs == max(HEAD["epochs"]):
+            head_curves[f"the report's head, seed {seed}"] = history["val_accuracy"]
 
 # %% [markdown]
 # And the simplest head there is: a logistic regression, on the maxima, on the averages and on both.
@@ -317,9 +320,6 @@ for view_name, view in VIEWS.items():
         for some, y in ((pooled_val, validation.y), (pooled_test, testing.y))
     ]
     head_shares[f"logistic regression on {view_name}"] = [read]
-baseline = tf.keras.Model(
-    pooled.input, layers.Dense(2, name="animals")(pooled.output), name="baseline"
-)
 baseline.get_layer("animals").set_weights(probes["averages and maxima"])
 
 # %% [markdown]
@@ -328,19 +328,21 @@ baseline.get_layer("animals").set_weights(probes["averages and maxima"])
 # Blocks 12 to 16 and the head, trained further on the cached output of block 11.
 
 # %%
-cached_layer = backbone.get_layer(UNFROZEN["above"])
-lower = tf.keras.Model(backbone.input, cached_layer.output)
+from photos.pruning import split
+
+# %%
+lower, frozen = split(baseline, UNFROZEN["above"])
 cached, cached_val, cached_test = (
     predict_keras(lower, part.pixels) for part in (few, validation, testing)
 )
 for rate in UNFROZEN["learning_rates"]:
-    upper = clone(tf.keras.Model(cached_layer.output, baseline.output))
+    upper = clone(frozen)
     upper.compile(tf.keras.optimizers.Adam(rate), cross_entropy, metrics=["accuracy"])
     top_history = train(
         upper, cached, few.y, epochs=UNFROZEN["epochs"], name=f"blocks 12 to 16, rate {rate:g}",
         batch_size=UNFROZEN["batch_size"], validation={"val": (cached_val, validation.y)},
     )  # fmt: skip
-    head_curves[f"unfrozen, rate {rate:g}, validation"] = top_history["val_accuracy"]
+    head_curves[f"unfrozen, rate {rate:g}"] = top_history["val_accuracy"]
     read = [
         accuracy(upper, part, y)
         for part, y in ((cached_val, validation.y), (cached_test, testing.y))
@@ -358,18 +360,16 @@ rows = {
     )
 }
 display(pd.DataFrame.from_dict(rows, orient="index").style.set_caption(data.banner))
+errors = {
+    name: (np.arange(1, len(read) + 1), len(validation.y) * (1 - np.array(read)))
+    for name, read in head_curves.items()
+}
 show_lines(
-    "Heads: accuracy by epoch",
-    {n: (range(1, len(v) + 1), 100 * np.array(v)) for n, v in head_curves.items()},
-    "epoch",
-    "photos, %",
-    data.banner,
-)
+    f"Heads: of {len(validation.y)} validation photos, read wrongly",
+    errors, "epoch", "photos", data.banner,
+)  # fmt: skip
 
 # %% [markdown]
-# (Of the report's head the plot has the last of the five trainings; the lines of 3 epochs lie under
-# the beginning of those of 15.)
-#
 # - **Three epochs are enough**: the 15 of the report gain less than one photo of the validation set
 #   here, in the mean of five trainings, and none of the test set; the report's 91 % after three are
 #   not seen.
@@ -403,7 +403,8 @@ if len(by_margin):
 # %%
 def grad_cam(pixels, label):
     """Where the baseline sees a class in a photo uint8 (224, 224, 3): float32 (224, 224) to 1."""
-    both = tf.keras.Model(baseline.input, [backbone.output, baseline.output])
+    last = baseline.get_layer("head_relu").output
+    both = tf.keras.Model(baseline.input, [last, baseline.output])
     with tf.GradientTape() as tape:
         features_map, some_scores = both(network_input(resize(pixels[None], BASE_SIDE)))
         score = some_scores[0, label]
@@ -433,9 +434,10 @@ plt.show()
 # ### Formats
 #
 # The baseline in the formats of LiteRT. Accuracy with its 95 % interval; bytes as they are and
-# after `gzip -9n`; how many times smaller than float32 that is; the median latency of one photo on
-# one thread; the arena, the memory that TFLite Micro needs beside the file, a dash where it
-# refuses the file. No test photo has a twin in training, so accuracy without twins is the same.
+# after `gzip -9n`; how many times smaller than float32 that is; the arena, the memory that TFLite
+# Micro needs beside the file, a dash where it refuses the file. No test photo has a twin in
+# training, so accuracy without twins is the same. Latencies are at the end of section 5, measured
+# together.
 
 # %%
 from photos.training import distillation, normalized
@@ -451,12 +453,13 @@ from toolkit.compression import (
 from toolkit.files import replacing
 from toolkit.int4 import to_levels  # in sight
 from toolkit.results import write_records
-from toolkit.tflite import ModelError, gzip_size
+from toolkit.tflite import ModelError, gzip_size, latency
 
 # %%
 scratch = Path("build_photos")
 scratch.mkdir(exist_ok=True)
 records: dict = {}
+paths: dict = {}  # of the files, by their records' names
 
 
 def recorded(name, field="accuracy"):
@@ -496,8 +499,15 @@ def evaluate(identifier, technique, path, model, seconds=None, kept=False):
         "seed": SEED,
         "seconds": seconds,
     }
-    records[identifier] = record
+    records[identifier], paths[identifier] = record, path
     return record
+
+
+def show_rows(*names):
+    """The table of the study: float32 and, of the models of these names, those of this run."""
+    names = [f"transfer_{name}" for name in ("float", *names)]
+    rows = [records[name] for name in names if name in records]
+    display(photos_table(rows, rows[0], data.banner))
 
 
 for short, technique, settings in (
@@ -508,11 +518,12 @@ for short, technique, settings in (
 ):
     path = convert(baseline, scratch / f"transfer_{short}.tflite", traced=True, **settings)
     evaluate(f"transfer_{short}", technique, path, baseline)
-display(photos_table(records.values(), records["transfer_float"], data.banner))
+show_rows("f16", "drq", "int8")
 
 # %% [markdown]
 # **int16x8**, activations in 16 bits, has biases of 32 bits or of 64, the converter's default. With
-# the first, the depthwise operator of LiteRT refuses the file; with the second it is slow.
+# the first, the depthwise operator of LiteRT refuses the file; with the second it is slow, so only
+# a few photos are read.
 
 # %%
 wide = INT16X8 | {"representative_dataset": examples(BASE_SIDE)}
@@ -524,17 +535,15 @@ try:
 except ModelError as error:
     print(str(error).split("(", 1)[1].split(". ")[0])
 path = convert(baseline, scratch / "transfer_int16x8.tflite", traced=True, **wide)
-if PROFILE == "full":  # it takes minutes
-    evaluate("transfer_int16x8", "int16x8", path, baseline)
-    display(photos_table(records.values(), records["transfer_float"], data.banner))
+wide_micros = latency(path, network_input(resize(validation.pixels[:3], BASE_SIDE)), 3, warmup=1)
+print(f"with 64 bits: {np.median(wide_micros) / 1e6:.2f} s a photo")
 
 # %% [markdown]
 # ### Quantization-aware training
 #
 # One epoch in which activations and weights are rounded in the forward pass. (Where an activation
 # follows as a layer of its own, tfmot leaves the weights of a convolution alone, so here it rounds
-# those of the projections only: what the tables call *int8, QAT* is trained aware of the rounding
-# of all activations and of these weights, not of all weights.)
+# those of the projections only, and all activations.)
 
 # %%
 few_scores = predict_keras(baseline, few.pixels)
@@ -561,25 +570,18 @@ qat_history = train(
 del given, output, each_output
 settings = INT8 | {"representative_dataset": examples(BASE_SIDE)}
 path = convert(qat, scratch / "transfer_qat.tflite", traced=True, **settings)
-evaluate("transfer_qat", "int8, QAT", path, baseline, sum(qat_history["seconds"]))
-display(photos_table(records.values(), records["transfer_float"], data.banner))
+evaluate("transfer_qat", "int8, QAT of projections", path, baseline, sum(qat_history["seconds"]))
+show_rows("int8", "qat")
 
 # %% [markdown]
 # **What the formats cost:** no more than {{max(map(points_lost, ("f16", "drq", "int8"))):.1f}}
 # points of the test photos, less than the interval can tell. That is no test of the report, which
 # lost 2 points in int8: its EfficientNet was another one, of 29 MB, ours is the variant made for
 # integers (section 1). int8 is {{times_smaller("int8"):.1f}} times smaller after gzip, dynamic
-# range {{times_smaller("drq"):.1f}} times. int16x8 reads {{recorded("int16x8"):.1%}} of the test
-# photos, int8 {{recorded("int8"):.1%}} and QAT, its rate set, one training,
-# {{recorded("qat"):.1%}}, which is no difference that they could show. TFLite Micro takes float32
-# and int8, and refuses float16 and dynamic range at an operator (`DEQUANTIZE`, `CONV_2D`) and
-# int16x8 for its types.
-#
-# **Of the latencies only large differences count.** They were measured one after the other, with
-# whatever else the machine did: the rows of float32 and of the pruned networks in the next tables
-# have the same operators on the same shapes, and differ by a factor of two. So int16x8 is slow
-# here, and int8 faster than float32; which of float32, float16 and dynamic range is the fastest was
-# not found.
+# range {{times_smaller("drq"):.1f}} times. QAT, its rate set, one training, reads
+# {{recorded("qat"):.1%}} of the test photos, int8 {{recorded("int8"):.1%}}, which is no difference
+# that they could show. TFLite Micro takes float32 and int8, and refuses float16 and dynamic range
+# at an operator (`DEQUANTIZE`, `CONV_2D`).
 
 # %% [markdown]
 # ### Sparsity
@@ -591,10 +593,18 @@ display(photos_table(records.values(), records["transfer_float"], data.banner))
 # that is not trained meanwhile.
 
 # %%
-from photos.surgery import (
-    Surgery,  # in sight
-    operate,  # in sight
+from photos.pruning import (
+    all_weights,
+    drawn,
+    is_pointwise,
+    joined,
+    lessons,
+    prune_by_cost,  # in sight
+    rounding,  # in sight
+    share_read,
+    train_on,  # in sight
 )
+from photos.surgery import operate  # in sight
 from toolkit.surgeon import (
     prune_and_round,  # in sight
     step_for_noise,
@@ -638,27 +648,15 @@ cut_off, pruned_off, nearest_off, rounded_off = error_table["validation photos"]
 # twice as many examples as a layer has inputs, and those of one photo are alike. It is probably too
 # few; more were not tried here.)
 #
-# Then the whole network: half of the weights pruned, the rest trained on, then on to 70, 80 and
-# 90 %. It is trained by **distillation**: on altered copies of the photos, to give the scores that
-# the baseline gives for them as well as the labels. That is done with smaller photos, which takes
-# less time; convolutions take any size.
-
-# %%
-bank = altered_copies(few, COPIES["count"], SEED, COPIES["side"], baseline)
-shown = np.arange(6) * (len(few.y) // 6)
-show_photos(
-    "Altered copies, and what the baseline says of them",
-    bank[0][shown],
-    [f"dog: {p:.0%}" for p in tf.nn.softmax(bank[1][shown]).numpy()[:, 1]],
-)
+# Then the network above block 5, whose layers hold {{upper_part:.1%}} of the weights of all 1x1
+# convolutions: half of them pruned, the rest trained on, then on to 80 and 90 %. Not each layer
+# loses the same share: **those weights go that cost least wherever they are**, the cost counted as
+# a share of the variance of their layer's outputs. It is trained by **distillation**: on altered
+# copies of the photos, to give the scores that the baseline gives for them. What block 5 gives for
+# the copies is kept, so no training passes through the blocks below.
 
 
 # %%
-def is_pointwise(layer):
-    """Whether a layer is a 1x1 convolution."""
-    return layer.name.endswith(("expand", "project")) or layer.name == "head"
-
-
 def smallest_cut(model, share):
     """A copy of a network without the smallest weights of each 1x1 convolution."""
     copy = clone(model)
@@ -670,57 +668,28 @@ def smallest_cut(model, share):
     return copy
 
 
-def build_baseline(side):
-    """The baseline's layers for photos of another side."""
-    smaller = build_backbone(side, blocks, head=1280)
-    pools = layers.GlobalAveragePooling2D(), layers.GlobalMaxPooling2D()
-    both = layers.Concatenate()([pool(smaller.output) for pool in pools])
-    return tf.keras.Model(smaller.input, layers.Dense(2, name="animals")(both))
-
-
-def pruning(model, share):
-    """A plan for `operate` that makes a share of the weights of all 1x1 convolutions zero.
-
-    They are taken from the large layers: the small ones at the beginning save little and cost
-    much.
-    """
-    sizes = {
-        layer.name: layer.get_weights()[0].size for layer in model.layers if is_pointwise(layer)
-    }
-    large = {name: size for name, size in sizes.items() if size >= PRUNED["large_layer"]}
-    share = share * sum(sizes.values()) / sum(large.values())
-    return lambda layer: Surgery(share if layer.name in large else 0.0)
-
-
-def trained_smaller(model, name, settings, fixed):
-    """Trains the baseline or what was made of it by distillation with the smaller photos.
-
-    settings, fixed: see `distil_photos`.
-    """
-    smaller = build_baseline(COPIES["side"])
-    smaller.set_weights(model.get_weights())
-    part = [some[: PRUNED["copies"] * len(few.y)] for some in bank]
-    distil_photos(smaller, part, settings, name, SEED, fixed)
-    model.set_weights(smaller.get_weights())
-
-
-fitted_to = resize(some_photos[::3], BASE_SIDE)
-base_share = keras_accuracy(baseline, validation)
+lower, dense = split(baseline, PRUNED["above"])
+held_out = predict_keras(lower, validation.pixels)
+fitted_to = predict_keras(lower, drawn(few, PRUNED["photos"], SEED).pixels)
+copies = lessons(few, PRUNED["copies"], SEED, lower, dense)
+base_share = share_read(dense, held_out, validation.y)
 cut_shares, surgeon_shares, trained_shares = ({0: base_share} for _ in range(3))
-pruned = {0: baseline}
+pruned = {0: dense}
 for sparsity in PRUNED["sparsities"]:
     begun = time.perf_counter()
-    share = sparsity / 100
-    cut_shares[sparsity] = keras_accuracy(smallest_cut(baseline, share), validation)
     latest = pruned[max(pruned)]
-    pruned[sparsity] = operate(latest, fitted_to, pruning(latest, share))
-    surgeon_shares[sparsity] = keras_accuracy(pruned[sparsity], validation)
-    trained_smaller(pruned[sparsity], f"{sparsity} % zeros", PRUNED["training"], "zeros")
-    trained_shares[sparsity] = keras_accuracy(pruned[sparsity], validation)
+    pruned[sparsity] = prune_by_cost(latest, fitted_to, sparsity / 100)
+    surgeon_shares[sparsity] = share_read(pruned[sparsity], held_out, validation.y)
+    name = f"{sparsity} % zeros"
+    train_on(pruned[sparsity], copies, PRUNED, name, SEED)
+    trained_shares[sparsity] = share_read(pruned[sparsity], held_out, validation.y)
+    cut = smallest_cut(dense, sparsity / 100)
+    cut_shares[sparsity] = share_read(cut, held_out, validation.y)
     seconds = time.perf_counter() - begun
-    path = convert(pruned[sparsity], scratch / f"transfer_pruned{sparsity}.tflite", traced=True)
+    whole = joined(baseline, pruned[sparsity])
+    path = convert(whole, scratch / f"transfer_pruned{sparsity}.tflite", traced=True)
     evaluate(f"transfer_pruned{sparsity}", f"pruned {sparsity} %", path, baseline, seconds)
-display(photos_table(records.values(), records["transfer_float"], data.banner))
+show_rows(*(f"pruned{sparsity}" for sparsity in PRUNED["sparsities"]))
 show_lines(
     "Sparsity: validation accuracy",
     {
@@ -754,25 +723,6 @@ show_lines(
 
 
 # %%
-def all_weights(model):
-    """The numbers in all kernels of a network, float32 (n,)."""
-    with_kernels = [layer for layer in model.layers if layer.get_weights()]
-    return np.concatenate([np.ravel(layer.get_weights()[0]) for layer in with_kernels])
-
-
-def rounding(model, noise, zeros_stay=False):
-    """A plan for `operate`: noise shared out among the layers by their numbers of weights.
-
-    A layer with few weights is thus rounded finely, as that costs few bytes.
-    """
-    total = all_weights(model).size
-
-    def plan(layer):
-        return Surgery(0, noise * layer.get_weights()[0].size / total, zeros_stay)
-
-    return plan
-
-
 def as_levels(model, name):
     """Converts a network of few levels to int8, stores the levels and returns the file's path."""
     side = model.input_shape[1]
@@ -785,28 +735,28 @@ def as_levels(model, name):
 
 
 settings = INT8 | {"representative_dataset": examples(BASE_SIDE)}
-path = convert(pruned[50], scratch / "transfer_pruned50_int8_plain.tflite", traced=True, **settings)
+half = joined(baseline, pruned[50])
+path = convert(half, scratch / "transfer_pruned50_int8_plain.tflite", traced=True, **settings)
 evaluate("transfer_pruned50_int8_plain", "pruned 50 %, int8", path, baseline)
 
 few_levels_shares: dict = {"rounded": [np.nan] * 3}  # smoke leaves this one out
 for identifier, technique, model, noise, zeros_stay in (
     ("pruned50_int8", "pruned 50 %, few levels", pruned[50], ROUNDED["noise_pruned"], True),
-    ("rounded", "few levels alone", baseline, ROUNDED["noise"], False),
+    ("rounded", "few levels alone", dense, ROUNDED["noise"], False),
 )[:ROUNDINGS]:
     few_levels = operate(model, fitted_to, rounding(model, noise, zeros_stay))
     zeros = np.mean(all_weights(few_levels) == 0)
-    read = keras_accuracy(few_levels, validation)
-    trained_smaller(few_levels, "biases", ROUNDED["training"], "kernels")
-    read_then = keras_accuracy(few_levels, validation)
+    read = share_read(few_levels, held_out, validation.y)
+    train_on(few_levels, copies, ROUNDED, "biases", SEED, "kernels")
+    read_then = share_read(few_levels, held_out, validation.y)
     few_levels_shares[identifier] = [zeros, read, read_then]
     print(
         f"{technique}: {zeros:.0%} zeros, {read:.2%} of the validation photos, "
         f"with its biases trained on {read_then:.2%}"
     )
-    name = f"transfer_{identifier}".replace("50", "")
-    path = as_levels(few_levels, name)
+    path = as_levels(joined(baseline, few_levels), f"transfer_{identifier}".replace("50", ""))
     evaluate(f"transfer_{identifier}", technique, path, baseline, kept=zeros_stay)
-display(photos_table(records.values(), records["transfer_float"], data.banner))
+show_rows("pruned50_int8_plain", "pruned50_int8", "rounded")
 show_accuracy_against_bytes("Test accuracy against bytes", records.values(), data.banner)
 
 # %% [markdown]
@@ -832,20 +782,30 @@ show_accuracy_against_bytes("Test accuracy against bytes", records.values(), dat
 # slower, and 8 MB of flash.
 #
 # The file stays in the flash and is read in place, so **gzip does not help there**: what counts is
-# the raw file, and the activations, which must be in memory while an operator runs. In the table,
-# *fits 512 KB* compares the arena with all of the SRAM, as the line in the plot does: **a "yes"
-# there does not mean that the network fits**, as no application has all of it.
+# the raw file, and the activations, which must be in memory while an operator runs. In the table
+# *no activations* is what the arena holds beside the most activations that are alive at once, and
+# *fits* compares the arena with the SRAM that can hold data and with {{FREE // 1024}} KB, an
+# application's free part.
 
 # %%
 from toolkit.memory import live_bytes
 from toolkit.tflite import run_micro
 
 # %%
-SRAM = 512 * 1024
+DATA_SRAM, FREE = 448 * 1024, 250 * 1024  # bytes
 at_side: dict = {}
 live: dict = {}
 arenas: dict = {}
 side_shares: dict = {}
+
+
+def where_it_fits(arena):
+    """Which memory of an ESP32-S3 holds an arena of so many bytes."""
+    if arena <= FREE:
+        return "SRAM, in an application"
+    return "SRAM, if little else is there" if arena <= DATA_SRAM else "PSRAM alone"
+
+
 for side in SIDES:
     smaller = build_backbone(side, blocks, head=1280)
     set_weights(smaller, imagenet)
@@ -854,16 +814,16 @@ for side in SIDES:
     path = convert(judged, scratch / f"side_{side}.tflite", traced=True, **settings)
     live[side] = live_bytes(path.read_bytes())
     micro = run_micro(path, network_input(resize(testing.pixels[:1], side)))
-    peak = live[side].loc[live[side]["bytes"].idxmax()]
+    peak = live[side]["bytes"].max()
     arenas[side] = micro.arena_bytes or np.nan
     side_shares[side] = file_accuracy(path, validation)
     at_side[f"{side} x {side}"] = {
         "validation": f"{side_shares[side]:.1%}",
         "file": f"{path.stat().st_size:,}",
-        "most alive at once": f"{peak['bytes']:,}",
-        "while": f"{peak['operator']} gives {peak['shape']}",
+        "most alive at once": f"{peak:,}",
+        "no activations": f"{arenas[side] - peak:,.0f}",
         "arena": f"{micro.arena_bytes:,}" if micro.arena_bytes else micro.reason,
-        "fits 512 KB": "yes" if micro.arena_bytes and micro.arena_bytes <= SRAM else "no",
+        "fits": where_it_fits(arenas[side]),
     }
 display(pd.DataFrame.from_dict(at_side, orient="index").style.set_caption(data.banner))
 
@@ -871,17 +831,20 @@ display(pd.DataFrame.from_dict(at_side, orient="index").style.set_caption(data.b
 fig, axes = figure(
     "Activations alive while each operator runs", 1, 2, size=(12, 4), banner=data.banner
 )
+limits = {"can hold data": DATA_SRAM, "free in an application": FREE}
 for ax, side in zip(axes, (SIDES[0], SIDES[-1]), strict=True):
     kinds = live[side]["operator"]
     colours = [{"DEPTHWISE_CONV_2D": ORANGE, "CONV_2D": BLUE}.get(kind, GREEN) for kind in kinds]
     ax.bar(range(len(kinds)), live[side]["bytes"] / 1024, color=colours)
-    ax.axhline(SRAM / 1024, color=RED, linewidth=1)
-    ax.text(len(kinds), SRAM / 1024, "all of the SRAM", color=RED, ha="right", va="bottom")
+    for limit, size in limits.items():
+        ax.axhline(size / 1024, color=RED, linewidth=1)
+        place = {"xytext": (0, 3), "textcoords": "offset points"}
+        ax.annotate(limit, (len(kinds), size / 1024), **place, color=RED, ha="right", fontsize=9)
     ax.set_title(f"{side} x {side} pixels", fontsize=11)
     ax.set(xlabel="operator, from the first to the last", ylabel="KB")
 for name, colour in (("convolution", BLUE), ("depthwise", ORANGE), ("other", GREEN)):
     axes[0].bar(0, 0, color=colour, label=name)
-axes[0].legend(frameon=False, loc="center right")
+axes[0].legend(frameon=False, loc="upper right")
 plt.show()
 
 # %% [markdown]
@@ -889,26 +852,26 @@ plt.show()
 # file of {{recorded("int8", "bytes") / 1e6:.0f}} MB has room. (float32 with
 # {{recorded("float", "bytes") / 1e6:.0f}} MB does not fit 8 MB; float16 would, but TFLite Micro
 # refuses it.) It is the activations, and of those the first ones: the depthwise convolution of
-# block 2 reads 96 channels at half the photo's side and gives 96 at a quarter of it. At 224 pixels
-# that takes {{live[SIDES[0]]["bytes"].max() / 1e6:.1f}} MB, nearly three times all of the SRAM.
+# block 2 reads 96 channels at half the photo's side and gives 96 at a quarter of it. At
+# {{SIDES[0]}} pixels that takes {{live[SIDES[0]]["bytes"].max() / 1e6:.1f}} MB,
+# {{live[SIDES[0]]["bytes"].max() / DATA_SRAM:.1f}} times all of the SRAM that can hold data.
 # Pruning weights and rounding them change nothing about it: the int8 files of section 3 have arenas
 # of {{recorded("qat", "arena_bytes"):,}} to {{recorded("int8", "arena_bytes"):,}} bytes.
 #
 # **It fits the PSRAM**: 8 MB hold the arena of every int8 file here at every resolution. What that
 # costs in time was not measured.
 #
-# **Fewer pixels alone do not bring it into the SRAM.** At 96 x 96 the arena is
-# {{arenas[SIDES[-1]] / 1000:.0f}} thousand bytes: as much as all of the memory that can hold data,
-# and half as much again as the most that applications have free. And it costs
+# **Fewer pixels alone do not bring it into the SRAM.** At {{SIDES[-1]}} x {{SIDES[-1]}} the arena
+# is {{arenas[SIDES[-1]] / DATA_SRAM:.2f}} times the memory that can hold data, and
+# {{arenas[SIDES[-1]] / FREE:.1f}} times an application's free part; and that costs
 # {{100 * (side_shares[SIDES[0]] - side_shares[SIDES[-1]]):.0f}} points of the validation photos.
 #
-# **Not all of the arena is activations.** It is larger than what is *most alive at once* by the
-# same number of bytes at each resolution, more than a third of 512 KB. These TFLite Micro keeps as
-# long as the network is there, and nine tenths of them are two numbers of 4 bytes for each output
-# channel of each convolution (there are about 21 thousand, by the shapes in section 1): the factor
-# and the shift that make int8 of its sums. Fewer pixels leave that as it is, fewer blocks and
-# channels do not. (The arena was measured on a PC, whose pointers are twice as long; on the chip,
-# nothing was measured.)
+# **Not all of the arena is activations**: {{arenas[SIDES[0]] - live[SIDES[0]]["bytes"].max():,.0f}}
+# bytes are there at every resolution, which TFLite Micro keeps as long as the network is there.
+# Nine tenths of them are two numbers of 4 bytes for each output channel of each convolution (there
+# are about 21 thousand, by the shapes in section 1): the factor and the shift that make int8 of its
+# sums. Fewer pixels leave that as it is, fewer blocks and channels do not. (The arena was measured
+# on a PC, whose pointers are twice as long; on the chip, nothing was measured.)
 #
 # What else can be done: compute the first blocks patch by patch (Lin et al., 2021), not tried here;
 # or leave out blocks and make the first ones narrower, as in the next section.
@@ -942,6 +905,15 @@ plt.show()
 # first, and its biases are trained twice as long; and all students' layers are fitted to half as
 # many photos. The test score of *tiny* below is that of a setting that was moved after looking at
 # it.
+
+# %%
+bank = altered_copies(few, COPIES["count"], SEED, COPIES["side"], baseline)
+shown = np.arange(6) * (len(few.y) // 6)
+show_photos(
+    "Altered copies, and what the baseline says of them",
+    bank[0][shown],
+    [f"dog: {p:.0%}" for p in tf.nn.softmax(bank[1][shown]).numpy()[:, 1]],
+)
 
 
 # %%
@@ -1059,14 +1031,41 @@ display(student_table.style.set_caption(data.banner))
 # once, so how much hangs on the seed is not known.
 
 # %%
-front = [r for r in records.values() if r["id"] not in ("transfer_qat", "transfer_int16x8")]
+front = [r for r in records.values() if r["id"] != "transfer_qat"]
 display(photos_table(records.values(), records["transfer_float"], data.banner))
 show_accuracy_against_bytes("Test accuracy against bytes", front, data.banner)
 
+# %% [markdown]
+# **Latency**, one interleaved measurement of all files: in each round every file reads the same few
+# photos, one by one on one thread, and its figure is the median of a photo.
+
 # %%
+for identifier, fields in interleaved(paths, testing.pixels, TIMING_ROUNDS).items():
+    records[identifier] |= fields
 write_records(list(records.values()), "transfer", "results.json")
 
+
+def milliseconds(name, end="median"):
+    """A latency of a record in milliseconds."""
+    return recorded(name, f"latency_us_{end}") / 1000
+
+
+times = {
+    record["technique"]: {
+        "a photo, ms": f"{record['latency_us_median'] / 1000:.1f}",
+        "quartiles of the rounds": f"{record['latency_us_low'] / 1000:.1f} to "
+        f"{record['latency_us_high'] / 1000:.1f}",
+    }
+    for record in records.values()
+}
+display(pd.DataFrame.from_dict(times, orient="index").style.set_caption(data.banner))
+
 # %% [markdown]
+# float32 takes {{milliseconds("float"):.1f}} ms a photo, float16 {{milliseconds("f16"):.1f}},
+# dynamic range {{milliseconds("drq"):.1f}}, int8 {{milliseconds("int8"):.1f}}. **Zeros are no
+# faster**: {{milliseconds("pruned50"):.1f}} ms with half of the weights pruned,
+# {{milliseconds("pruned80"):.1f}} with 80 %, as LiteRT multiplies by them all the same.
+#
 # The step line joins the models of the plot for which no smaller file is at least as accurate;
 # float32 is none of them, as float16 reads as much. From the
 # {{recorded("float", "bytes_gzip") / 1e6:.0f}} MB of float32 to

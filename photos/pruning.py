@@ -10,7 +10,6 @@ from photos.surgery import Surgery, apply, costs, operate
 from photos.training import altered, linear_probe, predict_keras, with_fixed_kernels
 from toolkit.compression import clone, fine_tune
 from toolkit.runtime import use_keras_2
-from toolkit.training import distillation_loss
 
 use_keras_2()
 import tensorflow as tf
@@ -36,7 +35,7 @@ def split(model, layer):
 def joined(model, upper):
     """A copy of the baseline whose upper layers are those of a network of `split`."""
     copy = clone(model)
-    for layer in upper.layers:
+    for layer in upper.layers[1:]:
         copy.get_layer(layer.name).set_weights(layer.get_weights())
     return copy
 
@@ -52,7 +51,7 @@ def is_pointwise(layer):
     return layer.name.endswith(("expand", "project")) or layer.name == "head"
 
 
-def pruned(model, inputs, share):
+def prune_by_cost(model, inputs, share):
     """A copy of a network with a share of zeros in its 1x1 convolutions, by the surgeon.
 
     inputs: as of `operate`. Each layer loses as many weights as it has among those that cost least
@@ -64,59 +63,63 @@ def pruned(model, inputs, share):
     return operate(model, inputs, lambda layer: Surgery(shares.get(layer.name, 0.0)))
 
 
-def lessons(photos, copies, seed, lower, upper):
-    """Altered copies of photos as `lower` gives them, and what `upper` makes of them.
+def all_weights(model):
+    """The numbers in all kernels of a network, float32 (n,)."""
+    with_kernels = [layer for layer in model.layers if layer.get_weights()]
+    return np.concatenate([np.ravel(layer.get_weights()[0]) for layer in with_kernels])
 
-    photos: Photos. lower, upper: see `split`; `upper` has a layer "both". Returns (features float16
-    (copies * n, ...), targets float32 (copies * n, scores and features of "both")).
+
+def rounding(model, noise, zeros_stay=False):
+    """A plan for `operate`: noise shared out among the layers by their numbers of weights.
+
+    A layer with few weights is thus rounded finely, as that costs few bytes.
     """
-    model = told(upper)
-    features, targets = [], []
+    total = all_weights(model).size
+
+    def plan(layer):
+        return Surgery(0, noise * layer.get_weights()[0].size / total, zeros_stay)
+
+    return plan
+
+
+def lessons(photos, copies, seed, lower, upper):
+    """Altered copies of photos as `lower` gives them, and the scores of `upper` for them.
+
+    photos: Photos. lower, upper: see `split`. Returns (features float16 (copies * n, ...), scores
+    float32 (copies * n, 2)).
+    """
+    features, scores = [], []
     with ThreadPoolExecutor() as pool:
         for copy in range(copies):
             rngs = np.random.default_rng([seed, copy]).spawn(len(photos.y))
             pixels = np.stack(list(pool.map(altered, photos.pixels, rngs)))
             given = predict_keras(lower, pixels)
-            targets.append(apply(model, [given]))
+            scores.append(apply(upper, [given]))
             features.append(np.float16(given))
-    return np.concatenate(features), np.concatenate(targets)
+    return np.concatenate(features), np.concatenate(scores)
 
 
-def told(model):
-    """A network with a layer "both" as one that gives its scores and what that layer gives."""
-    join = tf.keras.layers.Concatenate(name="told")
-    return tf.keras.Model(model.input, join([model.output, model.get_layer("both").output]))
+def train_on(model, taught, recipe, name, seed=0, fixed="zeros"):
+    """Trains an upper part of the baseline towards the scores that it gave before, in place.
 
-
-def likeness(targets, temperature, share):
-    """The loss of distilling scores and features: those of the teacher, float32 (n, 2 + k).
-
-    The squared error of the features, as a share of their variance, and `distillation_loss` of the
-    scores, of which `share` counts.
+    taught: of `lessons`. recipe: `trained_above`, the layer below which nothing is trained, and
+    `training`, settings of `fine_tune`. fixed: what of the convolutions' kernels stays, "kernels"
+    or "zeros". The loss is the mean squared difference.
     """
-    variance = targets[:, 2:].var(axis=0) + 1e-3
-    scores_loss = distillation_loss(temperature)
-
-    def loss(taught, given):
-        off = tf.reduce_mean((taught[:, 2:] - given[:, 2:]) ** 2 / variance, axis=1)
-        return off + share * scores_loss(taught[:, :2], given[:, :2])
-
-    return loss
-
-
-def taught(model, given, recipe, name, seed, fixed):
-    """Trains the upper part of the baseline to give what it gave before it was changed, in place.
-
-    given: of `lessons`. recipe: `temperature` and `share` of `likeness`, and `training`, settings
-    of `fine_tune`. fixed: what of the convolutions' kernels stays, "kernels" or "zeros".
-    """
-    features, targets = given
-    trained = with_fixed_kernels(model, fixed == "zeros")
-    loss = likeness(targets, recipe["temperature"], recipe["share"])
-    settings = {"loss": loss, "augment": as_floats, **recipe["training"]}
-    fine_tune(told(trained), features, targets, name=name, seed=seed, **settings)
+    features, scores = taught
+    below, top = split(model, recipe["trained_above"])
+    given = np.concatenate([np.float16(apply(below, [part])) for part in chunks(features)])
+    trained = with_fixed_kernels(top, fixed == "zeros")
+    settings = {"loss": "mse", "augment": as_floats, **recipe["training"]}
+    fine_tune(trained, given, scores, name=name, seed=seed, **settings)
     gc.collect()  # the graphs of the epochs hold the features, in cycles
-    model.set_weights(trained.get_weights())
+    for layer in trained.layers[1:]:
+        model.get_layer(layer.name).set_weights(layer.get_weights())
+
+
+def chunks(features, count=400):
+    """Features (n, ...) some at a time."""
+    return np.split(features, range(count, len(features), count))
 
 
 def as_floats(features, _):

@@ -33,23 +33,22 @@ COPIES: dict = {"count": 4, "side": 192}
 # Temperature of the scores, and the teacher's share in the loss; the rest is the labels'
 DISTILLED: dict = {"temperature": 4.0, "share": 0.5}
 QAT: dict = {"epochs": 1, "learning_rate": 1e-5, "batch_size": 8}  # the rate stays
-# The large network above one of its layers, on which `photos` training photos the surgeon works and
-# how many altered copies of each it is trained on; `share` of the scores in the loss, beside that
-# of the features
+# The large network above one of its layers: on `photos` training photos the surgeon works, and on
+# altered copies of each the layers above another one are trained
 PRUNED: dict = {
     "above": "block5_add",
     "sparsities": (50, 80, 90),
     "photos": 400,
-    "copies": 2,
-    "temperature": 4.0,
-    "share": 0.1,
-    "training": {"epochs": 1, "learning_rate": 1e-4, "batch_size": 16},
+    "copies": 4,
+    "trained_above": "block11_add",
+    "training": {"epochs": 3, "learning_rate": 3e-4, "batch_size": 32},
 }
-# The large network rounded, pruned before or not, and the training of its biases
+# The same, rounded, pruned before or not, and the training of its biases
 ROUNDED: dict = {
     "noise": 1.5,
     "noise_pruned": 1.0,
-    "training": {"epochs": 1, "learning_rate": 1e-3, "batch_size": 16},
+    "trained_above": "block11_add",
+    "training": {"epochs": 1, "learning_rate": 1e-3, "batch_size": 32},
 }
 # Blocks of the large network that the students keep
 KEPT_BLOCKS = 1, 2, 3, 4, 5, 6, 9, 11

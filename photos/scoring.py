@@ -1,5 +1,6 @@
 """Scores of .tflite files for photos, and what a record of the study says of a file."""
 
+import itertools
 import os
 from concurrent.futures import ThreadPoolExecutor
 
@@ -12,7 +13,7 @@ from toolkit.results import accuracy_three_ways, keep
 from toolkit.tflite import count_correct, latency, open_tflite, quantize_input, run_micro, sizes
 
 MICRO_PHOTOS = 5  # a photo can take TFLite Micro, whose kernels here are plain C, seconds
-TIMED_PHOTOS = 50
+TIMED_PHOTOS = 5
 
 
 def network_input(pixels):
@@ -52,34 +53,51 @@ def measure_photos(path, data, kept=True):
     """Fields of a .tflite file's record, measured on the test photos; `keep`s it in models/.
 
     data: a CatsAndDogs. kept: whether the file is to be kept. The fields are the accuracy three
-    ways, bytes, the latency of single photos on one thread in microseconds, and TFLite Micro's
-    arena with `micro` saying whether it reads the first photos as LiteRT does, or why it refuses
-    the file.
+    ways, bytes, and TFLite Micro's arena with `micro` saying whether it reads the first photos as
+    LiteRT does, or why it refuses the file.
     """
     scores = predict_photos(path, data.testing.pixels)
     side = open_tflite(path).get_input_details()[0]["shape"][1]
-    some = network_input(resize(data.testing.pixels[::20], side))
-    micros = latency(path, some, TIMED_PHOTOS, warmup=5)
-    low, median, high = np.percentile(micros, [25, 50, 75]).tolist()
-    micro = run_micro(path, some[:MICRO_PHOTOS])
+    some = slice(None, 20 * MICRO_PHOTOS, 20)
+    micro = run_micro(path, network_input(resize(data.testing.pixels[some], side)))
     verdict = micro.reason
     if micro.scores is not None:
-        classes = scores[::20][:MICRO_PHOTOS].argmax(axis=1)
+        classes = scores[some].argmax(axis=1)
         verdict = f"{count_correct(micro.scores, classes)} of {len(classes)} photos as LiteRT"
     return {
         **(keep(path) if kept else {"file": None, "sha256": file_sha256(path)}),
         **accuracy_three_ways(scores, data),
         **sizes(path),
-        "latency_us_median": median,
-        "latency_us_low": low,
-        "latency_us_high": high,
-        "latency_us_mean": float(micros.mean()),
-        "latency_us_std": float(micros.std()),
         "arena_bytes": micro.arena_bytes,
         "micro": verdict,
         "data_sha256": data.sha256,
         "canonical": data.canonical,
     }
+
+
+def interleaved(paths, pixels, rounds):
+    """Fields of the files' records, their latencies, in one measurement: name -> dict.
+
+    paths: name -> a .tflite file. pixels: uint8 (n, side, side, 3), of which TIMED_PHOTOS are read
+    one by one on one thread, `rounds` times by all files in turn, so that what disturbs the machine
+    disturbs them alike. A file's latencies are its rounds' medians, in microseconds.
+    """
+    found = {name: np.empty(rounds) for name in paths}
+    for turn, (name, path) in itertools.product(range(rounds), paths.items()):
+        side = open_tflite(path).get_input_details()[0]["shape"][1]
+        some = network_input(resize(pixels[:TIMED_PHOTOS], side))
+        found[name][turn] = np.median(latency(path, some, TIMED_PHOTOS, warmup=2))
+    fields = {}
+    for name, micros in found.items():
+        low, median, high = np.percentile(micros, [25, 50, 75]).tolist()
+        fields[name] = {
+            "latency_us_median": median,
+            "latency_us_low": low,
+            "latency_us_high": high,
+            "latency_us_mean": float(micros.mean()),
+            "latency_us_std": float(micros.std(ddof=1)),
+        }
+    return fields
 
 
 def photos_table(records, base, banner=""):
@@ -95,7 +113,6 @@ def photos_table(records, base, banner=""):
             "bytes": f"{r['bytes']:,}",
             "gzip": f"{r['bytes_gzip']:,}",
             "times smaller": f"{base['bytes_gzip'] / r['bytes_gzip']:.1f}",
-            "ms a photo": f"{r['latency_us_median'] / 1000:.1f}",
             "arena": "–" if r["arena_bytes"] is None else f"{r['arena_bytes']:,}",
         }
         for r in records

@@ -151,18 +151,30 @@ def refitted(layer, x, target, surgery):
     damp(damped)
     start = flat + np.linalg.solve(damped, products - moments @ flat)
     kept, new = None, start
-    if surgery.zeros_stay:
-        kept = flat != 0
-        new = prune_and_round(start, moments, kept=kept)
-    elif surgery.sparsity:
-        new = prune_and_round(start, moments, surgery.sparsity)
+    if surgery.zeros_stay or surgery.sparsity:
+        new = flat if surgery.zeros_stay else prune_and_round(start, moments, surgery.sparsity)
         kept = new != 0
+        new = refit(new, damped, products - moments @ new)
     if surgery.noise:
         step = step_for_noise(new, moments, surgery.noise)
         new = prune_and_round(new, moments, step=step, kept=kept)
     fitted_bias = (mean_y - (mean_x[:, None] @ new)[:, 0]).reshape(bias.shape)
     new = new[..., 0].T if depthwise else new
     return [new.reshape(kernel.shape), fitted_bias]
+
+
+def refit(kernel, moments, missing):
+    """A pruned kernel whose weights that are left are moved to where the output is off least.
+
+    kernel: (groups, inputs, outputs). moments: those of the inputs, damped. missing: like the
+    kernel, the products of the inputs with what the output lacks.
+    """
+    new = np.array(kernel, np.float64)
+    for group, output in np.ndindex(kernel.shape[0], kernel.shape[2]):
+        left = np.flatnonzero(kernel[group, :, output])
+        among = moments[group][np.ix_(left, left)]
+        new[group, left, output] += np.linalg.solve(among, missing[group, left, output])
+    return new
 
 
 def flattened(layer):

@@ -6,6 +6,7 @@ import pytest
 from photos.networks import build_backbone, efficientnet_blocks
 from photos.scoring import (
     file_accuracy,
+    interleaved,
     measure_photos,
     network_input,
     photos_table,
@@ -48,3 +49,11 @@ def test_a_record_says_what_was_measured(small, photos_sample, tmp_path, monkeyp
     full = {"technique": "small", "val_accuracy": 0.5, **record}
     html = photos_table([full], full, "NOT real").to_html()
     assert "NOT real" in html and ">1.0<" in html
+
+
+def test_latencies_of_all_files_come_out_of_one_measurement(small, photos_sample):
+    fields = interleaved({"one": small[1], "again": small[1]}, photos_sample.testing.pixels, 3)
+    assert list(fields) == ["one", "again"]
+    for found in fields.values():
+        low, median, high = (found[f"latency_us_{end}"] for end in ("low", "median", "high"))
+        assert 0 < low <= median <= high
