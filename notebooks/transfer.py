@@ -86,7 +86,6 @@ started = time.perf_counter()
 # %%
 from photos.recipes import (
     COPIES,  # in sight
-    DISTILLED,  # in sight
     FITTED,  # in sight
     HEAD,  # in sight
     KEPT_BLOCKS,  # in sight
@@ -440,7 +439,7 @@ plt.show()
 # together.
 
 # %%
-from photos.training import distillation, normalized
+from photos.training import normalized
 from toolkit.compression import (
     BIAS_32,  # in sight
     DYNAMIC_RANGE,  # in sight
@@ -541,13 +540,13 @@ print(f"with 64 bits: {np.median(wide_micros) / 1e6:.2f} s a photo")
 # %% [markdown]
 # ### Quantization-aware training
 #
-# One epoch in which activations and weights are rounded in the forward pass. (Where an activation
+# One epoch towards the baseline's own scores, in which activations and weights are rounded in the
+# forward pass. (Where an activation
 # follows as a layer of its own, tfmot leaves the weights of a convolution alone, so here it rounds
 # those of the projections only, and all activations.)
 
 # %%
 few_scores = predict_keras(baseline, few.pixels)
-targets = np.column_stack([few_scores, np.float32(few.y)])
 qat = tfmot.quantization.keras.quantize_model(clone(baseline))
 
 # tfmot starts all ranges of activations at -6 to 6 and moves them by a thousandth a step
@@ -562,9 +561,9 @@ for layer, output in zip(baseline.layers, given, strict=True):
         elif weight.name.endswith("_max:0") and "kernel" not in weight.name:
             weight.assign(tf.reduce_max(output))
 few_pixels = resize(few.pixels, BASE_SIDE)
-qat.compile(tf.keras.optimizers.Adam(QAT["learning_rate"]), distillation(**DISTILLED))
+qat.compile(tf.keras.optimizers.Adam(QAT["learning_rate"]), "mse")
 qat_history = train(
-    qat, few_pixels, targets, epochs=QAT["epochs"], name="QAT",
+    qat, few_pixels, few_scores, epochs=QAT["epochs"], name="QAT",
     batch_size=QAT["batch_size"], augment=normalized,
 )  # fmt: skip
 del given, output, each_output
@@ -642,18 +641,17 @@ cut_off, pruned_off, nearest_off, rounded_off = error_table["validation photos"]
 # On photos that it was not fitted to, the surgeon halves the error of pruning, from {{cut_off:.0%}}
 # to {{pruned_off:.0%}} of the outputs' variance, and nearly halves that of rounding, from
 # {{nearest_off:.0%}} to {{rounded_off:.0%}}. On those that it was fitted to it looks far better:
-# 1,598 photos are probably few for a layer of 1,280 inputs. (In a convolution each photo gives as
-# many examples as there are positions. But the whole network below is fitted to each third of
-# `FITTED`'s photos, to save time: in the last blocks, with their 7 x 7 positions, that gives about
-# twice as many examples as a layer has inputs, and those of one photo are alike. It is probably too
-# few; more were not tried here.)
+# {{len(training.y):,}} photos are probably few for a layer of 1,280 inputs. (In a convolution each
+# photo gives as many examples as there are positions. The network below is fitted to
+# {{PRUNED["photos"]}} photos, each layer at some of their positions, at random.)
 #
-# Then the network above block 5, whose layers hold {{upper_part:.1%}} of the weights of all 1x1
-# convolutions: half of them pruned, the rest trained on, then on to 80 and 90 %. Not each layer
+# Then the network above block 5, which holds {{upper_share:.1%}} of the weights of all 1x1
+# convolutions: half of those pruned, the rest trained on, then on to 80 and 90 %. Not each layer
 # loses the same share: **those weights go that cost least wherever they are**, the cost counted as
-# a share of the variance of their layer's outputs. It is trained by **distillation**: on altered
-# copies of the photos, to give the scores that the baseline gives for them. What block 5 gives for
-# the copies is kept, so no training passes through the blocks below.
+# a share of the variance of their layer's outputs. When it is known which weights go, those left
+# are fitted once more, by least squares. Then the layers above block 11 are trained by
+# **distillation**: on altered copies of the photos, to give the scores that the baseline gives for
+# them. What the blocks below give for the copies is kept, so no training passes through them.
 
 
 # %%
@@ -668,7 +666,13 @@ def smallest_cut(model, share):
     return copy
 
 
+def pointwise_weights(model):
+    """How many weights the 1x1 convolutions of a network have."""
+    return sum(layer.get_weights()[0].size for layer in model.layers if is_pointwise(layer))
+
+
 lower, dense = split(baseline, PRUNED["above"])
+upper_share = pointwise_weights(dense) / pointwise_weights(baseline)
 held_out = predict_keras(lower, validation.pixels)
 fitted_to = predict_keras(lower, drawn(few, PRUNED["photos"], SEED).pixels)
 copies = lessons(few, PRUNED["copies"], SEED, lower, dense)
@@ -701,6 +705,24 @@ evaluate("transfer_sparse", f"pruned {sparsity} %, stored sparsely", path, basel
 show_rows(f"pruned{sparsity}", "sparse")
 
 # %%
+layer_zeros = {
+    f"{sparsity} % zeros": {
+        layer.name: np.mean(layer.get_weights()[0] == 0)
+        for layer in model.layers
+        if is_pointwise(layer)
+    }
+    for sparsity, model in pruned.items()
+    if sparsity
+}
+_, ax = figure("Zeros by layer", size=(9, 3.5), banner=data.banner)
+for name, shares in layer_zeros.items():
+    ax.plot(list(shares), [100 * share for share in shares.values()], "o-", label=name)
+ax.set(ylabel="zeros, %", ylim=(0, 105))
+ax.tick_params("x", rotation=60, labelsize=9)
+ax.legend(frameon=False, loc="lower right", ncols=len(layer_zeros))
+plt.show()
+
+# %%
 show_lines(
     "Sparsity: validation accuracy",
     {
@@ -718,13 +740,18 @@ show_lines(
 
 # %% [markdown]
 # Half of the weights can go: the network reads {{recorded("pruned50"):.1%}} of the test photos,
-# before it was {{recorded("float"):.1%}}, no difference that 1,000 photos could show. 70 % cost
-# {{points_lost("pruned70"):.1f}} points, 80 % {{points_lost("pruned80"):.1f}}, where the report
-# lost 1, and 90 % {{points_lost("pruned90"):.0f}}. Each is one training; an earlier run of this
-# recipe read several points more at 90 %, so that last figure is no measure of the method. With the
-# smallest weights cut and nothing else done the network reads {{cut_shares[50]:.0%}} of the
-# validation photos at 50 %, and from 70 % on answers by chance. (Each point of the surgeon's line
-# starts from the network trained at the point before.)
+# before it was {{recorded("float"):.1%}}, no difference that 1,000 photos could show. 80 % cost
+# {{points_lost("pruned80"):.1f}} points, where the report lost 1, and 90 %
+# {{points_lost("pruned90"):.1f}}. With the smallest weights cut and nothing else done the network
+# reads {{cut_shares[50]:.0%}} of the validation photos at 50 % and {{cut_shares[80]:.0%}} at 80 %,
+# which is chance. (Each point of the surgeon's line starts from the network trained at the point
+# before.) **The late and large layers lose most**: of the first 1x1 convolution above block 5 the
+# surgeon took {{layer_zeros["80 % zeros"]["block6_expand"]:.0%}} for 80 % in all, of the last one
+# {{layer_zeros["80 % zeros"]["head"]:.0%}}.
+#
+# The sparse file takes {{recorded("sparse", "bytes"):,}} of the {{recorded("float", "bytes"):,}}
+# bytes as they are, but {{recorded("sparse", "bytes_gzip"):,}} after gzip, where the plain one
+# takes {{recorded("pruned90", "bytes_gzip"):,}}.
 #
 # ### Pruned and quantized
 #
