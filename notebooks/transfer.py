@@ -504,8 +504,8 @@ def evaluate(identifier, technique, path, model, seconds=None, kept=False):
 
 def show_rows(*names):
     """The table of the study: float32 and, of the models of these names, those of this run."""
-    names = [f"transfer_{name}" for name in ("float", *names)]
-    rows = [records[name] for name in names if name in records]
+    wanted = [f"transfer_{name}" for name in ("float", *names)]
+    rows = [records[name] for name in wanted if name in records]
     display(photos_table(rows, rows[0], data.banner))
 
 
@@ -673,22 +673,22 @@ def pointwise_weights(model):
 
 lower, dense = split(baseline, PRUNED["above"])
 upper_share = pointwise_weights(dense) / pointwise_weights(baseline)
-held_out = predict_keras(lower, validation.pixels)
+given_val = predict_keras(lower, validation.pixels)
 fitted_to = predict_keras(lower, drawn(few, PRUNED["photos"], SEED).pixels)
 copies = lessons(few, PRUNED["copies"], SEED, lower, dense)
-base_share = share_read(dense, held_out, validation.y)
+base_share = share_read(dense, given_val, validation.y)
 cut_shares, surgeon_shares, trained_shares = ({0: base_share} for _ in range(3))
 pruned = {0: dense}
 for sparsity in PRUNED["sparsities"]:
     begun = time.perf_counter()
     latest = pruned[max(pruned)]
     pruned[sparsity] = prune_by_cost(latest, fitted_to, sparsity / 100)
-    surgeon_shares[sparsity] = share_read(pruned[sparsity], held_out, validation.y)
+    surgeon_shares[sparsity] = share_read(pruned[sparsity], given_val, validation.y)
     name = f"{sparsity} % zeros"
     train_on(pruned[sparsity], copies, PRUNED, name, SEED)
-    trained_shares[sparsity] = share_read(pruned[sparsity], held_out, validation.y)
+    trained_shares[sparsity] = share_read(pruned[sparsity], given_val, validation.y)
     cut = smallest_cut(dense, sparsity / 100)
-    cut_shares[sparsity] = share_read(cut, held_out, validation.y)
+    cut_shares[sparsity] = share_read(cut, given_val, validation.y)
     seconds = time.perf_counter() - begun
     whole = joined(baseline, pruned[sparsity])
     path = convert(whole, scratch / f"transfer_pruned{sparsity}.tflite", traced=True)
@@ -784,9 +784,9 @@ for identifier, technique, model, noise, zeros_stay in (
 )[:ROUNDINGS]:
     few_levels = operate(model, fitted_to, rounding(model, noise, zeros_stay))
     zeros = np.mean(all_weights(few_levels) == 0)
-    read = share_read(few_levels, held_out, validation.y)
+    read = share_read(few_levels, given_val, validation.y)
     train_on(few_levels, copies, ROUNDED, "biases", SEED, "kernels")
-    read_then = share_read(few_levels, held_out, validation.y)
+    read_then = share_read(few_levels, given_val, validation.y)
     few_levels_shares[identifier] = [zeros, read, read_then]
     print(
         f"{technique}: {zeros:.0%} zeros, {read:.2%} of the validation photos, "
@@ -876,8 +876,10 @@ for ax, side in zip(axes, (SIDES[0], SIDES[-1]), strict=True):
     ax.bar(range(len(kinds)), live[side]["bytes"] / 1024, color=colours)
     for limit, size in limits.items():
         ax.axhline(size / 1024, color=RED, linewidth=1)
-        place = {"xytext": (0, 3), "textcoords": "offset points"}
-        ax.annotate(limit, (len(kinds), size / 1024), **place, color=RED, ha="right", fontsize=9)
+        ax.annotate(
+            limit, (len(kinds), size / 1024), xytext=(0, 3), textcoords="offset points",
+            color=RED, ha="right", fontsize=9,
+        )  # fmt: skip
     ax.set_title(f"{side} x {side} pixels", fontsize=11)
     ax.set(xlabel="operator, from the first to the last", ylabel="KB")
 for name, colour in (("convolution", BLUE), ("depthwise", ORANGE), ("other", GREEN)):

@@ -42,10 +42,10 @@ def operate(model, inputs, plan):
         surgery = plan(layer)
         return refitted(layer, x, target, surgery) if surgery else None
 
-    return changed(model, inputs, change)
+    return layer_by_layer(model, inputs, change)
 
 
-def changed(model, inputs, change):
+def layer_by_layer(model, inputs, change):
     """A copy of a network whose layers get the weights that a function returns, one by one.
 
     model, inputs: as of `operate`. change: a function from a layer with weights, what it is given
@@ -231,5 +231,5 @@ def costs(model, inputs, names):
             pivots = np.einsum("gii->gi", np.linalg.inv(moments))
             found[layer.name] = kernel**2 / pivots[..., None] / variance
 
-    changed(model, inputs, note)
+    layer_by_layer(model, inputs, note)
     return found
