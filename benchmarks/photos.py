@@ -14,22 +14,18 @@ from photos.training import predict_keras
 
 
 def prune(data, recipe, seed):
-    """The large network with ever more zeros: name -> figures, before and after its training."""
+    """The large network with many zeros: kind -> figures; `surgeon` is before the training."""
     training, validation = data.training, data.validation
     lower, upper = split(fitted_baseline(SIDE, training), recipe["above"])
-    held_out = predict_keras(lower, validation.pixels)
+    given_val = predict_keras(lower, validation.pixels)
     fitted_to = predict_keras(lower, drawn(training, recipe["photos"], seed).pixels)
     taught = lessons(training, recipe["copies"], seed, lower, upper)
-    figures = {"float": {"accuracy": share_read(upper, held_out, validation.y)}}
-    latest = upper
-    for sparsity in recipe["sparsities"]:
-        name = f"{sparsity} % zeros"
-        latest = prune_by_cost(latest, fitted_to, sparsity / 100)
-        surgeon = share_read(latest, held_out, validation.y)
-        train_on(latest, taught, recipe, f"trial, {name}", seed)
-        read = share_read(latest, held_out, validation.y)
-        figures[name] = {"accuracy": read, "accuracy_untrained": surgeon}
-    return figures
+    few = prune_by_cost(upper, fitted_to, recipe["sparsity"] / 100)
+    shares = [share_read(model, given_val, validation.y) for model in (upper, few)]
+    train_on(few, taught, recipe, "trial", seed)
+    shares.append(share_read(few, given_val, validation.y))
+    kinds = "float", "surgeon", "trained"
+    return {kind: {"accuracy": share} for kind, share in zip(kinds, shares, strict=True)}
 
 
 def run(data, name, recipe, seed):

@@ -73,6 +73,7 @@ SEED = 0
 
 SIDES = {"full": (224, 160, 128, 96), "quick": (224, 96), "smoke": (64, 32)}[PROFILE]  # pixels
 ROUNDINGS = {"full": 2, "quick": 2, "smoke": 1}[PROFILE]  # of the large network, to few levels
+SPARSITIES = {"full": (50, 80, 90), "quick": (50, 80), "smoke": (50,)}[PROFILE]  # %
 TIMING_ROUNDS = {"full": 20, "quick": 5, "smoke": 2}[PROFILE]
 
 tf.keras.utils.set_random_seed(SEED)
@@ -103,7 +104,7 @@ if PROFILE != "full":
     UNFROZEN.update(epochs=3 if quick else 1, learning_rates=(1e-4,))
     FITTED.update(photos=64 if quick else 4)
     COPIES.update(count=2 if quick else 1, side=128 if quick else 64)
-    PRUNED.update(copies=1, photos=100 if quick else 4, sparsities=(50, 80) if quick else (50,))
+    PRUNED.update(copies=1, photos=100 if quick else 4)
     for recipe in (PRUNED, ROUNDED):
         recipe["training"].update(epochs=1)
     for recipe in STUDENTS.values():
@@ -646,7 +647,7 @@ cut_off, pruned_off, nearest_off, rounded_off = error_table["validation photos"]
 # {{PRUNED["photos"]}} photos, each layer at some of their positions, at random.)
 #
 # Then the network above block 5, which holds {{upper_share:.1%}} of the weights of all 1x1
-# convolutions: half of those pruned, the rest trained on, then on to 80 and 90 %. Not each layer
+# convolutions: 50, 80 or 90 % of those are pruned and the rest trained on. Not each layer
 # loses the same share: **those weights go that cost least wherever they are**, the cost counted as
 # a share of the variance of their layer's outputs. When it is known which weights go, those left
 # are fitted once more, by least squares. Then the layers above block 11 are trained by
@@ -679,10 +680,9 @@ copies = lessons(few, PRUNED["copies"], SEED, lower, dense)
 base_share = share_read(dense, given_val, validation.y)
 cut_shares, surgeon_shares, trained_shares = ({0: base_share} for _ in range(3))
 pruned = {0: dense}
-for sparsity in PRUNED["sparsities"]:
+for sparsity in SPARSITIES:
     begun = time.perf_counter()
-    latest = pruned[max(pruned)]
-    pruned[sparsity] = prune_by_cost(latest, fitted_to, sparsity / 100)
+    pruned[sparsity] = prune_by_cost(dense, fitted_to, sparsity / 100)
     surgeon_shares[sparsity] = share_read(pruned[sparsity], given_val, validation.y)
     name = f"{sparsity} % zeros"
     train_on(pruned[sparsity], copies, PRUNED, name, SEED)
@@ -693,7 +693,7 @@ for sparsity in PRUNED["sparsities"]:
     whole = joined(baseline, pruned[sparsity])
     path = convert(whole, scratch / f"transfer_pruned{sparsity}.tflite", traced=True)
     evaluate(f"transfer_pruned{sparsity}", f"pruned {sparsity} %", path, baseline, seconds)
-show_rows(*(f"pruned{sparsity}" for sparsity in PRUNED["sparsities"]))
+show_rows(*(f"pruned{sparsity}" for sparsity in SPARSITIES))
 
 # %% [markdown]
 # Do zeros help without gzip? The converter can store what is not zero alone, with its places.
@@ -744,8 +744,7 @@ show_lines(
 # {{points_lost("pruned80"):.1f}} points, where the report lost 1, and 90 %
 # {{points_lost("pruned90"):.1f}}. With the smallest weights cut and nothing else done the network
 # reads {{cut_shares[50]:.0%}} of the validation photos at 50 % and {{cut_shares[80]:.0%}} at 80 %,
-# which is chance. (Each point of the surgeon's line starts from the network trained at the point
-# before.) **The late and large layers lose most**: of the first 1x1 convolution above block 5 the
+# which is chance. **The late and large layers lose most**: of the first 1x1 convolution above block 5 the
 # surgeon took {{layer_zeros["80 % zeros"]["block6_expand"]:.0%}} for 80 % in all, of the last one
 # {{layer_zeros["80 % zeros"]["head"]:.0%}}.
 #

@@ -34,10 +34,11 @@ COPIES: dict = {"count": 4, "side": 192}
 DISTILLED: dict = {"temperature": 4.0, "share": 0.5}
 QAT: dict = {"epochs": 1, "learning_rate": 1e-5, "batch_size": 8}  # the rate stays
 # The large network above one of its layers: on `photos` training photos the surgeon works, and on
-# altered copies of each the layers above another one are trained
+# altered copies of each the layers above another one are trained. `sparsity`: %, the trials'; the
+# study takes others as well
 PRUNED: dict = {
     "above": "block5_add",
-    "sparsities": (50, 80, 90),
+    "sparsity": 80,
     "photos": 400,
     "copies": 4,
     "trained_above": "block11_add",
