@@ -647,13 +647,12 @@ cut_off, pruned_off, nearest_off, rounded_off = error_table["validation photos"]
 # {{PRUNED["photos"]}} photos, each layer at some of their positions, at random.)
 #
 # Then the network above block 5, which holds {{upper_share:.1%}} of the weights of all 1x1
-# convolutions: 50, 80 or 90 % of those are pruned and the rest trained on. Not each layer
-# loses the same share: **those weights go that cost least wherever they are**, the cost counted as
-# a share of the variance of their layer's outputs. When it is known which weights go, those left
-# are fitted once more, by least squares. Then the layers above block 11 are trained by
-# **distillation**: on altered copies of the photos, to give the scores that the baseline gives for
-# them. What the blocks below give for the copies is kept, so no training passes through them.
-
+# convolutions: 50, 80 or 90 % of those are pruned and the rest trained on. Not each layer loses the
+# same share: **those weights go that cost least wherever they are**, the cost counted as a share of
+# the variance of their layer's outputs. When it is known which weights go, those left are fitted
+# once more, by least squares. Then the layers above block 11 are trained by **distillation**: on
+# altered copies of the photos, to give the scores that the baseline gives for them. What the blocks
+# below give for the copies is kept, so no training passes through them.
 
 # %%
 def smallest_cut(model, share):
@@ -744,9 +743,9 @@ show_lines(
 # {{points_lost("pruned80"):.1f}} points, where the report lost 1, and 90 %
 # {{points_lost("pruned90"):.1f}}. With the smallest weights cut and nothing else done the network
 # reads {{cut_shares[50]:.0%}} of the validation photos at 50 % and {{cut_shares[80]:.0%}} at 80 %,
-# which is chance. **The late and large layers lose most**: of the first 1x1 convolution above block 5 the
-# surgeon took {{layer_zeros["80 % zeros"]["block6_expand"]:.0%}} for 80 % in all, of the last one
-# {{layer_zeros["80 % zeros"]["head"]:.0%}}.
+# which is chance. **The late and large layers lose most**: of the first 1x1 convolution above block
+# 5 the surgeon took {{layer_zeros["80 % zeros"]["block6_expand"]:.0%}} for 80 % in all, of the last
+# one {{layer_zeros["80 % zeros"]["head"]:.0%}}.
 #
 # The sparse file takes {{recorded("sparse", "bytes"):,}} of the {{recorded("float", "bytes"):,}}
 # bytes as they are, but {{recorded("sparse", "bytes_gzip"):,}} after gzip, where the plain one
