@@ -1011,7 +1011,7 @@ def make_student(name, weights):
     distil_photos(student, bank, recipe["training"], title, SEED)
     note_down(title, "distilled", student)
     students[name] = student
-    photos_at_side = resize(some_photos[::2], recipe["side"])
+    photos_at_side = network_input(resize(some_photos[::2], recipe["side"]))
     for noise in recipe["noises"]:
         rounded = operate(student, photos_at_side, rounding(student, noise))
         note_down(title, f"rounded, noise {noise:g}", rounded)

@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 import numpy as np
+from scipy.linalg import cho_factor, cho_solve
 
 from toolkit.compression import clone
 from toolkit.runtime import use_keras_2
@@ -173,7 +174,7 @@ def refit(kernel, moments, missing):
     for group, output in np.ndindex(kernel.shape[0], kernel.shape[2]):
         left = np.flatnonzero(kernel[group, :, output])
         among = moments[group][np.ix_(left, left)]
-        new[group, left, output] += np.linalg.solve(among, missing[group, left, output])
+        new[group, left, output] += cho_solve(cho_factor(among), missing[group, left, output])
     return new
 
 
@@ -226,7 +227,7 @@ def costs(model, inputs, names):
     def note(layer, x, target):
         if layer.name in names:
             kernel, moments = flattened(layer), sums(layer, x, target)[0]
-            variance = np.einsum("gio,gij,gjo->", kernel, moments, kernel, optimize=True)
+            variance = np.sum(kernel * (moments @ kernel))
             damp(moments)
             pivots = np.einsum("gii->gi", np.linalg.inv(moments))
             found[layer.name] = kernel**2 / pivots[..., None] / variance

@@ -65,7 +65,7 @@ def step_for_noise(kernel, moments, noise):
     d moves a weight by d^2 / 12 on average, squared; what the other weights make up for is not
     counted. Of several groups it is the geometric mean of their steps. Returns a float.
     """
-    signal = np.einsum("gio,gij,gjo->g", kernel, moments, kernel, optimize=True) / kernel.shape[2]
+    signal = np.sum(kernel * (moments @ kernel), axis=(1, 2)) / kernel.shape[2]
     spread = np.einsum("gii->g", moments)
     squares = 12 * noise * np.maximum(signal, 1e-12) / np.maximum(spread, 1e-12)
     return float(np.exp(np.log(squares).mean() / 2))
