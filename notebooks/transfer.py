@@ -74,7 +74,7 @@ SEED = 0
 SIDES = {"full": (224, 160, 128, 96), "quick": (224, 96), "smoke": (64, 32)}[PROFILE]  # pixels
 ROUNDINGS = {"full": 2, "quick": 2, "smoke": 1}[PROFILE]  # of the large network, to few levels
 SPARSITIES = {"full": (50, 80, 90), "quick": (50, 80), "smoke": (50,)}[PROFILE]  # %
-TIMING_ROUNDS = {"full": 20, "quick": 5, "smoke": 2}[PROFILE]
+TIMING_ROUNDS = {"full": 10, "quick": 5, "smoke": 2}[PROFILE]
 
 tf.keras.utils.set_random_seed(SEED)
 started = time.perf_counter()

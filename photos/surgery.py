@@ -173,8 +173,9 @@ def refit(kernel, moments, missing):
     new = np.array(kernel, np.float64)
     for group, output in np.ndindex(kernel.shape[0], kernel.shape[2]):
         left = np.flatnonzero(kernel[group, :, output])
-        among = moments[group][np.ix_(left, left)]
-        new[group, left, output] += cho_solve(cho_factor(among), missing[group, left, output])
+        if len(left):
+            factor = cho_factor(moments[group][np.ix_(left, left)])
+            new[group, left, output] += cho_solve(factor, missing[group, left, output])
     return new
 
 
