@@ -755,9 +755,9 @@ show_lines(
 #
 # ### Pruned and quantized
 #
-# Half of the weights pruned, then int8, as the report did. Then the surgeon rounds the weights to
-# few levels, the zeros kept, and the biases are trained on. And the same without having pruned:
-# coarse rounding makes zeros of its own.
+# Half of the weights pruned, then int8, as the report did. Then the surgeon rounds the weights above
+# block 5 to few levels, the zeros kept, and the biases above block 11 are trained on. And the same
+# without having pruned: coarse rounding makes zeros of its own.
 
 
 # %%
@@ -796,7 +796,6 @@ for identifier, technique, model, noise, zeros_stay in (
     evaluate(f"transfer_{identifier}", technique, path, baseline, kept=zeros_stay)
 del copies, fitted_to
 show_rows("pruned50_int8_plain", "pruned50_int8", "rounded")
-show_accuracy_against_bytes("Test accuracy against bytes", records.values(), data.banner)
 
 # %% [markdown]
 # Half of the weights pruned and int8 make the file {{times_smaller("pruned50_int8_plain"):.0f}}
@@ -1072,7 +1071,7 @@ display(student_table.style.set_caption(data.banner))
 # once, so how much hangs on the seed is not known.
 
 # %%
-front = [r for r in records.values() if r["id"] != "transfer_qat"]
+front = [r for r in records.values() if r["id"] not in ("transfer_qat", "transfer_sparse")]
 display(photos_table(records.values(), records["transfer_float"], data.banner))
 show_accuracy_against_bytes("Test accuracy against bytes", front, data.banner)
 
