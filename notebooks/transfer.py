@@ -744,10 +744,11 @@ show_lines(
 # before it was {{recorded("float"):.1%}}, no difference that 1,000 photos could show. 80 % cost
 # {{points_lost("pruned80"):.1f}} points, where the report lost 1, and 90 %
 # {{points_lost("pruned90"):.1f}}. With the smallest weights cut and nothing else done the network
-# reads {{cut_shares[50]:.0%}} of the validation photos at 50 % and {{cut_shares[80]:.0%}} at 80 %,
-# which is chance. **The late and large layers lose most**: of the first 1x1 convolution above block
-# 5 the surgeon took {{layer_zeros["80 % zeros"]["block6_expand"]:.0%}} for 80 % in all, of the last
-# one {{layer_zeros["80 % zeros"]["head"]:.0%}}.
+# reads {{cut_shares[50]:.0%}} of the validation photos at 50 % and
+# {{cut_shares[SPARSITIES[-1]]:.0%}} at {{SPARSITIES[-1]}} %, which is chance. **The late and large
+# layers lose most**: for {{SPARSITIES[-1]}} % in all the surgeon took
+# {{layer_zeros[f"{SPARSITIES[-1]} % zeros"]["block6_expand"]:.0%}} of the first 1x1 convolution
+# above block 5 and {{layer_zeros[f"{SPARSITIES[-1]} % zeros"]["head"]:.0%}} of the last one.
 #
 # The sparse file takes {{recorded("sparse", "bytes"):,}} of the {{recorded("float", "bytes"):,}}
 # bytes as they are, but {{recorded("sparse", "bytes_gzip"):,}} after gzip, where the plain one

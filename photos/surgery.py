@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve
+from threadpoolctl import threadpool_limits
 
 from toolkit.compression import clone
 from toolkit.runtime import use_keras_2
@@ -171,11 +172,12 @@ def refit(kernel, moments, missing):
     kernel, the products of the inputs with what the output lacks.
     """
     new = np.array(kernel, np.float64)
-    for group, output in np.ndindex(kernel.shape[0], kernel.shape[2]):
-        left = np.flatnonzero(kernel[group, :, output])
-        if len(left):
-            factor = cho_factor(moments[group][np.ix_(left, left)])
-            new[group, left, output] += cho_solve(factor, missing[group, left, output])
+    with threadpool_limits(1):  # several threads wait for each other at matrices so small
+        for group, output in np.ndindex(kernel.shape[0], kernel.shape[2]):
+            left = np.flatnonzero(kernel[group, :, output])
+            if len(left):
+                factor = cho_factor(moments[group][np.ix_(left, left)])
+                new[group, left, output] += cho_solve(factor, missing[group, left, output])
     return new
 
 
