@@ -656,6 +656,7 @@ cut_off, pruned_off, nearest_off, rounded_off = error_table["validation photos"]
 # altered copies of the photos, to give the scores that the baseline gives for them. What the blocks
 # below give for the copies is kept, so no training passes through them.
 
+
 # %%
 def smallest_cut(model, share):
     """A copy of a network without the smallest weights of each 1x1 convolution."""
@@ -756,9 +757,9 @@ show_lines(
 #
 # ### Pruned and quantized
 #
-# Half of the weights pruned, then int8, as the report did. Then the surgeon rounds the weights above
-# block 5 to few levels, the zeros kept, and the biases above block 11 are trained on. And the same
-# without having pruned: coarse rounding makes zeros of its own.
+# Half of the weights pruned, then int8, as the report did. Then the surgeon rounds the weights
+# above block 5 to few levels, the zeros kept, and the biases above block 11 are trained on. And the
+# same without having pruned: coarse rounding makes zeros of its own.
 
 
 # %%
