@@ -1,6 +1,11 @@
 """How a recipe of photos/recipes.py is tried: on the validation photos."""
 
-from photos.data import SIDE
+import tempfile
+from functools import cache
+from pathlib import Path
+
+from photos.data import SIDE, resize
+from photos.networks import folded_weights, kept_blocks
 from photos.pruning import (
     drawn,
     fitted_baseline,
@@ -10,7 +15,13 @@ from photos.pruning import (
     split,
     train_on,
 )
-from photos.training import predict_keras
+from photos.recipes import COPIES, FITTED, KEPT_BLOCKS, SMALL
+from photos.scoring import file_accuracy, network_input
+from photos.students import build_student, distil_photos, round_student, weights_of
+from photos.training import altered_copies, keras_accuracy, predict_keras
+from toolkit.compression import INT8, clone, convert, representative_dataset
+from toolkit.int4 import to_levels
+from toolkit.tflite import gzip_size
 
 
 def prune(data, recipe, seed):
@@ -28,8 +39,53 @@ def prune(data, recipe, seed):
     return {kind: {"accuracy": share} for kind, share in zip(kinds, shares, strict=True)}
 
 
+@cache
+def bank(data, seed):
+    """Altered copies of the training photos, and what the baseline says of them."""
+    teacher = fitted_baseline(SIDE, data.training)
+    return altered_copies(data.training, COPIES["count"], seed, COPIES["side"], teacher)
+
+
+@cache
+def small(data, seed):
+    """SMALL before its rounding."""
+    model = build_student(SMALL, kept_blocks(folded_weights(), KEPT_BLOCKS), data.training)
+    distil_photos(model, bank(data, seed), SMALL["training"], "trial, small", seed)
+    return model
+
+
+def student(data, name, recipe, seed):
+    """A student: kind -> figures, the last of them of its file."""
+    if name == "SMALL" and recipe["training"] == SMALL["training"]:
+        model = clone(small(data, seed))
+    else:
+        model = build_student(recipe, weights_of(small(data, seed)), data.training)
+        distil_photos(model, bank(data, seed), recipe["training"], f"trial, {name}", seed)
+    some = drawn(data.training, FITTED["photos"], seed).pixels
+    rounded, trained = round_student(model, some, bank(data, seed), recipe, f"trial, {name}", seed)
+    kinds = {"float": model, "surgeon": rounded, "trained": trained}
+    figures: dict = {
+        kind: {"accuracy": keras_accuracy(network, data.validation)}
+        for kind, network in kinds.items()
+    }
+    examples = representative_dataset(network_input(resize(some, recipe["side"])))
+    with tempfile.TemporaryDirectory() as folder:
+        settings = INT8 | {"representative_dataset": examples}
+        path = convert(trained, Path(folder, "student.tflite"), traced=True, **settings)
+        path.write_bytes(to_levels(path.read_bytes(), nibbles=True))
+        figures["levels"] = {
+            "accuracy": file_accuracy(path, data.validation),
+            "bytes_gzip": gzip_size(path.read_bytes()),
+        }
+    return figures
+
+
 def run(data, name, recipe, seed):
     """Trains by a recipe. Returns on what it was judged, and kind of file -> its figures."""
-    if name != "PRUNED":
+    if name == "PRUNED":
+        figures = prune(data, recipe, seed)
+    elif name in ("SMALL", "NARROW", "TINY"):
+        figures = student(data, name, recipe, seed)
+    else:
         raise ValueError(f"photos.{name}: there is no program yet that tries it")
-    return f"{len(data.validation.y)} held-out photos", prune(data, recipe, seed)
+    return f"{len(data.validation.y)} held-out photos", figures

@@ -29,7 +29,7 @@ UNFROZEN: dict = {
 # each second for ranges and students, each third for the large network
 FITTED: dict = {"photos": 134}
 # Altered copies of each training photo, and their side in pixels
-COPIES: dict = {"count": 4, "side": 192}
+COPIES: dict = {"count": 6, "side": 160}
 # Temperature of the scores, and the teacher's share in the loss; the rest is the labels'
 DISTILLED: dict = {"temperature": 4.0, "share": 0.5}
 QAT: dict = {"epochs": 1, "learning_rate": 1e-5, "batch_size": 8}  # the rate stays
@@ -53,35 +53,34 @@ ROUNDED: dict = {
 }
 # Blocks of the large network that the students keep
 KEPT_BLOCKS = 1, 2, 3, 4, 5, 6, 9, 11
-# widths: expanded channels of a block, by its number there. noises: tried from the first on until
-# the file reads `wanted` of the validation photos. biases: their training after rounding.
-STUDENTS: dict = {
-    "small": {
-        "title": "small",
-        "side": 192,
-        "stem": 32,
-        "widths": {},
-        "training": {"epochs": 5, "learning_rate": 1e-3, "batch_size": 32},
-        "noises": (2.0, 1.5, 1.0, 0.5),
-        "wanted": 0.965,
-    },
-    "sram": {
-        "title": "fits the SRAM",
-        "side": 128,
-        "stem": 24,
-        "widths": {2: 40, 3: 96},
-        "training": {"epochs": 6, "learning_rate": 1e-3, "batch_size": 32},
-        "noises": (0.3,),
-        "wanted": 0.955,
-    },
-    "tiny": {
-        "title": "tiny",
-        "side": 160,
-        "stem": 32,
-        "widths": {2: 64, 3: 64, 4: 80, 5: 96, 6: 120, 9: 216, 11: 240},
-        "training": {"epochs": 9, "learning_rate": 1e-3, "batch_size": 32},
-        "noises": (8.0, 7.0, 6.0, 5.0),
-        "wanted": 0.91,
-        "biases": {"epochs": 2, "learning_rate": 1e-3, "batch_size": 32},
-    },
+# The students. stem: channels of the first convolution. widths: expanded channels of a block, by
+# its number in the large network. sides: pixels of the photos, and epochs with them. noise: of
+# rounding to levels, after which the weights are trained on among them, with `penalty` on those
+# that are not zero. NARROW and TINY begin with the weights of SMALL before its rounding.
+SMALL: dict = {
+    "side": 160,
+    "stem": 32,
+    "widths": [],
+    "training": {"sides": [[96, 3], [160, 2]], "learning_rate": 1e-3, "batch_size": 32},
+    "noise": 2.0,
+    "penalty": 1e-6,
+    "levels": {"sides": [[160, 2]], "learning_rate": 3e-4, "batch_size": 32},
+}
+NARROW: dict = {
+    "side": 128,
+    "stem": 24,
+    "widths": [[2, 36], [3, 88]],
+    "training": {"sides": [[128, 4]], "learning_rate": 1e-3, "batch_size": 32},
+    "noise": 0.3,
+    "penalty": 0.0,
+    "levels": {"sides": [[128, 1]], "learning_rate": 3e-4, "batch_size": 32},
+}
+TINY: dict = {
+    "side": 128,
+    "stem": 32,
+    "widths": [[2, 64], [3, 64], [4, 80], [5, 96], [6, 120], [9, 216], [11, 240]],
+    "training": {"sides": [[96, 3], [128, 2]], "learning_rate": 1e-3, "batch_size": 32},
+    "noise": 6.0,
+    "penalty": 3e-6,
+    "levels": {"sides": [[128, 4]], "learning_rate": 3e-4, "batch_size": 32},
 }

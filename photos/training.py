@@ -1,6 +1,5 @@
 """Heads on frozen features, altered copies of photos, distillation, training of biases."""
 
-import gc
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -8,9 +7,8 @@ from PIL import Image, ImageEnhance
 from sklearn.linear_model import LogisticRegression
 
 from photos.data import SIDE, resize
-from photos.recipes import BASELINE, DISTILLED
+from photos.recipes import BASELINE
 from photos.scoring import network_input
-from toolkit.compression import fine_tune
 from toolkit.runtime import use_keras_2
 from toolkit.training import distillation_loss
 
@@ -137,20 +135,3 @@ def distillation(temperature, share):
 def normalized(images, _):
     """A batch of photos uint8 as every network here takes them, for `batches`."""
     return (tf.cast(images, tf.float32) - 127) / 128
-
-
-def distil_photos(model, bank, training, name, seed=0, fixed=None):
-    """Trains a network on `altered_copies` by distillation. Returns the history.
-
-    bank: what `altered_copies` returns. training: epochs, learning_rate and batch_size, a dict.
-    fixed: what of the convolutions' kernels stays, "kernels", "zeros" or nothing.
-    """
-    trained = with_fixed_kernels(model, fixed == "zeros") if fixed else model
-    pixels, scores, labels = bank
-    pixels = resize(pixels, model.input_shape[1])
-    targets = np.column_stack([scores, np.float32(labels)])
-    settings = {"loss": distillation(**DISTILLED), "augment": normalized, **training}
-    history = fine_tune(trained, pixels, targets, name=name, seed=seed, **settings)
-    gc.collect()  # the graphs of the epochs hold the photos, in cycles
-    model.set_weights(trained.get_weights())
-    return history
