@@ -84,7 +84,7 @@ def run(data, name, recipe, seed):
     """Trains by a recipe. Returns on what it was judged, and kind of file -> its figures."""
     if name == "PRUNED":
         figures = prune(data, recipe, seed)
-    elif name in ("SMALL", "NARROW", "TINY"):
+    elif name in ("SMALL", "SRAM", "TINY"):
         figures = student(data, name, recipe, seed)
     else:
         raise ValueError(f"photos.{name}: there is no program yet that tries it")

@@ -56,7 +56,7 @@ KEPT_BLOCKS = 1, 2, 3, 4, 5, 6, 9, 11
 # The students. stem: channels of the first convolution. widths: expanded channels of a block, by
 # its number in the large network. sides: pixels of the photos, and epochs with them. noise: of
 # rounding to levels, after which the weights are trained on among them, with `penalty` on those
-# that are not zero. NARROW and TINY begin with the weights of SMALL before its rounding.
+# that are not zero. SRAM and TINY begin with the weights of SMALL before its rounding.
 SMALL: dict = {
     "side": 160,
     "stem": 32,
@@ -66,7 +66,7 @@ SMALL: dict = {
     "penalty": 1e-6,
     "levels": {"sides": [[160, 2]], "learning_rate": 3e-4, "batch_size": 32},
 }
-NARROW: dict = {
+SRAM: dict = {
     "side": 128,
     "stem": 24,
     "widths": [[2, 36], [3, 88]],
