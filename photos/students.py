@@ -13,6 +13,7 @@ from photos.networks import (
 )
 from photos.pruning import rounding
 from photos.recipes import DISTILLED, KEPT_BLOCKS
+from photos.scoring import network_input
 from photos.surgery import operate
 from photos.training import distillation, with_classes
 from toolkit.compression import clone, fine_tune
@@ -63,10 +64,15 @@ class OnLevels:
     def get_config(self):
         return super().get_config() | {"step": self.step, "penalty": self.penalty}
 
+    def build(self, shape):
+        super().build(shape)
+        self.add_loss(lambda: self.penalty * tf.reduce_sum(tf.abs(self.steps())))
+
+    def steps(self):
+        return self.trainable_weights[0] / self.step
+
     def levels(self):
-        steps = self.trainable_weights[0] / self.step
-        self.add_loss(self.penalty * tf.reduce_sum(tf.abs(steps)))
-        return round_through(steps) * self.step
+        return round_through(self.steps()) * self.step
 
 
 class LevelConv2D(OnLevels, tf.keras.layers.Conv2D):
@@ -145,7 +151,8 @@ def round_student(model, pixels, bank, recipe, name, seed=0):
     `penalty`, see `with_levels`; `levels`, the `training` of `distil_photos`. The gradient passes
     through the rounding as if there were none (Bengio et al., 2013).
     """
-    rounded = operate(model, resize(pixels, recipe["side"]), rounding(model, recipe["noise"]))
+    inputs = network_input(resize(pixels, recipe["side"]))
+    rounded = operate(model, inputs, rounding(model, recipe["noise"]))
     trained, copy = with_levels(rounded, recipe["penalty"]), clone(rounded)
     distil_photos(trained, bank, recipe["levels"], f"{name}, levels", seed)
     copy.set_weights(trained.get_weights())
