@@ -811,8 +811,8 @@ show_rows("pruned50_int8_plain", "pruned50_int8", "rounded")
 # the one, and for the other from {{few_levels_shares["rounded"][1]:.1%}} to
 # {{few_levels_shares["rounded"][2]:.1%}}: a few photos, in one training each, which may be chance.
 #
-# The noise of rounding after pruning was 0.9 in the first published run. It was set to 1 after that
-# run's test scores had been seen.
+# The noise of rounding after pruning was 0.9 in the first published run. It was set higher after
+# that run's test scores had been seen.
 #
 # ## 4. Does it fit an ESP32-S3?
 #

@@ -47,7 +47,7 @@ PRUNED: dict = {
 # The same, rounded, pruned before or not, and the training of its biases
 ROUNDED: dict = {
     "noise": 1.5,
-    "noise_pruned": 1.0,
+    "noise_pruned": 1.2,
     "trained_above": "block11_add",
     "training": {"epochs": 1, "learning_rate": 1e-3, "batch_size": 32},
 }
