@@ -119,7 +119,7 @@ def at_side(model, side):
     return copy
 
 
-def prepared(images, seed):
+def randomly_mirrored(images, seed):
     """A batch of photos uint8, each mirrored or not, as every network here takes them."""
     mirrored = tf.image.stateless_random_flip_left_right(images, seed)
     return (tf.cast(mirrored, tf.float32) - 127) / 128
@@ -138,7 +138,7 @@ def distil_photos(model, bank, training, name, seed=0):
         trained = at_side(model, side)
         fine_tune(
             trained, resize(pixels, side), targets, loss=distillation(**DISTILLED),
-            name=f"{name}, {side} pixels", seed=seed, augment=prepared, epochs=epochs, **settings,
+            name=f"{name}, {side} pixels", seed=seed, augment=randomly_mirrored, epochs=epochs, **settings,
         )  # fmt: skip
         gc.collect()  # the graphs of the epochs hold the photos, in cycles
         model.set_weights(trained.get_weights())
