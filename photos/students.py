@@ -112,7 +112,7 @@ def with_levels(model, penalty):
     return copy
 
 
-def at_side(model, side):
+def for_side(model, side):
     """A copy of a network for photos of another side: convolutions take any."""
     copy = tf.keras.models.clone_model(model, input_tensors=tf.keras.Input((side, side, 3)))
     copy.set_weights(model.get_weights())
@@ -135,7 +135,7 @@ def distil_photos(model, bank, training, name, seed=0):
     targets = np.column_stack([scores, np.float32(labels)])
     settings = {key: value for key, value in training.items() if key != "sides"}
     for side, epochs in training["sides"]:
-        trained = at_side(model, side)
+        trained = for_side(model, side)
         fine_tune(
             trained, resize(pixels, side), targets, loss=distillation(**DISTILLED),
             name=f"{name}, {side} pixels", seed=seed, augment=randomly_mirrored, epochs=epochs, **settings,

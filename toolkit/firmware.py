@@ -13,7 +13,7 @@ from toolkit.tflite import ModelError
 
 STRICT = "-std=gnu99", "-Wall", "-Wextra", "-Werror"
 SANITIZERS = "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover"
-SMALL = "-ffunction-sections", "-fdata-sections", "-Wl,--gc-sections", "-flto"
+LINKED_SMALL = "-ffunction-sections", "-fdata-sections", "-Wl,--gc-sections", "-flto"
 SMALLER = "-mrelax", "-fno-move-loop-invariants", "-fno-ivopts", "-fno-tree-scev-cprop"  # on AVR
 SECONDS = 240  # a program may take
 WASM_PROGRAMS = "clang", "wasm-ld"
@@ -133,7 +133,7 @@ def build(chip, code, images, sources, folder, options):
     layout = [] if avr else ["-T", Path(sources, "cortex_m.ld")]
     files = [name if name[0] == "-" else Path(sources, name) for name in ("network.c", *main)]
     elf = folder / "network.elf"
-    command = [chip.compiler, *STRICT, *SMALL, *chip.options, *options, *layout]
+    command = [chip.compiler, *STRICT, *LINKED_SMALL, *chip.options, *options, *layout]
     tool(*command, "-I", folder, "-I", sources, *files, "-o", elf)
     return elf
 
