@@ -138,7 +138,8 @@ def distil_photos(model, bank, training, name, seed=0):
         trained = for_side(model, side)
         fine_tune(
             trained, resize(pixels, side), targets, loss=distillation(**DISTILLED),
-            name=f"{name}, {side} pixels", seed=seed, augment=randomly_mirrored, epochs=epochs, **settings,
+            name=f"{name}, {side} pixels", seed=seed, augment=randomly_mirrored, epochs=epochs,
+            **settings,
         )  # fmt: skip
         gc.collect()  # the graphs of the epochs hold the photos, in cycles
         model.set_weights(trained.get_weights())
