@@ -1,14 +1,11 @@
-"""The baseline, and how its upper blocks are pruned and trained on what the lower ones give."""
-
-import gc
-from concurrent.futures import ThreadPoolExecutor
+"""The baseline, and how its upper blocks are pruned on what the lower ones give."""
 
 import numpy as np
 
 from photos.networks import build_baseline, folded_weights, set_weights
 from photos.surgery import Surgery, apply, costs, operate
-from photos.training import altered, linear_probe, predict_keras, with_fixed_kernels
-from toolkit.compression import clone, fine_tune
+from photos.training import linear_probe, predict_keras
+from toolkit.compression import clone
 from toolkit.runtime import use_keras_2
 
 use_keras_2()
@@ -19,10 +16,9 @@ def fitted_baseline(side, photos):
     """The baseline with its ImageNet weights and a linear probe of Photos as its last layer."""
     model = build_baseline(side)
     set_weights(model, folded_weights())
-    features = predict_keras(
-        tf.keras.Model(model.input, model.get_layer("both").output), photos.pixels
-    )
-    model.get_layer("animals").set_weights(linear_probe(features, photos.y))
+    both = tf.keras.Model(model.input, model.get_layer("both").output)
+    probe = linear_probe(predict_keras(both, photos.pixels), photos.y)
+    model.get_layer("animals").set_weights(probe)
     return model
 
 
@@ -82,49 +78,10 @@ def rounding(model, noise, zeros_stay=False):
     return plan
 
 
-def lessons(photos, copies, seed, lower, upper):
-    """Altered copies of photos as `lower` gives them, and the scores of `upper` for them.
-
-    photos: Photos. lower, upper: see `split`. Returns (features float16 (copies * n, ...), scores
-    float32 (copies * n, 2)).
-    """
-    features, scores = [], []
-    with ThreadPoolExecutor() as pool:
-        for copy in range(copies):
-            rngs = np.random.default_rng([seed, copy]).spawn(len(photos.y))
-            pixels = np.stack(list(pool.map(altered, photos.pixels, rngs)))
-            given = predict_keras(lower, pixels)
-            scores.append(apply(upper, [given]))
-            features.append(np.float16(given))
-    return np.concatenate(features), np.concatenate(scores)
-
-
-def train_on(model, taught, recipe, name, seed=0, fixed="zeros"):
-    """Trains an upper part of the baseline towards the scores that it gave before, in place.
-
-    taught: of `lessons`. recipe: `trained_above`, the layer below which nothing is trained, and
-    `training`, settings of `fine_tune`. fixed: what of the convolutions' kernels stays, "kernels"
-    or "zeros". The loss is the mean squared difference.
-    """
-    features, scores = taught
-    below, top = split(model, recipe["trained_above"])
-    given = np.concatenate([np.float16(apply(below, [part])) for part in chunks(features)])
-    trained = with_fixed_kernels(top, fixed == "zeros")
-    settings = {"loss": "mse", "augment": as_floats, **recipe["training"]}
-    fine_tune(trained, given, scores, name=name, seed=seed, **settings)
-    gc.collect()  # the graphs of the epochs hold the features, in cycles
-    for layer in trained.layers[1:]:
-        model.get_layer(layer.name).set_weights(layer.get_weights())
-
-
-def chunks(features, count=400):
-    """Features (n, ...) some at a time."""
-    return np.split(features, range(count, len(features), count))
-
-
-def as_floats(features, _):
-    """A batch of the features of `lessons` as the network takes them, for `batches`."""
-    return tf.cast(features, tf.float32)
+def probe_anew(model, features, y):
+    """Puts a linear probe of what an upper part makes of features in place of its scores."""
+    both = tf.keras.Model(model.input, model.get_layer("both").output)
+    model.get_layer("animals").set_weights(linear_probe(apply(both, [features]), y))
 
 
 def share_read(model, features, y):

@@ -33,24 +33,11 @@ COPIES: dict = {"count": 6, "side": 160}
 # Temperature of the scores, and the teacher's share in the loss; the rest is the labels'
 DISTILLED: dict = {"temperature": 4.0, "share": 0.5}
 QAT: dict = {"epochs": 1, "learning_rate": 1e-5, "batch_size": 8}  # the rate stays
-# The large network above one of its layers: on `photos` training photos the surgeon works, and on
-# altered copies of each the layers above another one are trained. `sparsity`: %, the trials'; the
-# study takes others as well
-PRUNED: dict = {
-    "above": "block5_add",
-    "sparsity": 80,
-    "photos": 400,
-    "copies": 4,
-    "trained_above": "block11_add",
-    "training": {"epochs": 3, "learning_rate": 3e-4, "batch_size": 32},
-}
-# The same, rounded, pruned before or not, and the training of its biases
-ROUNDED: dict = {
-    "noise": 1.5,
-    "noise_pruned": 1.2,
-    "trained_above": "block11_add",
-    "training": {"epochs": 1, "learning_rate": 1e-3, "batch_size": 32},
-}
+# The large network above one of its layers, on so many training photos. `sparsity`: %, the trials';
+# the study takes others as well
+PRUNED: dict = {"above": "block5_add", "sparsity": 80, "photos": 1200}
+# The same, rounded, pruned before or not
+ROUNDED: dict = {"noise": 1.5, "noise_pruned": 1.2}
 # Blocks of the large network that the students keep
 KEPT_BLOCKS = 1, 2, 3, 4, 5, 6, 9, 11
 # The students. stem: channels of the first convolution. widths: expanded channels of a block, by

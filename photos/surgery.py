@@ -34,7 +34,7 @@ def operate(model, inputs, plan):
     """A copy of a network with kernels pruned and rounded from the first layer to the last.
 
     model: convolutions, depthwise convolutions, ReLU, Add, pooling, Concatenate and Dense. inputs:
-    float32 (n, ...), what it takes for some hundred training photos. plan: a function from a layer
+    float (n, ...), what it takes for some hundred training photos. plan: a function from a layer
     to its Surgery, or to None, which leaves it as it is. Each layer is fitted, on what the layers
     before it in the copy give for the photos, to what it gives in the model; where its output is
     added to a block's input, to the sum. Biases then make the means equal.
@@ -109,20 +109,20 @@ def added_to(model, layer):
 
 
 def apply(layer, inputs):
-    """What a layer gives for inputs float32 (n, ...), some photos at a time."""
+    """What a layer gives for inputs (n, ...), some photos at a time, in their type."""
     count = len(inputs[0])
     given = None
     for i in range(0, count, CHUNK):
-        some = [x[i : i + CHUNK] for x in inputs]
+        some = [np.float32(x[i : i + CHUNK]) for x in inputs]
         part = layer(some if len(some) > 1 else some[0]).numpy()
         if given is None:  # what fills it part by part takes half the memory of np.concatenate
-            given = np.empty((count, *part.shape[1:]), part.dtype)
+            given = np.empty((count, *part.shape[1:]), inputs[0].dtype)
         given[i : i + CHUNK] = part
     return given
 
 
 def input_rows(layer, x, some):
-    """The inputs of each weight of a layer for a few photos, float32 (groups, rows, inputs).
+    """The inputs of each weight of a layer for a few photos, (groups, rows, inputs).
 
     some: the numbers of the rows wanted, those of the layer's outputs. A depthwise convolution has
     a group a channel, all others have one.
@@ -200,13 +200,14 @@ def sums(layer, x, target):
     # Sums around a first guess of the mean, as those around zero would cancel
     places = target[0].size // target.shape[-1]
     guess = np.broadcast_to(x.mean(axis=(0, *range(1, x.ndim - 1))), x[:1].shape)
-    middle = input_rows(layer, guess, [places // 2])
+    middle = np.float32(input_rows(layer, guess, [places // 2]))
     mean_x, mean_y, count = np.zeros((groups, inputs)), np.zeros((groups, outputs)), 0
     share, rng = ROWS * inputs / (len(x) * places), np.random.default_rng(0)
     for i in range(0, len(x), CHUNK):
         given = target[i : i + CHUNK].reshape(-1, target.shape[-1])
         some = np.flatnonzero(rng.random(len(given)) < share)
-        rows, given = input_rows(layer, x[i : i + CHUNK], some) - middle, given[some]
+        rows, given = np.float32(input_rows(layer, x[i : i + CHUNK], some)), np.float32(given[some])
+        rows -= middle
         given = given.T[..., None] if groups > 1 else given[None]
         moments += rows.transpose(0, 2, 1) @ rows
         products += rows.transpose(0, 2, 1) @ given
