@@ -1,4 +1,8 @@
-"""How a recipe of photos/recipes.py is tried: on the validation photos."""
+"""How a recipe of photos/recipes.py is tried: on photos that are held out.
+
+Which ones, the seed says as well: seed 0 holds out the notebook's validation photos, seeds 1 to 4
+each another fifth of them and of the training photos.
+"""
 
 import tempfile
 from functools import cache
@@ -6,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from photos.data import SIDE, resize
+from photos.data import SIDE, Photos, held_out, resize
 from photos.networks import folded_weights, kept_blocks
 from photos.pruning import (
     drawn,
@@ -25,9 +29,19 @@ from toolkit.int4 import to_levels
 from toolkit.tflite import gzip_size
 
 
+@cache
+def parts(data, fifth):
+    """Training and validation Photos with one of five fifths held out, 0 to 4."""
+    both = [np.concatenate(columns) for columns in zip(data.training, data.validation, strict=True)]
+    both = Photos(*(column[np.argsort(both[2])] for column in both))
+    first = dict(zip(both.groups[::-1], both.files[::-1], strict=True))
+    held = np.array([held_out(first[group], fifth) for group in both.groups])
+    return tuple(Photos(*(column[rows] for column in both)) for rows in (~held, held))
+
+
 def prune(data, recipe, seed):
     """The large network with many zeros: kind -> figures; `surgeon` has the scores of before."""
-    training, validation = data.training, data.validation
+    training, validation = parts(data, seed)
     lower, upper = split(fitted_baseline(SIDE, training), recipe["above"])
     given, given_val = (predict_keras(lower, part.pixels) for part in (training, validation))
     some = predict_keras(lower, drawn(training, recipe["photos"], seed).pixels)
@@ -42,31 +56,33 @@ def prune(data, recipe, seed):
 @cache
 def bank(data, seed):
     """Altered copies of the training photos, and what the baseline says of them."""
-    teacher = fitted_baseline(SIDE, data.training)
-    return altered_copies(data.training, COPIES["count"], seed, COPIES["side"], teacher)
+    training, _ = parts(data, seed)
+    teacher = fitted_baseline(SIDE, training)
+    return altered_copies(training, COPIES["count"], seed, COPIES["side"], teacher)
 
 
 @cache
 def small(data, seed):
     """SMALL before its rounding."""
-    model = build_student(SMALL, kept_blocks(folded_weights(), KEPT_BLOCKS), data.training)
+    training, _ = parts(data, seed)
+    model = build_student(SMALL, kept_blocks(folded_weights(), KEPT_BLOCKS), training)
     distil_photos(model, bank(data, seed), SMALL["training"], "trial, small", seed)
     return model
 
 
 def student(data, name, recipe, seed):
     """A student: kind -> figures, the last of them of its file."""
+    training, validation = parts(data, seed)
     if name == "SMALL" and recipe["training"] == SMALL["training"]:
         model = clone(small(data, seed))
     else:
-        model = build_student(recipe, weights_of(small(data, seed)), data.training)
+        model = build_student(recipe, weights_of(small(data, seed)), training)
         distil_photos(model, bank(data, seed), recipe["training"], f"trial, {name}", seed)
-    some = drawn(data.training, FITTED["photos"], seed).pixels
+    some = drawn(training, FITTED["photos"], seed).pixels
     rounded, trained = round_student(model, some, bank(data, seed), recipe, f"trial, {name}", seed)
     kinds = {"float": model, "surgeon": rounded, "trained": trained}
     figures: dict = {
-        kind: {"accuracy": keras_accuracy(network, data.validation)}
-        for kind, network in kinds.items()
+        kind: {"accuracy": keras_accuracy(network, validation)} for kind, network in kinds.items()
     }
     examples = representative_dataset(network_input(resize(some, recipe["side"])))
     with tempfile.TemporaryDirectory() as folder:
@@ -74,7 +90,7 @@ def student(data, name, recipe, seed):
         path = convert(trained, Path(folder, "student.tflite"), traced=True, **settings)
         path.write_bytes(to_levels(path.read_bytes(), nibbles=True))
         figures["levels"] = {
-            "accuracy": file_accuracy(path, data.validation),
+            "accuracy": file_accuracy(path, validation),
             "bytes_gzip": gzip_size(path.read_bytes()),
         }
     return figures
@@ -88,4 +104,4 @@ def run(data, name, recipe, seed):
         figures = student(data, name, recipe, seed)
     else:
         raise ValueError(f"photos.{name}: there is no program yet that tries it")
-    return f"{len(data.validation.y)} held-out photos", figures
+    return f"{len(parts(data, seed)[1].y)} held-out photos", figures

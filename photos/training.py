@@ -1,4 +1,4 @@
-"""Heads on frozen features, altered copies of photos, distillation, training of biases."""
+"""Heads on frozen features, altered copies of photos, and the loss of distillation."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -88,33 +88,6 @@ def with_classes(backbone, photos):
     model = tf.keras.Model(backbone.input, dense(x))
     dense.set_weights(linear_probe(predict_keras(pooled, photos.pixels), photos.y))
     return model
-
-
-class Fixed(tf.keras.constraints.Constraint):
-    """Keeps the weights of `kernel` where they are, or only those that are zero."""
-
-    def __init__(self, kernel, only_zeros):
-        free = kernel != 0 if only_zeros else np.zeros_like(kernel)
-        self.kernel, self.free = tf.constant(kernel), tf.constant(free, tf.float32)
-
-    def __call__(self, weights):
-        return self.kernel + self.free * (weights - self.kernel)
-
-
-def with_fixed_kernels(model, only_zeros=False):
-    """A copy of a network in whose training kernels of convolutions stay, or only their zeros."""
-
-    def copy_layer(layer):
-        copy = layer.__class__.from_config(layer.get_config())
-        if isinstance(layer, tf.keras.layers.DepthwiseConv2D):
-            copy.depthwise_constraint = Fixed(layer.get_weights()[0], only_zeros)
-        elif isinstance(layer, tf.keras.layers.Conv2D):
-            copy.kernel_constraint = Fixed(layer.get_weights()[0], only_zeros)
-        return copy
-
-    copy = tf.keras.models.clone_model(model, clone_function=copy_layer)
-    copy.set_weights(model.get_weights())
-    return copy
 
 
 def distillation(temperature, share):

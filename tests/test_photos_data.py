@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 from surroundings import CONTENT, names_below
 
+from benchmarks.photos import parts
 from photos import data
 from photos.data import (
     CLASS_FOLDERS,
@@ -128,6 +129,20 @@ def test_the_name_of_a_photo_alone_says_whether_it_is_held_out():
     assert [n for n in range(20) if held_out(f"train/cats/cat.{n}.jpg")] == [1, 4, 9, 11, 13, 19]
     share = np.mean([held_out(f"train/dogs/dog.{n}.jpg") for n in range(10_000)])
     assert 0.19 < share < 0.21
+
+
+def test_each_photo_is_held_out_in_one_of_five_fifths(photos_sample):
+    files = np.concatenate([photos_sample.training.files, photos_sample.validation.files])
+    for fifth in range(5):
+        training, validation = parts(photos_sample, fifth)
+        assert sorted([*training.files, *validation.files]) == sorted(files)
+        assert [class_of(file) for file in validation.files] == validation.y.tolist()
+        assert validation.files.tolist() == sorted(validation.files)
+        assert not set(training.groups) & set(validation.groups)
+        if fifth == 0:
+            assert validation.files.tolist() == photos_sample.validation.files.tolist()
+    held = [parts(photos_sample, fifth)[1].files for fifth in range(5)]
+    assert sorted(np.concatenate(held)) == sorted(files)
 
 
 def test_a_near_duplicate_stays_with_the_first_of_its_group(copy):
