@@ -15,6 +15,7 @@ from photos.networks import folded_weights, kept_blocks
 from photos.pruning import (
     drawn,
     fitted_baseline,
+    is_pointwise,
     probe_anew,
     prune_by_cost,
     share_read,
@@ -23,17 +24,20 @@ from photos.pruning import (
 from photos.recipes import COPIES, FITTED, KEPT_BLOCKS, SMALL
 from photos.scoring import file_accuracy, network_input
 from photos.students import build_student, distil_photos, round_student, weights_of
+from photos.surgery import costs
 from photos.training import altered_copies, keras_accuracy, predict_keras
 from toolkit.compression import INT8, clone, convert, representative_dataset
 from toolkit.int4 import to_levels
 from toolkit.tflite import gzip_size
 
+SHAPE = "side", "stem", "widths", "training"  # what says which network is rounded then
+
 
 @cache
 def parts(data, fifth):
     """Training and validation Photos with one of five fifths held out, 0 to 4."""
-    both = [np.concatenate(columns) for columns in zip(data.training, data.validation, strict=True)]
-    both = Photos(*(column[np.argsort(both[2])] for column in both))
+    columns = [np.concatenate(both) for both in zip(data.training, data.validation, strict=True)]
+    both = Photos(*(column[np.argsort(columns[2])] for column in columns))
     first = dict(zip(both.groups[::-1], both.files[::-1], strict=True))
     held = np.array([held_out(first[group], fifth) for group in both.groups])
     return tuple(Photos(*(column[rows] for column in both)) for rows in (~held, held))
@@ -43,9 +47,10 @@ def prune(data, recipe, seed):
     """The large network with many zeros: kind -> figures; `surgeon` has the scores of before."""
     training, validation = parts(data, seed)
     lower, upper = split(fitted_baseline(SIDE, training), recipe["above"])
+    names = [layer.name for layer in upper.layers if is_pointwise(layer)]
     given, given_val = (predict_keras(lower, part.pixels) for part in (training, validation))
-    some = predict_keras(lower, drawn(training, recipe["photos"], seed).pixels)
-    few = prune_by_cost(upper, np.float16(some), recipe["sparsity"] / 100)
+    some = np.float16(drawn(training._replace(pixels=given), recipe["photos"], seed).pixels)
+    few = prune_by_cost(upper, some, costs(upper, some, names), recipe["sparsity"] / 100)
     shares = [share_read(model, given_val, validation.y) for model in (upper, few)]
     probe_anew(few, given, training.y)
     shares.append(share_read(few, given_val, validation.y))
@@ -73,10 +78,12 @@ def small(data, seed):
 def student(data, name, recipe, seed):
     """A student: kind -> figures, the last of them of its file."""
     training, validation = parts(data, seed)
-    if name == "SMALL" and recipe["training"] == SMALL["training"]:
+    if name == "SMALL" and all(recipe[key] == SMALL[key] for key in SHAPE):
         model = clone(small(data, seed))
     else:
-        model = build_student(recipe, weights_of(small(data, seed)), training)
+        whole = kept_blocks(folded_weights(), KEPT_BLOCKS)
+        given = whole if name == "SMALL" else weights_of(small(data, seed))
+        model = build_student(recipe, given, training)
         distil_photos(model, bank(data, seed), recipe["training"], f"trial, {name}", seed)
     some = drawn(training, FITTED["photos"], seed).pixels
     rounded, trained = round_student(model, some, bank(data, seed), recipe, f"trial, {name}", seed)

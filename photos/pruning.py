@@ -3,7 +3,7 @@
 import numpy as np
 
 from photos.networks import build_baseline, folded_weights, set_weights
-from photos.surgery import Surgery, apply, costs, operate
+from photos.surgery import Surgery, apply, operate
 from photos.training import linear_probe, predict_keras
 from toolkit.compression import clone
 from toolkit.runtime import use_keras_2
@@ -47,13 +47,13 @@ def is_pointwise(layer):
     return layer.name.endswith(("expand", "project")) or layer.name == "head"
 
 
-def prune_by_cost(model, inputs, share):
+def prune_by_cost(model, inputs, cost, share):
     """A copy of a network with a share of zeros in its 1x1 convolutions, by the surgeon.
 
-    inputs: as of `operate`. Each layer loses as many weights as it has among those that cost least
-    in the whole network; which ones, is decided while others make up for them.
+    inputs: as of `operate`. cost: of those layers, as `costs` finds it. Each loses as many weights
+    as it has among those that cost least in all; which ones, is decided while others make up for
+    them.
     """
-    cost = costs(model, inputs, [la.name for la in model.layers if is_pointwise(la)])
     limit = np.quantile(np.concatenate([np.ravel(some) for some in cost.values()]), share)
     shares = {name: np.mean(some < limit) for name, some in cost.items()}
     return operate(model, inputs, lambda layer: Surgery(shares.get(layer.name, 0.0)))

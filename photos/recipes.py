@@ -1,7 +1,7 @@
 """How the networks of the study of photos are trained, pruned and rounded.
 
-In each `training`, epochs are those over all altered copies that it is given, and the learning rate
-of Adam falls by a cosine to zero.
+In each `training`, epochs are those over all altered copies that it is given, and with each side of
+the photos the learning rate of Adam falls by a cosine to zero.
 """
 
 # The recipes that a recorded trial on validation photos chose: none. All are set.
@@ -21,12 +21,11 @@ BASELINE: dict = {"strength": 1e-2}
 # The baseline's blocks above one of its layers, trained further; the rate stays
 UNFROZEN: dict = {
     "above": "block11_add",
-    "epochs": 6,
+    "epochs": 3,
     "learning_rates": (1e-5, 1e-4),
     "batch_size": 32,
 }
-# How many training photos, evenly taken, the integers' ranges and the surgeon's layers come from:
-# each second for ranges and students, each third for the large network
+# How many training photos, drawn, the integers' ranges and the students' layers are fitted to
 FITTED: dict = {"photos": 134}
 # Altered copies of each training photo, and their side in pixels
 COPIES: dict = {"count": 6, "side": 160}

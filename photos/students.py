@@ -51,7 +51,7 @@ def weights_of(model):
     return {layer.name: layer.get_weights() for layer in model.layers if layer.get_weights()}
 
 
-class OnLevels:
+class OnLevels(tf.keras.layers.Layer):
     """Of a convolution: its weights are whole multiples of `step` in the forward pass.
 
     penalty: what each step that a weight is away from zero adds to the loss.
@@ -92,6 +92,18 @@ ON_LEVELS = {
 }
 
 
+def step_of(kernel):
+    """The largest step of which all weights of a kernel that is not empty are whole multiples.
+
+    1.0 where all are zero.
+    """
+    sizes = np.unique(np.append(np.abs(kernel), 0))
+    if len(sizes) == 1:
+        return 1.0
+    gap = np.diff(sizes).min()
+    return float(sizes[1] / np.round(sizes[1] / gap))
+
+
 def with_levels(model, penalty):
     """A copy of a network whose convolutions keep their weights on the levels that they are on.
 
@@ -103,9 +115,8 @@ def with_levels(model, penalty):
         settings, kind = layer.get_config(), ON_LEVELS.get(type(layer))
         if not kind:
             return type(layer).from_config(settings)
-        sizes = np.abs(layer.get_weights()[0])
-        step = float(sizes[sizes > 0].min(initial=sizes.max()))
-        return kind.from_config(settings | {"step": step or 1.0, "penalty": penalty})
+        step = step_of(layer.get_weights()[0])
+        return kind.from_config(settings | {"step": step, "penalty": penalty})
 
     copy = tf.keras.models.clone_model(model, clone_function=copy_layer)
     copy.set_weights(model.get_weights())

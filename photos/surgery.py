@@ -200,14 +200,14 @@ def sums(layer, x, target):
     # Sums around a first guess of the mean, as those around zero would cancel
     places = target[0].size // target.shape[-1]
     guess = np.broadcast_to(x.mean(axis=(0, *range(1, x.ndim - 1))), x[:1].shape)
-    middle = np.float32(input_rows(layer, guess, [places // 2]))
+    middle = input_rows(layer, guess, [places // 2]).astype(np.float32)
     mean_x, mean_y, count = np.zeros((groups, inputs)), np.zeros((groups, outputs)), 0
     share, rng = ROWS * inputs / (len(x) * places), np.random.default_rng(0)
     for i in range(0, len(x), CHUNK):
         given = target[i : i + CHUNK].reshape(-1, target.shape[-1])
         some = np.flatnonzero(rng.random(len(given)) < share)
-        rows, given = np.float32(input_rows(layer, x[i : i + CHUNK], some)), np.float32(given[some])
-        rows -= middle
+        rows = input_rows(layer, x[i : i + CHUNK], some).astype(np.float32) - middle
+        given = given[some].astype(np.float32)
         given = given.T[..., None] if groups > 1 else given[None]
         moments += rows.transpose(0, 2, 1) @ rows
         products += rows.transpose(0, 2, 1) @ given

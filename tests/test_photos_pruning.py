@@ -13,6 +13,7 @@ from photos.pruning import (
     share_read,
     split,
 )
+from photos.surgery import costs
 from photos.training import predict_keras
 
 
@@ -30,6 +31,11 @@ def zeros_of(model):
     return np.array([(np.sum(kernel == 0), kernel.size) for kernel in kernels])
 
 
+def cost_of(model, given):
+    """What each weight of its 1x1 convolutions costs."""
+    return costs(model, given, [layer.name for layer in model.layers if is_pointwise(layer)])
+
+
 def test_two_parts_are_one_network(parts, photos_sample):
     model, lower, upper, _ = parts
     pixels = photos_sample.testing.pixels
@@ -40,7 +46,7 @@ def test_two_parts_are_one_network(parts, photos_sample):
 
 def test_the_share_of_zeros_is_that_of_all_layers_together(parts):
     _, _, upper, given = parts
-    zeros, sizes = zeros_of(prune_by_cost(upper, given, 0.6)).T
+    zeros, sizes = zeros_of(prune_by_cost(upper, given, cost_of(upper, given), 0.6)).T
     assert zeros.sum() / sizes.sum() == pytest.approx(0.6, abs=0.02)
     assert np.ptp(zeros / sizes) > 0.05
 
@@ -48,7 +54,7 @@ def test_the_share_of_zeros_is_that_of_all_layers_together(parts):
 def test_new_scores_tell_cats_from_dogs_of_the_photos_that_they_come_from(parts, photos_sample):
     _, _, upper, given = parts
     y = photos_sample.training.y
-    pruned = prune_by_cost(upper, given, 0.7)
+    pruned = prune_by_cost(upper, given, cost_of(upper, given), 0.7)
     before = zeros_of(pruned)
     pruned.get_layer("animals").set_weights([np.zeros((2560, 2)), np.zeros(2)])
     assert share_read(pruned, given, y) == 0.5
