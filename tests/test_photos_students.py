@@ -3,9 +3,17 @@
 import numpy as np
 import pytest
 
+import benchmarks.photos
 from photos.networks import folded_weights, kept_blocks
-from photos.recipes import KEPT_BLOCKS
-from photos.students import build_student, distil_photos, round_student, weights_of, with_levels
+from photos.recipes import KEPT_BLOCKS, SMALL
+from photos.students import (
+    build_student,
+    distil_photos,
+    round_student,
+    step_of,
+    weights_of,
+    with_levels,
+)
 from photos.training import altered_copies, predict_keras
 
 TRAINING = {"sides": [[32, 1], [48, 1]], "learning_rate": 1e-4, "batch_size": 32}
@@ -57,6 +65,31 @@ def test_distillation_teaches_what_the_teacher_says(student, bank, photos_sample
     distil_photos(learner, bank, TRAINING | {"sides": [[32, 4], [48, 8]]}, "test")
     taught = predict_keras(learner, bank[0]).argmax(axis=1)
     assert np.mean(taught == bank[1].argmax(axis=1)) > 0.8
+
+
+@pytest.mark.parametrize("levels, step", [([1, -3], 1), ([4, -6, 0], 2), ([5, -5], 5), ([0], None)])
+def test_the_step_of_a_kernel_is_the_largest_that_all_its_weights_are_multiples_of(levels, step):
+    found = step_of(np.float32(levels) * np.float32(0.013))
+    assert found == pytest.approx(0.013 * step if step else 1.0)
+
+
+@pytest.mark.parametrize("changed", [{"widths": [[2, 16]]}, {"stem": 24}, {}])
+def test_a_trial_rounds_the_network_that_its_record_tells_of(photos_sample, changed, monkeypatch):
+    small = SMALL | {"side": 32, "training": TRAINING, "levels": TRAINING}
+    monkeypatch.setattr(benchmarks.photos, "SMALL", small)
+    monkeypatch.setattr(benchmarks.photos, "COPIES", {"count": 1, "side": 32})
+    tried = []
+
+    def note(model, *_):
+        tried.append({name: values[0].shape for name, values in weights_of(model).items()})
+        return model, model
+
+    monkeypatch.setattr(benchmarks.photos, "round_student", note)
+    judged_on, figures = benchmarks.photos.run(photos_sample, "SMALL", small | changed, 0)
+    assert tried[0]["stem"][-1] == changed.get("stem", 32)
+    assert tried[0]["block2_expand"][-1] == (16 if "widths" in changed else 96)
+    assert judged_on == f"{len(photos_sample.validation.y)} held-out photos"
+    assert figures["levels"]["bytes_gzip"] > 0
 
 
 def test_training_among_levels_keeps_to_them_and_a_penalty_makes_zeros(
