@@ -115,8 +115,8 @@ TRIED = ["recipe", "settings", "file", "accuracy", "after gzip", "recorded"]
 def trials_table(trials, package, *names):
     """The trials of some recipes of a package as a DataFrame, one row each, in their order.
 
-    Of a trial's files the smallest is told, of its settings those that differ from the recipe as
-    it is now, and those that were not recorded.
+    Of a trial's files the smallest is told, or the last one, of its settings those that differ from
+    the recipe as it is now, and those that were not recorded.
     """
     rows = []
     for trial in trials:
@@ -131,7 +131,9 @@ def trials_table(trials, package, *names):
         told += [f"{', '.join(missing)} not on record"] if missing else []
         told = told or ["the recipe"]
         told += [f"seed {trial['seed']}"] if trial["seed"] else []
-        kind, figures = min(trial["figures"].items(), key=lambda one: one[1].get("bytes_gzip", 1e9))
+        kind, figures = min(
+            reversed(trial["figures"].items()), key=lambda one: one[1].get("bytes_gzip", 1e9)
+        )
         shares = [(key[9:], v) for key, v in figures.items() if key.startswith("accuracy")]
         found = ", ".join(f"{key} {percent(v)}".strip() for key, v in shares) or "–"
         if photos := figures.get("photos_with_errors"):
