@@ -14,7 +14,7 @@ import tensorflow as tf
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (12, 32, 32, 3), np.uint8)
 INPUTS = network_input(PIXELS)
-MIXED = np.float32([[1, 0.8, 0], [0, 1, 0.3], [0.5, 0, 1]])
+MIXED = np.array([[1, 0.8, 0], [0, 1, 0.3], [0.5, 0, 1]], np.float32)
 
 
 @pytest.fixture(scope="module")
