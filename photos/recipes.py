@@ -49,9 +49,9 @@ SMALL: dict = {
     "stem": 32,
     "widths": [],
     "training": {"sides": [[96, 3], [160, 2]], "learning_rate": 1e-3, "batch_size": 32},
-    "noise": 2.0,
-    "penalty": 1e-6,
-    "levels": {"sides": [[160, 2]], "learning_rate": 3e-4, "batch_size": 32},
+    "noise": 2.4,
+    "penalty": 2e-6,
+    "levels": {"sides": [[160, 2]], "learning_rate": 1e-3, "batch_size": 32},
 }
 SRAM: dict = {
     "side": 128,
