@@ -67,7 +67,7 @@ TINY: dict = {
     "stem": 32,
     "widths": [[2, 64], [3, 64], [4, 80], [5, 96], [6, 120], [9, 216], [11, 240]],
     "training": {"sides": [[96, 3], [128, 2]], "learning_rate": 1e-3, "batch_size": 32},
-    "noise": 6.0,
+    "noise": 11.5,
     "penalty": 5e-6,
-    "levels": {"sides": [[128, 4]], "learning_rate": 1e-3, "batch_size": 32},
+    "levels": {"sides": [[128, 6]], "learning_rate": 2e-3, "batch_size": 32},
 }
