@@ -113,8 +113,9 @@ def apply(layer, inputs):
     count = len(inputs[0])
     given = None
     for i in range(0, count, CHUNK):
-        some = [np.float32(x[i : i + CHUNK]) for x in inputs]
-        part = layer(some if len(some) > 1 else some[0]).numpy()
+        some = [tf.cast(x[i : i + CHUNK], tf.float32) for x in inputs]
+        part = layer(some if len(some) > 1 else some[0])
+        part = tf.cast(part, inputs[0].dtype).numpy()  # by several threads, unlike NumPy's
         if given is None:  # what fills it part by part takes half the memory of np.concatenate
             given = np.empty((count, *part.shape[1:]), inputs[0].dtype)
         given[i : i + CHUNK] = part
@@ -199,7 +200,8 @@ def sums(layer, x, target):
     moments, products = np.zeros((groups, inputs, inputs)), np.zeros((groups, inputs, outputs))
     # Sums around a first guess of the mean, as those around zero would cancel
     places = target[0].size // target.shape[-1]
-    guess = np.broadcast_to(x.mean(axis=(0, *range(1, x.ndim - 1))), x[:1].shape)
+    few = x[:CHUNK].astype(np.float32)
+    guess = np.broadcast_to(few.mean(axis=(0, *range(1, x.ndim - 1))), x[:1].shape)
     middle = input_rows(layer, guess, [places // 2]).astype(np.float32)
     mean_x, mean_y, count = np.zeros((groups, inputs)), np.zeros((groups, outputs)), 0
     share, rng = ROWS * inputs / (len(x) * places), np.random.default_rng(0)
