@@ -204,7 +204,8 @@ def test_the_photo_networks_are_as_good_as_the_readme_says():
     assert rounded["accuracy"] >= whole["accuracy"] - 0.015
     assert 10 * rounded["bytes_gzip"] <= whole["bytes_gzip"]
     assert RECORDS["transfer_sram"]["arena_bytes"] <= 256 * 1024
-    assert RECORDS["transfer_small"]["accuracy"] >= 0.955
+    small = RECORDS["transfer_small"]
+    assert small["accuracy"] >= 0.95 and small["bytes_gzip"] <= 100_000
 
 
 @pytest.mark.parametrize("path, _", PHOTO_MODELS)
