@@ -26,7 +26,7 @@ from photos.scoring import file_accuracy, network_input
 from photos.students import build_student, distil_photos, round_student, weights_of
 from photos.surgery import costs
 from photos.training import altered_copies, keras_accuracy, predict_keras
-from toolkit.compression import INT8, clone, convert, representative_dataset
+from toolkit.compression import INT8, convert, representative_dataset
 from toolkit.int4 import to_levels
 from toolkit.tflite import gzip_size
 
@@ -66,25 +66,27 @@ def bank(data, seed):
     return altered_copies(training, COPIES["count"], seed, COPIES["side"], teacher)
 
 
+def distilled(data, name, recipe, seed):
+    """A student before its rounding; all but SMALL begin with the weights of SMALL."""
+    training, _ = parts(data, seed)
+    whole = kept_blocks(folded_weights(), KEPT_BLOCKS)
+    weights = whole if name == "SMALL" else weights_of(small(data, seed))
+    model = build_student(recipe, weights, training)
+    distil_photos(model, bank(data, seed), recipe["training"], f"trial, {name}", seed)
+    return model
+
+
 @cache
 def small(data, seed):
     """SMALL before its rounding."""
-    training, _ = parts(data, seed)
-    model = build_student(SMALL, kept_blocks(folded_weights(), KEPT_BLOCKS), training)
-    distil_photos(model, bank(data, seed), SMALL["training"], "trial, small", seed)
-    return model
+    return distilled(data, "SMALL", SMALL, seed)
 
 
 def student(data, name, recipe, seed):
     """A student: kind -> figures, the last of them of its file."""
     training, validation = parts(data, seed)
-    if name == "SMALL" and all(recipe[key] == SMALL[key] for key in SHAPE):
-        model = clone(small(data, seed))
-    else:
-        whole = kept_blocks(folded_weights(), KEPT_BLOCKS)
-        given = whole if name == "SMALL" else weights_of(small(data, seed))
-        model = build_student(recipe, given, training)
-        distil_photos(model, bank(data, seed), recipe["training"], f"trial, {name}", seed)
+    there = name == "SMALL" and all(recipe[key] == SMALL[key] for key in SHAPE)
+    model = small(data, seed) if there else distilled(data, name, recipe, seed)
     some = drawn(training, FITTED["photos"], seed).pixels
     rounded, trained = round_student(model, some, bank(data, seed), recipe, f"trial, {name}", seed)
     kinds = {"float": model, "surgeon": rounded, "trained": trained}
