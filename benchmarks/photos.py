@@ -10,22 +10,20 @@ from pathlib import Path
 
 import numpy as np
 
-from photos.data import SIDE, Photos, held_out, resize
+from photos.data import SIDE, Photos, hold_out, resize
 from photos.networks import folded_weights, kept_blocks
 from photos.pruning import (
+    costs,
     drawn,
     fitted_baseline,
-    is_pointwise,
     probe_anew,
     prune_by_cost,
-    share_read,
     split,
 )
 from photos.recipes import COPIES, FITTED, KEPT_BLOCKS, SMALL
 from photos.scoring import file_accuracy, network_input
 from photos.students import build_student, distil_photos, round_student, weights_of
-from photos.surgery import costs
-from photos.training import altered_copies, keras_accuracy, predict_keras
+from photos.training import altered_copies, keras_accuracy, through
 from toolkit.compression import INT8, convert, representative_dataset
 from toolkit.int4 import to_levels
 from toolkit.tflite import gzip_size
@@ -36,24 +34,20 @@ SHAPE = "side", "stem", "widths", "training"  # what says which network is round
 @cache
 def parts(data, fifth):
     """Training and validation Photos with one of five fifths held out, 0 to 4."""
-    columns = [np.concatenate(both) for both in zip(data.training, data.validation, strict=True)]
-    both = Photos(*(column[np.argsort(columns[2])] for column in columns))
-    first = dict(zip(both.groups[::-1], both.files[::-1], strict=True))
-    held = np.array([held_out(first[group], fifth) for group in both.groups])
-    return tuple(Photos(*(column[rows] for column in both)) for rows in (~held, held))
+    both = Photos(*map(np.concatenate, zip(data.training, data.validation, strict=True)))
+    return hold_out(both.some(np.argsort(both.files)), fifth)
 
 
 def prune(data, recipe, seed):
     """The large network with many zeros: kind -> figures; `surgeon` has the scores of before."""
     training, validation = parts(data, seed)
     lower, upper = split(fitted_baseline(SIDE, training), recipe["above"])
-    names = [layer.name for layer in upper.layers if is_pointwise(layer)]
-    given, given_val = (predict_keras(lower, part.pixels) for part in (training, validation))
-    some = np.float16(drawn(training._replace(pixels=given), recipe["photos"], seed).pixels)
-    few = prune_by_cost(upper, some, costs(upper, some, names), recipe["sparsity"] / 100)
-    shares = [share_read(model, given_val, validation.y) for model in (upper, few)]
-    probe_anew(few, given, training.y)
-    shares.append(share_read(few, given_val, validation.y))
+    given, given_val = (through(lower, part) for part in (training, validation))
+    some = np.float16(drawn(given, recipe["photos"], seed).pixels)
+    few = prune_by_cost(upper, some, costs(upper, some), recipe["sparsity"] / 100)
+    shares = [keras_accuracy(model, given_val) for model in (upper, few)]
+    probe_anew(few, given)
+    shares.append(keras_accuracy(few, given_val))
     kinds = "float", "surgeon", "new scores"
     return {kind: {"accuracy": share} for kind, share in zip(kinds, shares, strict=True)}
 
@@ -107,6 +101,8 @@ def student(data, name, recipe, seed):
 
 def run(data, name, recipe, seed):
     """Trains by a recipe. Returns on what it was judged, and kind of file -> its figures."""
+    if seed not in range(5):
+        raise ValueError(f"seed {seed}: photos can be held out by the seeds 0 to 4 alone")
     if name == "PRUNED":
         figures = prune(data, recipe, seed)
     elif name in ("SMALL", "SRAM", "TINY"):

@@ -108,7 +108,7 @@ if PROFILE != "full":
     UNFROZEN.update(epochs=3 if quick else 1, learning_rates=(1e-4,))
     FITTED.update(photos=64 if quick else 4)
     COPIES.update(count=2 if quick else 1, side=128 if quick else 64)
-    PRUNED.update(photos=200 if quick else 4)
+    PRUNED.update({"photos": 200} if quick else {"photos": 4, "above": "block14_add"})
     for recipe in (SMALL, SRAM, TINY):
         recipe.update(side=COPIES["side"])
         for stage in ("training", "levels"):
@@ -124,7 +124,7 @@ data = load_cats_and_dogs()
 training, validation, testing = data.training, data.validation, data.testing
 few = training  # what is trained on beyond heads
 if PROFILE == "quick":
-    few = type(training)(*(part[::4] for part in training))
+    few = training.some(slice(None, None, 4))
 some_photos = drawn(training, FITTED["photos"], SEED).pixels
 
 # %% [markdown]
@@ -602,17 +602,15 @@ show_rows("int8", "qat")
 # %%
 from photos.pruning import (
     all_weights,
+    costs,  # in sight
     is_pointwise,
     joined,
     probe_anew,  # in sight
     prune_by_cost,  # in sight
     rounding,  # in sight
-    share_read,
 )
-from photos.surgery import (
-    costs,  # in sight
-    operate,  # in sight
-)
+from photos.surgery import operate  # in sight
+from photos.training import through
 from toolkit.surgeon import (
     prune_and_round,  # in sight
     step_for_noise,
@@ -682,21 +680,20 @@ def pointwise_weights(model):
 
 lower, dense = split(baseline, PRUNED["above"])
 upper_share = pointwise_weights(dense) / pointwise_weights(baseline)
-given, given_val = (predict_keras(lower, part.pixels) for part in (few, validation))
-fitted_to = drawn(few._replace(pixels=given), PRUNED["photos"], SEED).pixels
-fitted_to = np.float16(fitted_to)  # half the memory
-cost = costs(dense, fitted_to, [layer.name for layer in dense.layers if is_pointwise(layer)])
-base_share = share_read(dense, given_val, validation.y)
+given, given_val = (through(lower, part) for part in (few, validation))
+fitted_to = np.float16(drawn(given, PRUNED["photos"], SEED).pixels)  # half the memory
+cost = costs(dense, fitted_to)
+base_share = keras_accuracy(dense, given_val)
 cut_shares, surgeon_shares, new_shares = ({0: base_share} for _ in range(3))
 pruned = {0: dense}
 for sparsity in SPARSITIES:
     begun = time.perf_counter()
     pruned[sparsity] = prune_by_cost(dense, fitted_to, cost, sparsity / 100)
-    surgeon_shares[sparsity] = share_read(pruned[sparsity], given_val, validation.y)
-    probe_anew(pruned[sparsity], given, few.y)
-    new_shares[sparsity] = share_read(pruned[sparsity], given_val, validation.y)
+    surgeon_shares[sparsity] = keras_accuracy(pruned[sparsity], given_val)
+    probe_anew(pruned[sparsity], given)
+    new_shares[sparsity] = keras_accuracy(pruned[sparsity], given_val)
     cut = smallest_cut(dense, sparsity / 100)
-    cut_shares[sparsity] = share_read(cut, given_val, validation.y)
+    cut_shares[sparsity] = keras_accuracy(cut, given_val)
     seconds = time.perf_counter() - begun
     whole = joined(baseline, pruned[sparsity])
     path = convert(whole, scratch / f"transfer_pruned{sparsity}.tflite", traced=True)
@@ -756,8 +753,8 @@ show_lines(
 # smallest weights cut and nothing else done the network reads {{cut_shares[50]:.0%}} of the
 # validation photos at 50 % and {{cut_shares[SPARSITIES[-1]]:.0%}} at {{SPARSITIES[-1]}} %, which is
 # chance. **Layers lose unequally**: for {{SPARSITIES[-1]}} % in all the surgeon took
-# {{layer_zeros[f"{SPARSITIES[-1]} % zeros"]["block6_expand"]:.0%}} of the first 1x1 convolution
-# above block 5 and nearly all of the last one.
+# {{layer_zeros[f"{SPARSITIES[-1]} % zeros"].get("block6_expand", np.nan):.0%}} of the first 1x1
+# convolution above block 5 and nearly all of the last one.
 #
 # The sparse file takes {{recorded("sparse", "bytes"):,}} of the {{recorded("float", "bytes"):,}}
 # bytes as they are, but {{recorded("sparse", "bytes_gzip"):,}} after gzip, where the plain one
@@ -788,22 +785,22 @@ path = convert(half, scratch / "transfer_pruned50_int8_plain.tflite", traced=Tru
 evaluate("transfer_pruned50_int8_plain", "pruned 50 %, int8", path, baseline)
 
 few_levels_shares: dict = {"rounded": [np.nan] * 3}  # smoke leaves this one out
-for identifier, technique, model, noise, zeros_stay in (
+for name, technique, model, noise, zeros_stay in (
     ("pruned50_int8", "pruned 50 %, few levels", pruned[50], ROUNDED["noise_pruned"], True),
     ("rounded", "few levels alone", dense, ROUNDED["noise"], False),
 )[:ROUNDINGS]:
     few_levels = operate(model, fitted_to, rounding(model, noise, zeros_stay))
     zeros = np.mean(all_weights(few_levels) == 0)
-    read = share_read(few_levels, given_val, validation.y)
-    probe_anew(few_levels, given, few.y)
-    read_then = share_read(few_levels, given_val, validation.y)
-    few_levels_shares[identifier] = [zeros, read, read_then]
+    read = keras_accuracy(few_levels, given_val)
+    probe_anew(few_levels, given)
+    read_then = keras_accuracy(few_levels, given_val)
+    few_levels_shares[name] = [zeros, read, read_then]
     print(
         f"{technique}: {zeros:.0%} zeros, {read:.2%} of the validation photos, "
         f"with new scores {read_then:.2%}"
     )
-    path = as_levels(joined(baseline, few_levels), f"transfer_{identifier}".replace("50", ""))
-    evaluate(f"transfer_{identifier}", technique, path, baseline, kept=zeros_stay)
+    path = as_levels(joined(baseline, few_levels), f"transfer_{name}")
+    evaluate(f"transfer_{name}", technique, path, baseline, kept=name == "pruned50_int8")
 del given, fitted_to
 show_rows("pruned50_int8_plain", "pruned50_int8", "rounded")
 

@@ -6,6 +6,7 @@ import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from io import BytesIO
+from itertools import product
 from pathlib import Path
 from typing import NamedTuple
 
@@ -45,12 +46,16 @@ class Photos(NamedTuple):
     files: np.ndarray
     groups: np.ndarray
 
+    def some(self, rows):
+        """The Photos of these rows, an index or a mask of NumPy."""
+        return Photos(*(column[rows] for column in self))
+
 
 class CatsAndDogs:
     """The data set in memory: `training`, `validation` and `testing` are Photos.
 
     `testing` holds the photos of the folder validation/; those of train/ are split by
-    `held_out`. sha256: {"cats_and_dogs_filtered": `content_sha256` of the files}.
+    `hold_out`. sha256: {"cats_and_dogs_filtered": `content_sha256` of the files}.
     """
 
     def __init__(self, training, validation, testing, sha256):
@@ -257,6 +262,13 @@ def held_out(name, fifth=0):
     return int(hashlib.sha256(os.fsencode(name)).hexdigest(), 16) % 5 == fifth
 
 
+def hold_out(photos, fifth=0):
+    """Splits Photos into the rest and a fifth of their groups, see `held_out`: two Photos."""
+    _, first, group = np.unique(photos.groups, return_index=True, return_inverse=True)
+    held = np.array([held_out(name, fifth) for name in photos.files[first]])[group]
+    return photos.some(~held), photos.some(held)
+
+
 def load_cats_and_dogs():
     """Finds, checks and loads the set, and prints what it is. Returns a CatsAndDogs.
 
@@ -264,24 +276,17 @@ def load_cats_and_dogs():
     """
     folder = find()
     names, pixels, sha256 = read_photos(folder)
-    files, y = np.array(names), np.array([class_of(name) for name in names])
-    groups = duplicate_groups(pixels)
-    first = files[np.unique(groups, return_index=True)[1]]
-    held = np.array([held_out(name) for name in first])[groups]
-    test = np.char.startswith(files, "validation/")
-    parts = {}
-    for part, mine in {
-        "training": ~test & ~held,
-        "validation": ~test & held,
-        "testing": test,
-    }.items():
-        parts[part] = Photos(pixels[mine], y[mine], files[mine], groups[mine])
-        for i, animal in enumerate(CLASSES):
-            if not (y[mine] == i).any():
-                raise DataError(f"{folder}: too few photos, no {animal} is for {part}. {REMEDY}")
+    y = np.array([class_of(name) for name in names])
+    photos = Photos(pixels, y, np.array(names), duplicate_groups(pixels))
+    test = np.char.startswith(photos.files, "validation/")
+    training, validation = hold_out(photos.some(~test))
+    parts = {"training": training, "validation": validation, "testing": photos.some(test)}
+    for (part, mine), (i, animal) in product(parts.items(), enumerate(CLASSES)):
+        if not (mine.y == i).any():
+            raise DataError(f"{folder}: too few photos, no {animal} is for {part}. {REMEDY}")
     data = CatsAndDogs(**parts, sha256=sha256)
-    counts = ", ".join(f"{len(photos.y):,} for {part}" for part, photos in parts.items())
-    print(f"{len(files):,} photos of cats and dogs from {folder.absolute().name}/: {counts}")
+    counts = ", ".join(f"{len(mine.y):,} for {part}" for part, mine in parts.items())
+    print(f"{len(names):,} photos of cats and dogs from {folder.absolute().name}/: {counts}")
     for name, digest in sha256.items():
         state = "canonical" if data.canonical else "NOT canonical"
         print(f"  {name}  sha256 {digest[:16]}…  {state}")

@@ -3,10 +3,11 @@
 import numpy as np
 
 from photos.networks import build_baseline, folded_weights, set_weights
-from photos.surgery import Surgery, apply, operate
+from photos.surgery import Surgery, flattened, layer_by_layer, operate, sums
 from photos.training import linear_probe, predict_keras
 from toolkit.compression import clone
 from toolkit.runtime import use_keras_2
+from toolkit.surgeon import damp
 
 use_keras_2()
 import tensorflow as tf
@@ -16,10 +17,15 @@ def fitted_baseline(side, photos):
     """The baseline with its ImageNet weights and a linear probe of Photos as its last layer."""
     model = build_baseline(side)
     set_weights(model, folded_weights())
+    probe_anew(model, photos)
+    return model
+
+
+def probe_anew(model, photos):
+    """Puts a linear probe of Photos in place of the scores of the baseline, or its upper part's."""
     both = tf.keras.Model(model.input, model.get_layer("both").output)
     probe = linear_probe(predict_keras(both, photos.pixels), photos.y)
     model.get_layer("animals").set_weights(probe)
-    return model
 
 
 def split(model, layer):
@@ -38,8 +44,7 @@ def joined(model, upper):
 
 def drawn(photos, count, seed):
     """So many of the Photos, at random."""
-    rows = np.random.default_rng(seed).permutation(len(photos.y))[:count]
-    return type(photos)(*(part[rows] for part in photos))
+    return photos.some(np.random.default_rng(seed).permutation(len(photos.y))[:count])
 
 
 def is_pointwise(layer):
@@ -47,10 +52,31 @@ def is_pointwise(layer):
     return layer.name.endswith(("expand", "project")) or layer.name == "head"
 
 
+def costs(model, inputs):
+    """What cutting each weight of the 1x1 convolutions costs: a layer's name -> float64.
+
+    inputs: as of `operate`. The shapes are those of `flattened` kernels. Of a weight alone, made up
+    for by the others, as a share of the variance of all the outputs of its layer (Optimal Brain
+    Surgeon's saliency).
+    """
+    found = {}
+
+    def note(layer, x, target):
+        if is_pointwise(layer):
+            kernel, moments = flattened(layer), sums(layer, x, target)[0]
+            variance = np.sum(kernel * (moments @ kernel))
+            damp(moments)
+            pivots = np.einsum("gii->gi", np.linalg.inv(moments))
+            found[layer.name] = kernel**2 / pivots[..., None] / variance
+
+    layer_by_layer(model, inputs, note)
+    return found
+
+
 def prune_by_cost(model, inputs, cost, share):
     """A copy of a network with a share of zeros in its 1x1 convolutions, by the surgeon.
 
-    inputs: as of `operate`. cost: of those layers, as `costs` finds it. Each loses as many weights
+    inputs: as of `operate`. cost: as `costs` finds it. Each layer loses as many weights
     as it has among those that cost least in all; which ones, is decided while others make up for
     them.
     """
@@ -76,14 +102,3 @@ def rounding(model, noise, zeros_stay=False):
         return Surgery(0, noise * layer.get_weights()[0].size / total, zeros_stay)
 
     return plan
-
-
-def probe_anew(model, features, y):
-    """Puts a linear probe of what an upper part makes of features in place of its scores."""
-    both = tf.keras.Model(model.input, model.get_layer("both").output)
-    model.get_layer("animals").set_weights(linear_probe(apply(both, [features]), y))
-
-
-def share_read(model, features, y):
-    """The share of photos, given as the features of a lower part, that an upper part reads."""
-    return float(np.mean(apply(model, [features]).argmax(axis=1) == y))

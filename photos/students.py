@@ -15,7 +15,7 @@ from photos.pruning import rounding
 from photos.recipes import DISTILLED, KEPT_BLOCKS
 from photos.scoring import network_input
 from photos.surgery import operate
-from photos.training import distillation, with_classes
+from photos.training import distillation, normalized, with_classes
 from toolkit.compression import clone, fine_tune
 from toolkit.grid import round_through
 from toolkit.runtime import use_keras_2
@@ -132,8 +132,7 @@ def for_side(model, side):
 
 def randomly_mirrored(images, seed):
     """A batch of photos uint8, each mirrored or not, as every network here takes them."""
-    mirrored = tf.image.stateless_random_flip_left_right(images, seed)
-    return (tf.cast(mirrored, tf.float32) - 127) / 128
+    return normalized(tf.image.stateless_random_flip_left_right(images, seed))
 
 
 def distil_photos(model, bank, training, name, seed=0):

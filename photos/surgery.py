@@ -220,23 +220,3 @@ def sums(layer, x, target):
     moments -= count * mean_x[:, :, None] * mean_x[:, None]
     products -= count * mean_x[:, :, None] * mean_y[:, None]
     return moments, products, mean_x + middle[:, 0], mean_y
-
-
-def costs(model, inputs, names):
-    """What cutting each weight costs: name of a layer -> float64, like its kernel flattened.
-
-    inputs: as of `operate`. Of a weight alone, made up for by the others, as a share of the
-    variance of all the outputs of its layer (Optimal Brain Surgeon's saliency).
-    """
-    found = {}
-
-    def note(layer, x, target):
-        if layer.name in names:
-            kernel, moments = flattened(layer), sums(layer, x, target)[0]
-            variance = np.sum(kernel * (moments @ kernel))
-            damp(moments)
-            pivots = np.einsum("gii->gi", np.linalg.inv(moments))
-            found[layer.name] = kernel**2 / pivots[..., None] / variance
-
-    layer_by_layer(model, inputs, note)
-    return found

@@ -19,11 +19,21 @@ CHUNK_SIZE = 16  # photos of a forward pass; more are slower, as they leave the 
 
 
 def predict_keras(model, pixels):
-    """What a Keras model gives for photos uint8 (n, s, s, 3), resized to its side: float32."""
+    """What a Keras model gives: float32 (n, ...).
+
+    pixels: photos uint8 (n, s, s, 3), which are resized to its side; or float32, what the lower
+    part of a network gives for photos, as it is.
+    """
+    raw = pixels.dtype == np.uint8
     call = tf.function(lambda x: model(x, training=False), reduce_retracing=True)
-    small = resize(pixels, model.input_shape[1])
-    parts = (small[i : i + CHUNK_SIZE] for i in range(0, len(small), CHUNK_SIZE))
-    return np.concatenate([call(tf.constant(network_input(part))) for part in parts])
+    inputs = resize(pixels, model.input_shape[1]) if raw else pixels
+    parts = (inputs[i : i + CHUNK_SIZE] for i in range(0, len(inputs), CHUNK_SIZE))
+    return np.concatenate([call(tf.constant(network_input(p) if raw else p)) for p in parts])
+
+
+def through(model, photos):
+    """Photos with what a Keras model gives for them in place of their pixels."""
+    return photos._replace(pixels=predict_keras(model, photos.pixels))
 
 
 def keras_accuracy(model, photos):
@@ -105,6 +115,6 @@ def distillation(temperature, share):
     return loss
 
 
-def normalized(images, _):
-    """A batch of photos uint8 as every network here takes them, for `batches`."""
+def normalized(images, seed=None):
+    """A batch of photos uint8 as every network here takes them, for `batches`; `seed` is unused."""
     return (tf.cast(images, tf.float32) - 127) / 128

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 from surroundings import CONTENT, names_below
 
-from benchmarks.photos import parts
+from benchmarks.photos import parts, run
 from photos import data
 from photos.data import (
     CLASS_FOLDERS,
@@ -143,6 +143,8 @@ def test_each_photo_is_held_out_in_one_of_five_fifths(photos_sample):
             assert validation.files.tolist() == photos_sample.validation.files.tolist()
     held = [parts(photos_sample, fifth)[1].files for fifth in range(5)]
     assert sorted(np.concatenate(held)) == sorted(files)
+    with pytest.raises(ValueError, match="seed 5"):
+        run(photos_sample, "PRUNED", {}, 5)
 
 
 def test_a_near_duplicate_stays_with_the_first_of_its_group(copy):

@@ -5,7 +5,7 @@ import pytest
 
 from photos.networks import build_backbone, efficientnet_blocks
 from photos.scoring import network_input
-from photos.surgery import Surgery, costs, operate, refit
+from photos.surgery import Surgery, operate, refit
 from photos.training import predict_keras
 from toolkit.runtime import use_keras_2
 
@@ -53,21 +53,6 @@ def test_a_layer_becomes_multiples_of_one_step_and_zeros_stay(model):
         gaps = np.diff(np.unique(np.round(np.append(nonzero, 0), 6)))
         levels = nonzero / gaps.min()
         assert np.abs(levels - np.round(levels)).max() < 0.02, name
-
-
-def test_the_cost_of_a_weight_is_the_error_that_is_left_when_the_others_make_up_for_it(monkeypatch):
-    monkeypatch.setattr("photos.surgery.damp", lambda moments: None)
-    inputs = tf.keras.Input((2, 2, 3))
-    one = tf.keras.Model(inputs, tf.keras.layers.Conv2D(2, 1, name="one")(inputs))
-    x = np.random.default_rng(0).normal(size=(50, 2, 2, 3)).astype(np.float32) @ MIXED
-    monkeypatch.setattr("photos.surgery.ROWS", 1000)  # all positions
-    found = costs(one, x, ["one"])["one"][0]
-    rows = x.reshape(-1, 3) - x.reshape(-1, 3).mean(axis=0)
-    kernel = one.get_layer("one").get_weights()[0][0, 0]
-    for i, j in np.ndindex(3, 2):
-        others = np.delete(rows, i, axis=1)
-        left = np.linalg.lstsq(others, rows @ kernel[:, j], rcond=None)[1][0]
-        assert found[i, j] == pytest.approx(left / np.sum((rows @ kernel) ** 2), rel=1e-3)
 
 
 def test_weights_that_are_left_are_moved_to_where_the_output_is_off_least():
