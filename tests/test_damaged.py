@@ -70,6 +70,7 @@ print("through", ended, done)
 def files():
     """Small files of several kinds: a dict from kind to bytes."""
     layers = tf.keras.layers
+    tf.keras.backend.clear_session()  # whatever ran before, the names are the same
     tf.keras.utils.set_random_seed(0)
     inputs = layers.Input((12, 12, 1))
     x = layers.Conv2D(4, 3, activation="relu", padding="same")(inputs)

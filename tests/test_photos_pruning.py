@@ -28,6 +28,12 @@ def parts(photos_sample):
     return model, lower, upper, through(lower, photos_sample.training)
 
 
+@pytest.fixture(scope="module")
+def cost(parts):
+    _, _, upper, given = parts
+    return costs(upper, given.pixels)
+
+
 def zeros_of(model):
     """The zeros and weights in the 1x1 convolutions of a network, by layer: int (n, 2)."""
     kernels = [layer.get_weights()[0] for layer in model.layers if is_pointwise(layer)]
@@ -42,16 +48,16 @@ def test_two_parts_are_one_network(parts, photos_sample):
     assert predict_keras(joined(model, upper), pixels) == pytest.approx(whole, abs=1e-4)
 
 
-def test_the_share_of_zeros_is_that_of_all_layers_together(parts):
+def test_the_share_of_zeros_is_that_of_all_layers_together(parts, cost):
     _, _, upper, (given, *_) = parts
-    zeros, sizes = zeros_of(prune_by_cost(upper, given, costs(upper, given), 0.6)).T
+    zeros, sizes = zeros_of(prune_by_cost(upper, given, cost, 0.6)).T
     assert zeros.sum() / sizes.sum() == pytest.approx(0.6, abs=0.02)
     assert np.ptp(zeros / sizes) > 0.05
 
 
-def test_new_scores_tell_cats_from_dogs_of_the_photos_that_they_come_from(parts):
+def test_new_scores_tell_cats_from_dogs_of_the_photos_that_they_come_from(parts, cost):
     _, _, upper, given = parts
-    pruned = prune_by_cost(upper, given.pixels, costs(upper, given.pixels), 0.7)
+    pruned = prune_by_cost(upper, given.pixels, cost, 0.7)
     before = zeros_of(pruned)
     pruned.get_layer("animals").set_weights([np.zeros((2560, 2)), np.zeros(2)])
     assert keras_accuracy(pruned, given) == 0.5

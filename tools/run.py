@@ -15,7 +15,6 @@ from pathlib import Path
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, DeadKernelError
 
-from signmnist.checks import NO
 from toolkit.files import DataError
 from toolkit.results import load_records
 from tools.datasets import data_set_of, data_sets_of, find_data
@@ -163,6 +162,8 @@ def execute(notebook, name, folder, env, checks=(), expected=None):
     prose, expression -> text, and the lines in which checks say that something is not as it was
     asked for. Raises RunError for a cell that fails, after saving <name>.failed.ipynb.
     """
+    from signmnist.checks import NO  # TensorFlow, which is long in coming, and only here
+
     own, index, sections = len(notebook.cells), 0, {}
     reading = reading_cell(placeholders(notebook))
     notebook.cells += [reading, *checks]
