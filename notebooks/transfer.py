@@ -130,11 +130,12 @@ some_photos = drawn(training, FITTED["photos"], SEED).pixels
 # %% [markdown]
 # ## 1. The network
 #
-# EfficientNet-Lite0 is the EfficientNet made for integers: no squeeze-and-excitation, ReLU6 in
-# place of swish. After a first convolution come 16 *inverted residual blocks*: a 1x1 convolution to
-# six times as many channels, a depthwise one that looks at the neighbourhood, a 1x1 back; where the
-# shapes agree, the block's input is added to its output. That addition is what will let us leave
-# out whole blocks.
+# EfficientNet-Lite0 is the EfficientNet made for integers: no squeeze-and-excitation, factors by
+# which a block weighs its channels; ReLU6, a ReLU cut off at 6, in place of the smooth swish. After
+# a first convolution come 16 *inverted residual blocks*: a 1x1 convolution to six times as many
+# channels (not in the first of them), a depthwise one that looks at the neighbourhood, a 1x1 back;
+# where the shapes agree, the block's input is added to its output. That addition is what will let
+# us leave out whole blocks.
 
 # %%
 from photos.networks import (
@@ -212,9 +213,9 @@ display(block_table.style.format({"weights": "{:,}"}))
 #
 # The photos are the 3,000 that TensorFlow's tutorials take from Kaggle's *Dogs vs. Cats*, scaled to
 # 224 x 224 whatever their shape. The 1,000 in the folder `validation/` are the **test set**; of the
-# 2,000 in `train/` a fifth is held out, by name, as the **validation set**. The run decides nothing
-# by it. But recipes were tried on these {{len(validation.y)}} photos, in this edition and in
-# earlier ones, so what is read of them is no longer a figure for photos that nothing was chosen by.
+# 2,000 in `train/` a fifth is held out, by name, as the **validation set**. This run decides
+# nothing by it. But recipes were chosen by these {{len(validation.y)}} photos, in this edition and
+# in earlier ones, so what is read of them flatters.
 
 # %%
 from toolkit.plots import (
@@ -261,7 +262,7 @@ print(f"{len(repeated)} group(s); with a twin in training: {data.has_twin.sum()}
 #
 # The report's head: global max pooling, a dense layer of 128, batch normalization, dropout, two
 # scores. The backbone stays frozen, so its features, read once above, are all the head ever sees,
-# and an epoch takes about a second.
+# and a whole training takes seconds.
 
 # %%
 from toolkit.compression import clone
@@ -375,13 +376,13 @@ show_lines(
 # - **Three epochs are enough**: the 15 of the report gain less than one photo of the validation set
 #   here, in the mean of five trainings, and none of the test set; the report's 91 % after three are
 #   not seen.
-# - **The simplest head is no worse.** A logistic regression on the averages reads what the report's
-#   head reads, or a little more; on maxima and averages together it reads what it reads on averages
-#   alone.
+# - **The simplest head is no worse.** A logistic regression on the averages, or on maxima and
+#   averages together, reads what the report's head reads, as far as so few photos can tell.
 # - **Unfreezing gains nothing** that 402 or 1,000 photos could show: a photo of the validation set
 #   is a quarter of a point. (Twice as many epochs, in an earlier edition, gained nothing either.)
-#   The logistic regression on averages and maxima is the **baseline** of all that follows; it reads
-#   {{recorded("float", "val_accuracy"):.1%}} of the validation photos.
+#
+# The logistic regression on averages and maxima is the **baseline** of all that follows; it reads
+# {{recorded("float", "val_accuracy"):.1%}} of the validation photos.
 
 # %%
 scores = pooled_test @ probes["averages and maxima"][0] + probes["averages and maxima"][1]
@@ -400,7 +401,8 @@ if len(by_margin):
 #
 # The gradient of a class's score with respect to the last feature map, averaged over its positions,
 # says how much each channel counts for the class; the channels so weighted and added up, cut at
-# zero, are a map of where in the photo the class is seen (Selvaraju et al., 2017).
+# zero, are a map of where in the photo the class is seen (Selvaraju et al., 2017). The brighter,
+# the more.
 
 
 # %%
@@ -438,9 +440,8 @@ plt.show()
 #
 # The baseline in the formats of LiteRT. Accuracy with its 95 % interval; bytes as they are and
 # after `gzip -9n`; how many times smaller than float32 that is; the arena, the memory that TFLite
-# Micro needs beside the file, a dash where it refuses the file. No test photo has a twin in
-# training, so accuracy without twins is the same. Latencies are at the end of section 5, measured
-# together.
+# Micro needs beside the file, a dash where it refuses the file. Latencies are at the end of section
+# 5, measured together.
 
 # %%
 from photos.training import normalized
@@ -593,7 +594,7 @@ show_rows("int8", "qat")
 # %% [markdown]
 # ### Sparsity
 #
-# Pruning takes the 1x1 convolutions, which hold 95 % of the weights. Which weights go? The smallest
+# Pruning takes the 1x1 convolutions, which hold 94 % of the weights. Which weights go? The smallest
 # ones, says the report's library. But when a weight is cut, others can make up for it. **Optimal
 # Brain Surgeon** says by how much, from the second moments of a layer's inputs; done weight by
 # weight, layer by layer, on some photos without their labels, it prunes and rounds a whole network
@@ -747,24 +748,29 @@ show_lines(
 # %% [markdown]
 # Half of the weights can go: the network reads {{recorded("pruned50"):.1%}} of the test photos,
 # before it was {{recorded("float"):.1%}}, no difference that 1,000 photos could show. 80 % cost
-# {{points_lost("pruned80"):.1f}} points, where the report lost 1 (of held-out photos the trials
-# read {{trials/photos.PRUNED//new scores/accuracy:.1%}}, with all weights
-# {{trials/photos.PRUNED//float/accuracy:.1%}}), and 90 % {{points_lost("pruned90"):.1f}}. With the
-# smallest weights cut and nothing else done the network reads {{cut_shares[50]:.0%}} of the
-# validation photos at 50 % and {{cut_shares[SPARSITIES[-1]]:.0%}} at {{SPARSITIES[-1]}} %, which is
-# chance. **Layers lose unequally**: for {{SPARSITIES[-1]}} % in all the surgeon took
+# {{points_lost("pruned80"):.1f}} points, where the report lost 1, and 90 %
+# {{points_lost("pruned90"):.1f}}. Of the validation photos 80 % zeros leave
+# {{studies/transfer_pruned80/val_accuracy:.1%}} ({{trials/photos.PRUNED//new scores/accuracy:.1%}}
+# in the trials) of {{recorded("float", "val_accuracy"):.1%}}. With the smallest weights cut and
+# nothing else done the network reads {{cut_shares[50]:.0%}} of the validation photos at 50 % and
+# {{cut_shares[SPARSITIES[-1]]:.0%}} at {{SPARSITIES[-1]}} %, which is chance. **Layers lose
+# unequally**: for {{SPARSITIES[-1]}} % in all the surgeon took
 # {{layer_zeros[f"{SPARSITIES[-1]} % zeros"].get("block6_expand", np.nan):.0%}} of the first 1x1
 # convolution above block 5 and nearly all of the last one.
 #
-# The sparse file takes {{recorded("sparse", "bytes"):,}} of the {{recorded("float", "bytes"):,}}
-# bytes as they are, but {{recorded("sparse", "bytes_gzip"):,}} after gzip, where the plain one
-# takes {{recorded("pruned90", "bytes_gzip"):,}}.
+# They do where they are stored sparsely: that file takes {{recorded("sparse", "bytes"):,}} of the
+# {{recorded("float", "bytes"):,}} bytes as they are, but {{recorded("sparse", "bytes_gzip"):,}}
+# after gzip, where the plain one takes {{recorded("pruned90", "bytes_gzip"):,}}; and TFLite Micro
+# refuses it.
 #
 # ### Pruned and quantized
 #
 # Half of the weights pruned, then int8, as the report did. Then the surgeon rounds the weights
-# above block 5 to few levels, the zeros kept, and the scores are made anew. And the same without
-# having pruned: coarse rounding makes zeros of its own.
+# above block 5 to few levels, the zeros kept, and the scores are made anew. How coarse the levels
+# are, `noise` says in the recipes: the variance that rounding to the nearest level would add to a
+# layer's outputs, as a share of theirs, is `noise` times the layer's share of all weights, so that
+# layers with few weights are rounded finely. And the same without having pruned: coarse rounding
+# makes zeros of its own.
 
 
 # %%
@@ -813,24 +819,25 @@ show_rows("pruned50_int8_plain", "pruned50_int8", "rounded")
 # themselves. The new scores moved the share of validation photos from
 # {{few_levels_shares["pruned50_int8"][1]:.1%}} to {{few_levels_shares["pruned50_int8"][2]:.1%}} for
 # the one, and for the other from {{few_levels_shares["rounded"][1]:.1%}} to
-# {{few_levels_shares["rounded"][2]:.1%}}.
+# {{few_levels_shares["rounded"][2]:.1%}}: a few photos, which may be chance.
 #
-# The noise of rounding after pruning was 0.9 in the first published run. It was set higher after
+# `noise` after pruning was 0.9 in the first published run. It was set higher after
 # that run's test scores had been seen.
 #
 # ## 4. Does it fit an ESP32-S3?
 #
 # That chip has 512 KB of SRAM. The data bus reaches 480 KB of them, of which the data cache takes
-# at least 32, so **about 448 KB can hold data**; code that runs from RAM, stacks and the radio's
+# 32 as a rule, so **about 448 KB can hold data**; code that runs from RAM, stacks and the radio's
 # buffers lie there too. What applications then report as free is 225 to 300 KB (sources below), in
 # more than one piece, and the arena must be one piece. Many boards add 8 MB of PSRAM, which is
 # slower, and 8 MB of flash.
 #
 # The file stays in the flash and is read in place, so **gzip does not help there**: what counts is
-# the raw file, and the activations, which must be in memory while an operator runs. In the table
-# *no activations* is what the arena holds beside the most activations that are alive at once, and
-# *fits* compares the arena with the SRAM that can hold data and with {{FREE // 1024}} KB, an
-# application's free part.
+# the raw file, and the activations, which must be in memory while an operator runs. The networks
+# below are not the baseline: each has a logistic regression on averages alone, fitted to photos of
+# its own side. In the table *no activations* is what the arena holds beside the most activations
+# that are alive at once, and *fits* compares the arena with the SRAM that can hold data and with
+# {{FREE // 1024}} KB, an application's free part; whether that is one piece, it does not ask.
 
 # %%
 from toolkit.memory import live_bytes
@@ -911,8 +918,8 @@ plt.show()
 # costs in time was not measured.
 #
 # **Down to {{SIDES[-1]}} x {{SIDES[-1]}}, fewer pixels alone do not help.** The arena is then
-# {{arenas[SIDES[-1]]:,}} bytes, where {{DATA_SRAM:,}} can hold data at all and an application has
-# {{FREE:,}} free; and that costs
+# {{arenas[SIDES[-1]]:,}} bytes, about all of the {{DATA_SRAM:,}} that can hold data, and an
+# application has some {{FREE:,}} free; and that costs
 # {{100 * (side_shares[SIDES[0]] - side_shares[SIDES[-1]]):.0f}} points of the validation photos.
 #
 # **Not all of the arena is activations**: {{arenas[SIDES[0]] - live[SIDES[0]]["bytes"].max():,.0f}}
@@ -920,7 +927,8 @@ plt.show()
 # Nine tenths of them are two numbers of 4 bytes for each output channel of each convolution (there
 # are about 21 thousand, by the shapes in section 1): the factor and the shift that make int8 of its
 # sums. Fewer pixels leave that as it is, fewer blocks and channels do not. (The arena was measured
-# on a PC, whose pointers are twice as long; on the chip, nothing was measured.)
+# on a PC, whose pointers are twice as long; on the chip, nothing was measured, and its fast kernels
+# ask for memory of their own besides.)
 #
 # What else can be done: compute the first blocks patch by patch (Lin et al., 2021), not tried here;
 # or leave out blocks and make the first ones narrower, as in the next section.
@@ -934,11 +942,12 @@ plt.show()
 # ## 5. Beyond: small enough
 #
 # Three networks from the large one, each for another goal. All leave out blocks and are
-# **distilled** from the baseline, on altered copies of the training photos:
+# **distilled** from the baseline: trained half towards its scores, half towards the labels, on
+# copies of the training photos, randomly cropped, mirrored, and changed in light and colour:
 #
 # - *small*: at least 96 % of the test photos, in at most 100,000 bytes after gzip;
 # - *fits the SRAM*: an arena of at most {{FREE:,}} bytes, and at least 94 %;
-# - *tiny*: at least 90 %, in at most 30,000 bytes.
+# - *tiny*: at least 90 %, in at most 30,000 bytes after gzip.
 #
 # A block that adds its input can be left out and the rest still works, if worse. The last blocks
 # are wide and hold most weights; the small network ends after block 11 and leaves out 7, 8 and
@@ -950,7 +959,8 @@ plt.show()
 # Then the surgeon rounds the weights to levels, and they are **trained on among them**: in the
 # forward pass each is rounded, the gradient passes as if it were not (as in quantization-aware
 # training), and each step that a weight is away from zero costs a little (`penalty`; nothing in
-# *fits the SRAM*). So weights that hardly matter become zero, which takes the fewest bits.
+# *fits the SRAM*). That is meant to make weights that hardly matter zero, which takes the fewest
+# bits; in the table below the share of zeros stays about what the rounding made it.
 #
 # Not tried: other copies of the photos in each epoch, mixtures of photos, the baseline's features
 # or its 1,000 ImageNet scores as what is taught, and training for hours.
@@ -1025,26 +1035,27 @@ display(student_table.style.set_caption(data.banner))
 # - *small* reads {{recorded("small", "val_accuracy"):.1%}} of the validation photos and
 #   **{{recorded("small"):.1%}}** of the test photos ({{recorded("small", "accuracy_low"):.1%}} to
 #   {{recorded("small", "accuracy_high"):.1%}}; the aim was 96 %), in
-#   **{{recorded("small", "bytes_gzip"):,}} bytes**, {{times_smaller("small"):.0f}} times less than
-#   float32.
-# - *fits the SRAM* has an arena of **{{recorded("sram", "arena_bytes"):,}} bytes**, and an
-#   application has some {{FREE:,}} free. It reads {{recorded("sram", "val_accuracy"):.1%}} of the
-#   validation photos and **{{recorded("sram"):.1%}}** of the test photos
-#   ({{recorded("sram", "accuracy_low"):.1%}} to {{recorded("sram", "accuracy_high"):.1%}}; the aim
-#   was 94 %).
-# - *tiny* has **{{recorded("tiny", "bytes_gzip"):,}} bytes**, {{times_smaller("tiny"):.0f}} times
-#   less than float32. It reads {{recorded("tiny", "val_accuracy"):.1%}} of the validation photos
-#   and **{{recorded("tiny"):.1%}}** of the test photos ({{recorded("tiny", "accuracy_low"):.1%}} to
+#   **{{recorded("small", "bytes_gzip"):,}} bytes** after gzip, {{times_smaller("small"):.0f}} times
+#   less than float32 ({{studies/transfer_small/bytes:,}} in the flash).
+# - *fits the SRAM* has an arena of **{{recorded("sram", "arena_bytes"):,}} bytes**, just within the
+#   {{FREE:,}} aimed at. It reads {{recorded("sram", "val_accuracy"):.1%}} of the validation photos
+#   and **{{recorded("sram"):.1%}}** of the test photos ({{recorded("sram", "accuracy_low"):.1%}} to
+#   {{recorded("sram", "accuracy_high"):.1%}}; the aim was 94 %).
+# - *tiny* has **{{recorded("tiny", "bytes_gzip"):,}} bytes** after gzip,
+#   {{times_smaller("tiny"):.0f}} times less than float32 ({{studies/transfer_tiny/bytes:,}} in the
+#   flash). It reads {{recorded("tiny", "val_accuracy"):.1%}} of the validation photos and
+#   **{{recorded("tiny"):.1%}}** of the test photos ({{recorded("tiny", "accuracy_low"):.1%}} to
 #   {{recorded("tiny", "accuracy_high"):.1%}}; the aim was 90 %).
+#
+# (The steps above are read in float, these are the int8 files.)
 #
 # None reads the share of the test photos that was aimed at, though each aim lies within the
 # interval, and *tiny* has more bytes than were aimed at. Chosen were the three by the validation
-# photos; in the trials before this run the files read
-# {{trials/photos.SMALL//levels/accuracy:.1%}}, {{trials/photos.SRAM//levels/accuracy:.1%}} and
-# {{trials/photos.TINY//levels/accuracy:.1%}} of them. *Small* was trained there by the same recipe
-# and with the same seed as here: by so much do two trainings differ, probably as threads add up in
-# another order. (An edition before this one had other recipes, whose test scores were known when
-# these were made.)
+# photos; in the trials before this run the files read {{trials/photos.SMALL//levels/accuracy:.1%}},
+# {{trials/photos.SRAM//levels/accuracy:.1%}} and {{trials/photos.TINY//levels/accuracy:.1%}} of
+# them. *Small* was trained there by the same recipe and with the same seed as here: by so much do
+# two trainings differ, probably as threads add up in another order. (An edition before this one had
+# other recipes, whose test scores were known when these were made.)
 
 # %%
 front = [r for r in records.values() if r["id"] not in ("transfer_qat", "transfer_sparse")]
@@ -1052,9 +1063,9 @@ show_rows("pruned50_int8", "small", "sram", "tiny")
 show_accuracy_against_bytes("Test accuracy against bytes", front, data.banner)
 
 # %% [markdown]
-# The step line joins the models for which no smaller file is at least as accurate. From the
-# {{recorded("float", "bytes_gzip") / 1e6:.0f}} MB of float32 to
-# {{recorded("pruned50_int8", "bytes_gzip") / 1e6:.1f}} MB
+# The step line joins the models for which no smaller file is at least as accurate; QAT and the
+# sparse file are left out. From the {{recorded("float", "bytes_gzip") / 1e6:.0f}} MB of float32 to
+# the {{recorded("pruned50_int8", "bytes_gzip") / 1e6:.1f}} MB of *pruned 50 %, few levels*
 # {{points_lost("pruned50_int8"):.1f}} points are lost, perhaps by chance, and from there to the
 # {{recorded("small", "bytes_gzip"):,}} bytes of *small*
 # {{100 * (recorded("pruned50_int8") - recorded("small")):.1f}}.
@@ -1084,7 +1095,7 @@ times = {
 display(pd.DataFrame.from_dict(times, orient="index").style.set_caption(data.banner))
 
 # %% [markdown]
-# (What the rounds' quartiles overlap in is no difference.)
+# (Where the quartiles of two rows overlap, there is no difference.)
 #
 # ## 6. What you should know now
 #
@@ -1102,18 +1113,22 @@ display(pd.DataFrame.from_dict(times, orient="index").style.set_caption(data.ban
 #    {{1 - recorded("drq", "bytes_gzip") / recorded("int8", "bytes_gzip"):.0%}} smaller after gzip.
 # 5. *int8 loses 2 points.* **Not tested**, as our network was made for int8; it loses
 #    {{points_lost("int8"):.1f}} points, which may be none.
-# 6. *Half of the weights can go at no cost.* **Holds**: {{points_lost("pruned50"):.1f}} points,
-#    which may be none.
+# 6. *Half of the weights can go at no cost.* **Holds**: {{recorded("pruned50"):.1%}} against
+#    {{recorded("float"):.1%}}, no difference.
 # 7. *70 % can go for 0.5 points.* **Holds**, as far as 1,000 photos can tell:
 #    {{points_lost("pruned70"):.1f}} points, by another method.
-# 8. *80 % can go for 1 point.* **Holds**: {{points_lost("pruned80"):.1f}} points; but 90 % cost
+# 8. *80 % can go for 1 point.* **Holds**, as far as 1,000 photos can tell:
+#    {{points_lost("pruned80"):.1f}} points, by another method; but 90 % cost
 #    {{points_lost("pruned90"):.1f}}.
 # 9. *Pruned by half and in int8 it is 6 to 8 times smaller.* **Not by that alone**: it is
 #    {{times_smaller("pruned50_int8_plain"):.0f}} times smaller, with few levels
 #    {{times_smaller("pruned50_int8"):.0f}} times.
 # 10. *And best for an ESP32-S3.* **Not here**: its arena is
-#    {{recorded("int8", "arena_bytes") / DATA_SRAM:.1f}} times the SRAM that can hold data, so it
-#    would have to run in the slower PSRAM; the students of section 5 need less.
+#     {{recorded("int8", "arena_bytes") / DATA_SRAM:.1f}} times the SRAM that can hold data, so it
+#     would have to run in the slower PSRAM. Of the students of section 5 *small* needs the PSRAM
+#     too ({{studies/transfer_small/arena_bytes:,}} bytes), *tiny*
+#     ({{studies/transfer_tiny/arena_bytes:,}}) the SRAM with little else in it; *fits the SRAM*
+#     alone stays below what is free in an application.
 #
 # **Speed** (LiteRT, one thread, one photo): float16 takes
 # {{milliseconds("f16") / milliseconds("float"):.2f}} times as long as float32, dynamic range
@@ -1127,8 +1142,9 @@ display(pd.DataFrame.from_dict(times, orient="index").style.set_caption(data.ban
 # - Two classes that ImageNet knows need a linear layer on frozen features, and some seconds of
 #   training.
 # - What this network loses in int8 or half pruned cannot be told on 1,000 photos.
-# - With as many zeros, cutting the smallest weights and doing nothing else costs far more than what
-#   the surgeon does, who lets others make up for them.
+# - With as many zeros, cutting the smallest weights of each layer and doing nothing else costs far
+#   more than what the surgeon does, who takes unequal shares from the layers and lets other weights
+#   make up for those that go. Which of the two counts more was not tested.
 # - gzip counts for the download, not for the chip: there it is raw bytes in the flash and, in SRAM,
 #   the largest activations, which come early and which no rounding of weights makes smaller, and
 #   what the interpreter keeps for each channel.
@@ -1175,6 +1191,7 @@ for left_out in (3, 5, 11):
 #   Neurons", 2013: the gradient through rounding.
 # - J. Lin et al., "MCUNetV2: Memory-Efficient Patch-based Inference for Tiny Deep Learning",
 #   NeurIPS 2021.
+# - Espressif, "ESP32-S3 Technical Reference Manual", chapter *System and Memory*.
 # - Espressif on GitHub: issues 10281 of esp-idf and 12524 of arduino-esp32, what memory of an
 #   ESP32-S3 is free, in an application and in hardly more than an empty one; issues 30, 31 and 34
 #   of esp-nn, faults of its kernels.
