@@ -1,6 +1,7 @@
 """The studies, from the sources to the records, and their committed files."""
 
 import gzip
+from importlib import import_module
 from itertools import product
 from pathlib import Path
 
@@ -134,17 +135,23 @@ def test_the_accurate_baseline_on_the_grid_fits_into_its_bytes():
 @pytest.mark.parametrize(
     "name, kind, mark, over",
     [
-        ("SIZE_RACE", "int4", 0.90, min),
-        ("RACE_97", "int4", 0.965, np.mean),
-        ("RACE_ACCURATE", "int4", 0.98, np.mean),
-        ("SMALL_MEMORY", "int8", 0.96, min),
-        ("TERNARY", "int4", 0.98, np.mean),
-        ("BINARY", "int4", 0.975, np.mean),
-        ("FOUR_BY_FOUR", "int4", 0.98, np.mean),
+        ("signmnist.SIZE_RACE", "int4", 0.90, min),
+        ("signmnist.RACE_97", "int4", 0.965, np.mean),
+        ("signmnist.RACE_ACCURATE", "int4", 0.98, np.mean),
+        ("signmnist.SMALL_MEMORY", "int8", 0.96, min),
+        ("signmnist.TERNARY", "int4", 0.98, np.mean),
+        ("signmnist.BINARY", "int4", 0.975, np.mean),
+        ("signmnist.FOUR_BY_FOUR", "int4", 0.98, np.mean),
+        ("photos.PRUNED", "new scores", 0.975, np.mean),
+        ("photos.SMALL", "levels", 0.95, np.mean),
+        ("photos.SRAM", "levels", 0.935, np.mean),
+        ("photos.TINY", "levels", 0.87, np.mean),
     ],
 )
 def test_three_trainings_on_trial_reach_the_mark_of_their_recipe(name, kind, mark, over):
-    trials = trials_of(f"signmnist.{name}", getattr(recipes, name), load_trials())
+    package, recipe = name.split(".")
+    settings = getattr(import_module(f"{package}.recipes"), recipe)
+    trials = trials_of(name, settings, load_trials())
     assert {trial["seed"] for trial in trials} >= {0, 1, 2}
     assert over([trial["figures"][kind]["accuracy"] for trial in trials]) >= mark
 
