@@ -751,10 +751,11 @@ show_lines(
 # {{points_lost("pruned80"):.1f}} points, where the report lost 1, and 90 %
 # {{points_lost("pruned90"):.1f}}. Of the validation photos 80 % zeros leave
 # {{studies/transfer_pruned80/val_accuracy:.1%}} ({{trials/photos.PRUNED//new scores/accuracy:.1%}}
-# in three trials, each with another fifth held out) of {{recorded("float", "val_accuracy"):.1%}}.
-# With the smallest weights cut and nothing else done the network reads {{cut_shares[50]:.0%}} of
-# the validation photos at 50 % and {{cut_shares[SPARSITIES[-1]]:.0%}} at {{SPARSITIES[-1]}} %,
-# which is chance. **Layers lose unequally**: for {{SPARSITIES[-1]}} % in all the surgeon took
+# in three trials, each with another fifth held out) of {{recorded("float", "val_accuracy"):.1%}}
+# ({{trials/photos.PRUNED//float/accuracy:.1%}}). With the smallest weights cut and nothing else
+# done the network reads {{cut_shares[50]:.0%}} of the validation photos at 50 % and
+# {{cut_shares[SPARSITIES[-1]]:.0%}} at {{SPARSITIES[-1]}} %, which is chance. **Layers lose
+# unequally**: for {{SPARSITIES[-1]}} % in all the surgeon took
 # {{layer_zeros[f"{SPARSITIES[-1]} % zeros"].get("block6_expand", np.nan):.0%}} of the first 1x1
 # convolution above block 5 and nearly all of the last one.
 #
