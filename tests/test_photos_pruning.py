@@ -77,7 +77,8 @@ def test_the_cost_of_a_weight_is_the_error_that_is_left_when_the_others_make_up_
     monkeypatch.setattr("photos.pruning.damp", lambda moments: None)
     inputs = tf.keras.Input((2, 2, 3))
     one = tf.keras.Model(inputs, tf.keras.layers.Conv2D(2, 1, name="head")(inputs))
-    x = np.random.default_rng(0).normal(size=(50, 2, 2, 3)).astype(np.float32)
+    rng = np.random.default_rng(0)
+    x = (rng.normal(size=(50, 2, 2, 3)) @ rng.normal(size=(3, 3))).astype(np.float32)  # correlated
     monkeypatch.setattr("photos.surgery.ROWS", 1000)  # all positions
     found = costs(one, x)["head"][0]
     rows = x.reshape(-1, 3) - x.reshape(-1, 3).mean(axis=0)

@@ -18,7 +18,7 @@ from photos.training import altered_copies, predict_keras
 
 TRAINING = {"sides": [[32, 1], [48, 1]], "learning_rate": 1e-4, "batch_size": 32}
 RECIPE = {"side": 48, "stem": 24, "widths": [[2, 40], [11, 64]], "noise": 3.0, "penalty": 0.0}
-RECIPE |= {"training": TRAINING, "levels": {**TRAINING, "sides": [[48, 2]], "learning_rate": 2e-2}}
+RECIPE |= {"training": TRAINING, "levels": {**TRAINING, "sides": [[48, 4]], "learning_rate": 1e-2}}
 
 
 @pytest.fixture(scope="module")
