@@ -6,7 +6,7 @@ from signmnist.baseline import BATCH_SIZE, learn
 from toolkit.compression import fine_tune
 from toolkit.graph import LAYERS, POOLS, listed, read_model
 from toolkit.grid import grid_network
-from toolkit.pairs import PairCode, pair_cost
+from toolkit.pairs import PairCode
 from toolkit.runtime import use_keras_2
 from toolkit.training import distillation_loss
 
@@ -63,13 +63,11 @@ def race_on_grid(start, images, scores, recipe, seed=0, name="race"):
     if "pair_penalty" not in recipe:
         return model, learn(model, images, scores, recipe, seed, name)
     steps = recipe["epochs"] * (len(images) // BATCH_SIZE)
-    weights = [layer.kernel for layer in model.layers if hasattr(layer, "kernel")]
-    code = PairCode(weights, int(recipe["coded_from"] * steps))
-    temperature, price = recipe["temperature"], recipe["pair_penalty"]
+    code, price = PairCode(model, int(recipe["coded_from"] * steps)), recipe["pair_penalty"]
+    taught = distillation_loss(recipe["temperature"])
 
     def loss(teacher_logits, logits):
-        bits = sum(pair_cost(kernel, code.bits) for kernel in code.kernels)
-        return distillation_loss(temperature)(teacher_logits, logits) + price * bits
+        return taught(teacher_logits, logits) + price * code.cost()
 
     settings = {key: recipe[key] for key in ("epochs", "learning_rate")}
     settings |= {"seed": seed, "name": name, "callbacks": [code]}

@@ -4,7 +4,7 @@ import numpy as np
 
 from speech.features import alter, as_float, level, mfcc
 from toolkit.grid import grid_network
-from toolkit.pairs import PairCode, pair_cost
+from toolkit.pairs import PairCode
 from toolkit.runtime import use_keras_2
 from toolkit.training import distillation_loss, train
 
@@ -204,8 +204,8 @@ def distil(model, x, teacher_logits, epochs, name, seed=0, learning_rate=1e-2, c
     compile_network(model, len(x), epochs, learning_rate)
 
     def loss(teacher_logits, logits):
-        bits = sum(pair_cost(kernel, code.bits) for kernel in code.kernels) if code else 0.0
-        return distillation_loss(2.0)(teacher_logits, logits) + price * bits
+        loss = distillation_loss(2.0)(teacher_logits, logits)
+        return loss + price * code.cost() if code else loss
 
     model.compile(model.optimizer, loss)
     settings = {"epochs": epochs, "name": name, "batch_size": BATCH_SIZE, "seed": seed}
@@ -224,10 +224,9 @@ def race_network(x, teacher_logits, recipe, seed=0):
     history = distil(start, x, teacher_logits, recipe["epochs"], "race, float", seed)
     model = grid_network(start, recipe["penalty"], dense_bias=False)
     updates = recipe["grid_epochs"] * (len(x) // BATCH_SIZE)
-    kernels = [layer.kernel for layer in model.layers if hasattr(layer, "kernel")]
     grid_history = distil(
         model, x, teacher_logits, recipe["grid_epochs"], "race, on the grid", seed,
-        recipe["grid_learning_rate"], PairCode(kernels, int(recipe["coded_from"] * updates)),
+        recipe["grid_learning_rate"], PairCode(model, int(recipe["coded_from"] * updates)),
         recipe["pair_penalty"],
     )  # fmt: skip
     return model, [history, grid_history]

@@ -48,7 +48,7 @@ def test_pairs_are_free_until_the_code_begins():
     model = tf.keras.Model(inputs, GridConv2D(2, 3)(inputs))
     model.compile("sgd", "mse")
     for begin, free in ((10, True), (0, False)):
-        code = PairCode([model.layers[1].kernel], begin)
+        code = PairCode(model, begin)
         model.fit(np.zeros((4, 5, 5, 1)), np.zeros((4, 3, 3, 2)), 2, verbose=0, callbacks=[code])
         assert bool(np.all(code.bits.numpy() == 0)) == free
         model.optimizer.iterations.assign(0)

@@ -89,7 +89,8 @@ def strip(model, fixed_size):
         options = op.builtinOptions
         if op.kind in POOLS and fixed_size:
             window = options.filterHeight, options.filterWidth
-            tiled = not np.any(np.mod(op.sources[0].shape[1:3], window))
+            sides = listed(op.sources[0].shape)[1:3]  # none in some damaged files
+            tiled = len(sides) == 2 and not np.any(np.mod(sides, window))
             if tiled and window == (options.strideH, options.strideW):
                 options.padding = schema.Padding.SAME  # the default; nothing is padded
         # in 16 bits a dense layer's type of biases is read from its options

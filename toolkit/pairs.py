@@ -59,15 +59,20 @@ def pair_cost(kernel, bits):
 class PairCode(tf.keras.callbacks.Callback):
     """Keeps `bits`, the table of `pair_bits`, up to date from a step of the training on.
 
-    Before that step all pairs are free. kernels: the variables whose pairs are counted.
+    Before that step all pairs are free. network: a `grid_network`, whose kernels are in steps.
     """
 
-    def __init__(self, kernels, begin):
+    def __init__(self, network, begin):
         super().__init__()
-        self.kernels, self.begin = kernels, begin
+        self.kernels = [layer.kernel for layer in network.layers if hasattr(layer, "kernel")]
+        self.begin = begin
         self.bits = tf.Variable(tf.zeros((VALUES, VALUES)), trainable=False)
 
     def on_train_batch_begin(self, batch, logs=None):
         step = int(self.model.optimizer.iterations)
         if step >= self.begin and step % 20 == 0:
             self.bits.assign(pair_bits(self.kernels))
+
+    def cost(self):
+        """The bits of all pairs, see `pair_cost`: a term for the loss."""
+        return sum(pair_cost(kernel, self.bits) for kernel in self.kernels)
