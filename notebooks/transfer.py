@@ -363,14 +363,16 @@ rows = {
     )
 }
 display(pd.DataFrame.from_dict(rows, orient="index").style.set_caption(data.banner))
-errors = {
-    name: (np.arange(1, len(read) + 1), len(validation.y) * (1 - np.array(read)))
-    for name, read in head_curves.items()
-}
-show_lines(
-    f"Heads: of {len(validation.y)} validation photos, read wrongly",
-    errors, "epoch", "photos", data.banner,
-)  # fmt: skip
+fig, ax = figure(f"Of {len(validation.y)} validation photos, read wrongly", banner=data.banner)
+colours = ["0.7"] * HEAD["seeds"] + [BLUE, RED]
+for (name, read), colour in zip(head_curves.items(), colours, strict=False):
+    ax.plot(
+        np.arange(1, len(read) + 1), len(validation.y) * (1 - np.array(read)),
+        "o-", color=colour, markersize=4, label=name,
+    )  # fmt: skip
+ax.set(xlabel="epoch", ylabel="photos")
+fig.legend(*ax.get_legend_handles_labels(), loc="outside right center", frameon=False)
+plt.show()
 
 # %% [markdown]
 # - **Three epochs are enough**: the 15 of the report gain less than one photo of the validation set
@@ -389,7 +391,11 @@ scores = pooled_test @ probes["averages and maxima"][0] + probes["averages and m
 wrong = np.flatnonzero(scores.argmax(axis=1) != testing.y)
 by_margin = wrong[np.argsort(-np.abs(np.diff(scores[wrong], axis=1)[:, 0]))][:12]
 if len(by_margin):
-    captions = [f"{testing.files[i]}\nread as {CLASSES[1 - testing.y[i]]}" for i in by_margin]
+    names = [Path(testing.files[i]).name for i in by_margin]
+    captions = [
+        f"{name}\nread as {CLASSES[1 - testing.y[i]]}"
+        for name, i in zip(names, by_margin, strict=True)
+    ]
     show_photos(
         f"What the baseline reads wrong: {len(wrong)} of {len(testing.y):,}",
         testing.pixels[by_margin], captions,
@@ -724,7 +730,7 @@ _, ax = figure("Zeros by layer", size=(9, 3.5), banner=data.banner)
 for name, shares in layer_zeros.items():
     ax.plot(list(shares), [100 * share for share in shares.values()], "o-", label=name)
 ax.set(ylabel="zeros, %", ylim=(0, 105))
-ax.tick_params("x", rotation=60, labelsize=9)
+plt.setp(ax.get_xticklabels(), rotation=60, ha="right", rotation_mode="anchor", fontsize=9)
 ax.legend(frameon=False, loc="lower right", ncols=len(layer_zeros))
 plt.show()
 
@@ -1173,13 +1179,14 @@ display(pd.DataFrame.from_dict(times, orient="index").style.set_caption(data.ban
 # A cell to start from, for the first:
 
 # %%
-for left_out in (3, 5, 11):
+for left_out in (None, 3, 5, 11):
     numbers = tuple(number for number in KEPT_BLOCKS if number != left_out)
     cut = build_backbone(SRAM["side"], [blocks[number - 1] for number in numbers])
     set_weights(cut, kept_blocks(imagenet, numbers))
     cut = with_classes(cut, training)
     share = keras_accuracy(cut, validation)
-    print(f"without block {left_out}: {share:.2%} of the validation photos before distillation")
+    name = f"without block {left_out}" if left_out else "with all of them"
+    print(f"{name}: {share:.2%} of the validation photos before distillation")
 
 # %% [markdown]
 # ### Sources
