@@ -133,9 +133,16 @@ def input_rows(layer, x, some):
     size, stride = layer.kernel_size[0], layer.strides[0]
     if size == 1:
         return x.reshape(1, -1, x.shape[-1])[:, some]
-    ones = [1, size, size, 1], [1, stride, stride, 1], [1, 1, 1, 1]
-    patches = tf.image.extract_patches(x, *ones, "SAME").numpy()
-    patches = patches.reshape(-1, size * size, x.shape[-1])[some]
+    counts = [-(-side // stride) for side in x.shape[1:3]]
+    lacking = [
+        max(0, (count - 1) * stride + size - side)
+        for count, side in zip(counts, x.shape[1:3], strict=True)
+    ]
+    padded = np.pad(x, [(0, 0), *((n // 2, n - n // 2) for n in lacking), (0, 0)])
+    photo, row, column = np.unravel_index(some, (len(x), *counts))
+    windows = np.lib.stride_tricks.sliding_window_view(padded, (size, size), axis=(1, 2))
+    patches = windows[photo, row * stride, column * stride].transpose(0, 2, 3, 1)
+    patches = patches.reshape(-1, size * size, x.shape[-1])
     if isinstance(layer, tf.keras.layers.DepthwiseConv2D):
         return np.ascontiguousarray(patches.transpose(2, 0, 1))
     return patches.reshape(1, -1, size * size * x.shape[-1])

@@ -5,7 +5,7 @@ import pytest
 
 from photos.networks import build_backbone, efficientnet_blocks
 from photos.scoring import network_input
-from photos.surgery import Surgery, operate, refit
+from photos.surgery import Surgery, input_rows, operate, refit
 from photos.training import predict_keras
 from toolkit.runtime import use_keras_2
 
@@ -53,6 +53,18 @@ def test_a_layer_becomes_multiples_of_one_step_and_zeros_stay(model):
         gaps = np.diff(np.unique(np.round(np.append(nonzero, 0), 6)))
         levels = nonzero / gaps.min()
         assert np.abs(levels - np.round(levels)).max() < 0.02, name
+
+
+@pytest.mark.parametrize("size, stride, side", [(5, 2, 14), (3, 1, 7), (3, 2, 15), (5, 1, 4)])
+def test_a_weight_s_inputs_are_those_of_tensorflow_s_patches(size, stride, side):
+    x = np.random.default_rng(0).normal(size=(3, side, side, 4)).astype(np.float16)
+    some = np.arange(0, 3 * (-(-side // stride)) ** 2, 5)
+    ones = [1, size, size, 1], [1, stride, stride, 1], [1, 1, 1, 1]
+    patches = tf.image.extract_patches(x, *ones, "SAME").numpy().reshape(-1, size * size, 4)[some]
+    each = tf.keras.layers.DepthwiseConv2D(size, stride, padding="same")
+    both = tf.keras.layers.Conv2D(2, size, stride, padding="same")
+    assert np.array_equal(input_rows(each, x, some), patches.transpose(2, 0, 1))
+    assert np.array_equal(input_rows(both, x, some), patches.reshape(1, len(some), -1))
 
 
 def test_weights_that_are_left_are_moved_to_where_the_output_is_off_least():
