@@ -332,24 +332,21 @@ baseline.get_layer("animals").set_weights(probes["averages and maxima"])
 
 # %%
 from photos.pruning import split
+from photos.training import through
 
 # %%
 lower, frozen = split(baseline, UNFROZEN["above"])
-cached, cached_val, cached_test = (
-    predict_keras(lower, part.pixels) for part in (few, validation, testing)
-)
+cached, cached_val, cached_test = (through(lower, part) for part in (few, validation, testing))
 for rate in UNFROZEN["learning_rates"]:
     upper = clone(frozen)
     upper.compile(tf.keras.optimizers.Adam(rate), cross_entropy, metrics=["accuracy"])
     top_history = train(
-        upper, cached, few.y, epochs=UNFROZEN["epochs"], name=f"blocks 12 to 16, rate {rate:g}",
-        batch_size=UNFROZEN["batch_size"], validation={"val": (cached_val, validation.y)},
+        upper, cached.pixels, cached.y, epochs=UNFROZEN["epochs"],
+        name=f"blocks 12 to 16, rate {rate:g}", batch_size=UNFROZEN["batch_size"],
+        validation={"val": (cached_val.pixels, cached_val.y)},
     )  # fmt: skip
     head_curves[f"unfrozen, rate {rate:g}"] = top_history["val_accuracy"]
-    read = [
-        accuracy(upper, part, y)
-        for part, y in ((cached_val, validation.y), (cached_test, testing.y))
-    ]
+    read = [keras_accuracy(upper, part) for part in (cached_val, cached_test)]
     name = f"blocks 12 to 16 unfrozen, {UNFROZEN['epochs']} epochs, rate {rate:g}"
     head_shares[name] = [read]
 del cached, cached_val, cached_test
@@ -617,7 +614,6 @@ from photos.pruning import (
     rounding,  # in sight
 )
 from photos.surgery import operate  # in sight
-from photos.training import through
 from toolkit.surgeon import (
     prune_and_round,  # in sight
     step_for_noise,

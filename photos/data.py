@@ -257,8 +257,10 @@ def held_out(name, fifth=0):
     """Whether the group whose first file has this name is for validation: a fifth of them.
 
     name: such as "train/cats/cat.0.jpg". Its sha256 alone decides. fifth: 0 to 4, which one; the
-    notebook's is 0.
+    notebook's is 0. Raises ValueError for another.
     """
+    if fifth not in range(5):
+        raise ValueError(f"there is no fifth {fifth}: they are 0 to 4")
     return int(hashlib.sha256(os.fsencode(name)).hexdigest(), 16) % 5 == fifth
 
 

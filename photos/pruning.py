@@ -76,9 +76,8 @@ def costs(model, inputs):
 def prune_by_cost(model, inputs, cost, share):
     """A copy of a network with a share of zeros in its 1x1 convolutions, by the surgeon.
 
-    inputs: as of `operate`. cost: as `costs` finds it. Each layer loses as many weights
-    as it has among those that cost least in all; which ones, is decided while others make up for
-    them.
+    inputs: as of `operate`. cost: as `costs` finds it. Each layer loses as many weights as it has
+    among those that cost least in all; which ones, is decided while others make up for them.
     """
     limit = np.quantile(np.concatenate([np.ravel(some) for some in cost.values()]), share)
     shares = {name: np.mean(some < limit) for name, some in cost.items()}

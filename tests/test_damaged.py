@@ -12,6 +12,7 @@ from ai_edge_litert import schema_py_generated as schema
 
 from toolkit.anatomy import anatomy
 from toolkit.graph import read_model, weight_bits
+from toolkit.packing import repack
 from toolkit.runtime import use_keras_2
 from toolkit.tflite import ModelError, quiet
 
@@ -168,6 +169,15 @@ def with_weights_without_scales(model):
 def test_a_file_whose_layers_lack_what_they_need_is_not_rewritten(files, change):
     with pytest.raises(ModelError):
         read_model(changed(files["int8"], change))
+
+
+def test_a_pool_whose_input_has_no_shape_is_rewritten(files):
+    def change(model):
+        index = operator(model, schema.BuiltinOperator.MAX_POOL_2D).inputs[0]
+        model.subgraphs[0].tensors[index].shape = None
+
+    content = changed(files["int8"], change)
+    assert len(repack(content, tries=0)) < len(content)  # LiteRT finds the shape by itself
 
 
 def test_metadata_that_name_a_buffer_that_is_not_there_have_no_anatomy(files):

@@ -143,7 +143,7 @@ def test_each_photo_is_held_out_in_one_of_five_fifths(photos_sample):
             assert validation.files.tolist() == photos_sample.validation.files.tolist()
     held = [parts(photos_sample, fifth)[1].files for fifth in range(5)]
     assert sorted(np.concatenate(held)) == sorted(files)
-    with pytest.raises(ValueError, match="seed 5"):
+    with pytest.raises(ValueError, match="no fifth 5"):
         run(photos_sample, "PRUNED", {}, 5)
 
 
