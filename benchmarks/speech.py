@@ -16,6 +16,7 @@ from speech.networks import (
     race_network,
     train_lstm,
     train_thesis_cnn,
+    train_thesis_half,
     train_wave_cnn,
 )
 from speech.recipes import WAVE_CNN
@@ -94,6 +95,19 @@ def transfer(data, recipe, seed):
     return figures
 
 
+def thesis_half(data, recipe, seed):
+    """The thesis's CNN trained in float32 and by a recipe of 16 bits: kind -> figures."""
+    (x, y), (x_val, y_val) = (
+        (as_samples(as_float(clips.waves).numpy()), clips.y)
+        for clips in (data.training, data.validation)
+    )
+    networks = {
+        "float32": train_thesis_cnn(x, y, recipe["epochs"], recipe["learning_rate"], seed)[0],
+        "float16": train_thesis_half(x, y, recipe, seed)[0],
+    }
+    return {kind: {"accuracy": accuracy(made, x_val, y_val)} for kind, made in networks.items()}
+
+
 def as_samples(waves):
     """Clips float32 (n, 8000) as the thesis's CNN takes them: (n, 8000, 1)."""
     return waves[..., None]
@@ -117,6 +131,8 @@ def run(data, name, recipe, seed):
     judged_on = f"{len(clips.y):,} clips of {len(set(clips.speakers))} validation speakers"
     if name == "TRANSFER":
         return judged_on, transfer(data, recipe, seed)
+    if name == "THESIS_HALF":
+        return judged_on, thesis_half(data, recipe, seed)
     waves = {"accuracy": as_float(clips.waves).numpy(), "accuracy_worse": made_worse(clips.waves)}
     if name != "RACE":
         model, to_input = network(data, name, recipe, seed)

@@ -3,7 +3,9 @@
 import numpy as np
 
 from speech.features import alter, as_float, level, mfcc
+from speech.recipes import PRECISIONS
 from toolkit.grid import grid_network
+from toolkit.half import train_half
 from toolkit.pairs import PairCode
 from toolkit.runtime import use_keras_2
 from toolkit.training import distillation_loss, train
@@ -166,6 +168,21 @@ def train_thesis_cnn(x, y, epochs, learning_rate, seed=0, validation=None):
     model.compile(tf.keras.optimizers.Adam(learning_rate), loss, metrics=["accuracy"])
     settings = {"epochs": epochs, "name": "thesis CNN", "seed": seed, "batch_size": BATCH_SIZE}
     return model, train(model, x, y, validation=validation, **settings)
+
+
+def train_thesis_half(x, y, recipe, seed=0, watch=None):
+    """Trains `build_thesis_cnn` in 16 bits, as `train_thesis_cnn`. Returns (model, losses).
+
+    recipe: THESIS_HALF. watch: see `train_half`.
+    """
+    tf.keras.utils.set_random_seed(seed)
+    precision = PRECISIONS[recipe["precision"]] | {"epsilon": recipe["epsilon"]}
+    updates = max(1, len(y) // BATCH_SIZE) * recipe["epochs"]
+    model, _, losses = train_half(
+        build_thesis_cnn(), x, y, updates, recipe["learning_rate"], precision, seed, constant=True,
+        batch_size=BATCH_SIZE, watch=watch,
+    )  # fmt: skip
+    return model, losses
 
 
 def train_wave_cnn(clips, epochs, learning_rate, seed=0, validation=None):

@@ -8,6 +8,8 @@ Clips an update are BATCH_SIZE of `speech.networks`.
 # first few.
 THESIS_LSTM = {"epochs": 100, "learning_rate": 0.01}
 THESIS_CNN = {"epochs": 8, "learning_rate": 0.001}
+# The same with every number in float16. epsilon: Adam's, 1e-7 in Keras
+THESIS_HALF: dict = {**THESIS_CNN, "precision": "all float16", "epsilon": 1e-4}
 
 WAVE_CNN = {"epochs": 40, "learning_rate": 0.003}
 LSTM = {"epochs": 40, "learning_rate": 0.003}

@@ -41,14 +41,15 @@ def in_copies(front, waves, copies):
     return tf.stack([given(copy) for copy in range(copies)])
 
 
-def train_last_layers(given, y, recipe, seed):
+def train_last_layers(given, y, recipe, seed, watch=None):
     """Trains the last layers from a random start. Returns a Keras model and its losses.
 
     given: what the first layers give, float16 (copies, n, ...). y: (n,) words. recipe: TRANSFER.
+    watch: see `train_half`.
     """
     tf.keras.utils.set_random_seed(seed)
     last = split_network(build_wave_cnn(), recipe["trained"])[1]
     x, words = tf.reshape(given, [-1, *given.shape[2:]]), np.tile(y, len(given))
     how = recipe["updates"], recipe["learning_rate"], PRECISIONS[recipe["precision"]]
-    trained, _, losses = train_half(last, x, words, *how, seed)
+    trained, _, losses = train_half(last, x, words, *how, seed, watch=watch)
     return trained, losses

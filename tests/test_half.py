@@ -116,6 +116,28 @@ def test_in_float32_it_is_plain_gradient_descent_with_momentum(master):
         np.testing.assert_allclose(trained, expected, atol=1e-5)
 
 
+@pytest.mark.parametrize("master", [False, True])
+def test_in_float32_with_an_epsilon_it_is_keras_s_adam(master):
+    model, same = small_network(), small_network()
+    loss = tf.keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    same.compile(tf.keras.optimizers.Adam(0.01, epsilon=1e-3), loss)
+    trainer = HalfTrainer(model, None, lambda step: 0.01, master, epsilon=1e-3)
+    for _ in range(4):
+        trainer.update(INPUTS, np.arange(20) % 4)
+        same.train_on_batch(INPUTS, np.arange(20) % 4)
+    for own, expected in zip(model.get_weights(), same.get_weights(), strict=True):
+        np.testing.assert_allclose(own, expected, atol=2e-5)
+
+
+@pytest.mark.parametrize("epsilon, step", [(1e-7, 839), (1e-4, 1)])
+def test_where_a_square_underflows_epsilon_alone_limits_the_step_of_adam(epsilon, step):
+    model = two_logits()
+    trainer = HalfTrainer(model, tf.float16, lambda step: 1.0, False, epsilon=epsilon)
+    trainer.update(*pair(2e-4))  # the gradient is 1e-4, its square below half of 2**-24
+    # bias 0.316; the mean is 1e-5; 1e-7 is 2**-23 in float16
+    np.testing.assert_allclose(model.get_weights()[0], [[0.0316 * step, -0.0316 * step]], rtol=0.02)
+
+
 def test_weights_have_16_bits_from_the_start_and_after_each_update():
     for dtype, same, master in (
         (tf.float16, np.float16, False),
@@ -224,7 +246,11 @@ def test_train_half_leaves_its_model_alone_and_makes_as_many_updates_as_asked_fo
     y = np.array([0, 1] * 10)
     model = two_logits()
     how = {"dtype": "float16", "master": True, "scale": None}
-    network, trainer, losses = train_half(model, x, y, 7, 1.0, how, batch_size=8)
+    seen = []
+    network, trainer, losses = train_half(
+        model, x, y, 7, 1.0, how, batch_size=8, watch=lambda *now: seen.append(now)
+    )
+    assert seen == [(network, updates) for updates in range(1, 8)]
     assert len(losses) == trainer.step.numpy() == 7
     assert losses[0] == pytest.approx(np.log(2), abs=1e-3) and losses[-1] < 0.1
     kernel = network.get_weights()[0]

@@ -60,7 +60,7 @@ def cast_network(model, dtype):
 
 
 class HalfTrainer:
-    """Stochastic gradient descent with momentum on a network whose weights have 16 bits.
+    """Stochastic gradient descent with momentum, or Adam, on a network whose weights have 16 bits.
 
     model: from `rounded_network`; its weights, frozen ones too, are rounded at once, all but the
     running statistics of batch normalization. master: whether the weights
@@ -68,11 +68,14 @@ class HalfTrainer:
     2018). scale: by which the loss is multiplied and the gradients divided, so that small
     ones survive 16 bits; None for dynamic scaling: halved where a gradient overflows, and that
     update is left out, doubled after `patience` updates without. dtype: None for float32
-    throughout, for comparison.
+    throughout, for comparison. epsilon: Adam's, which then replaces plain momentum (Kingma and Ba,
+    2015; in 16 bits both of its moments have them, too).
     """
 
-    def __init__(self, model, dtype, schedule, master, scale=1.0, momentum=0.9, patience=200):
-        self.model, self.dtype, self.schedule = model, dtype, schedule
+    def __init__(
+        self, model, dtype, schedule, master, scale=1.0, momentum=0.9, patience=200, epsilon=None
+    ):
+        self.model, self.dtype, self.schedule, self.epsilon = model, dtype, schedule, epsilon
         self.use_master, self.momentum, self.patience = master, momentum, patience
         self.dynamic = scale is None
         self.scale = tf.Variable(2.0**15 if scale is None else scale, trainable=False)
@@ -80,6 +83,7 @@ class HalfTrainer:
         self.weights = model.trainable_variables
         self.master = [tf.Variable(weight) for weight in self.weights] if master else []
         self.velocity = [tf.Variable(tf.zeros_like(weight)) for weight in self.weights]
+        self.squares = [tf.Variable(v) for v in self.velocity] if epsilon is not None else []
         for weight in model.weights:
             if "moving_" not in weight.name:
                 weight.assign(self.round(weight))
@@ -97,6 +101,17 @@ class HalfTrainer:
             scaled = loss * self.scale
         return [self.round(g) for g in tape.gradient(scaled, self.weights)], loss
 
+    def direction(self, i, gradient, keep):
+        """What an update of weight `i` goes along. keep: rounds as the moments are stored."""
+        if self.epsilon is None:
+            return self.velocity[i].assign(keep(self.momentum * self.velocity[i] + gradient))
+        mean, square = self.velocity[i], self.squares[i]
+        mean.assign(keep(mean + (1 - self.momentum) * (gradient - mean)))
+        square.assign(keep(square + 0.001 * (keep(gradient**2) - square)))
+        updates = tf.cast(self.step + 1, tf.float32)
+        bias = tf.sqrt(1 - 0.999**updates) / (1 - self.momentum**updates)
+        return bias * mean / keep(keep(tf.sqrt(square)) + keep(self.epsilon))
+
     @tf.function(reduce_retracing=True)
     def update(self, x, y):
         """One update on inputs x and labels y. Returns the loss."""
@@ -106,9 +121,7 @@ class HalfTrainer:
         if finite or not self.dynamic:
             keep = (lambda value: value) if self.use_master else self.round
             for i, (weight, gradient) in enumerate(zip(self.weights, gradients, strict=True)):
-                gradient = keep(gradient / self.scale)
-                self.velocity[i].assign(keep(self.momentum * self.velocity[i] + gradient))
-                change = keep(rate * self.velocity[i])
+                change = keep(rate * self.direction(i, keep(gradient / self.scale), keep))
                 if self.use_master:
                     self.master[i].assign_sub(change)
                     weight.assign(self.round(self.master[i]))
@@ -126,11 +139,14 @@ class HalfTrainer:
         return loss
 
 
-def train_half(model, x, y, updates, rate, precision, seed=0, constant=False, batch_size=100):
+def train_half(
+    model, x, y, updates, rate, precision, seed=0, constant=False, batch_size=100, watch=None
+):
     """Trains a copy of `model` on x, y by HalfTrainer. Returns (copy, trainer, losses).
 
     precision: dtype, master and scale of HalfTrainer, a dict. constant: whether the learning rate
-    stays `rate` instead of rising and falling. losses: float32 (updates,).
+    stays `rate` instead of rising and falling. watch: called with the copy and the number of
+    updates after each of them. losses: float32 (updates,).
     """
     tf.keras.utils.set_random_seed(seed)
     warm_up = max(1, updates // 8)
@@ -146,6 +162,8 @@ def train_half(model, x, y, updates, rate, precision, seed=0, constant=False, ba
     while len(losses) < updates:
         for part in batches(x, y, batch_size, [seed, len(losses)]):
             losses.append(trainer.update(*part))
+            if watch:
+                watch(network, len(losses))
             if len(losses) == updates:
                 break
     return network, trainer, np.array(losses)
