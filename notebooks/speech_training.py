@@ -131,6 +131,7 @@ players(training.waves[heard], WORDS)
 from toolkit.plots import (
     BLUE,
     GREEN,
+    ORANGE,
     RED,
     figure,
     show_confusion,
@@ -868,8 +869,9 @@ display(clips_table([records[identifier] for identifier in STORED], data.banner)
 # are, but for the nine words), and Keras's epsilon is 1e-4 instead of 1e-7. Adam divides the mean
 # of the gradients by the root of their mean square plus epsilon. In float16 the square of whatever
 # is below 2^-12.5, or 0.00017, is zero, and then **epsilon alone is what is divided by**: at 1e-7
-# such a gradient moves its weight by up to a thousand times what Adam means to. `THESIS_HALF`, set,
-# has the thesis's epsilon; the curve in float32 is that of section 2:
+# such a gradient moves its weight by up to a thousand times the learning rate, where Adam means to
+# move it by about that rate. Here are both in float16, and both in float32 (with 1e-7 it is the
+# training of section 2); `THESIS_HALF` is set:
 
 # %%
 from speech.networks import train_thesis_half  # in sight
@@ -890,18 +892,18 @@ def noting(shares, every, x):
     return watch
 
 
-for epsilon in (1e-7, thesis_half["epsilon"]):
+for precision, epsilon in (("float32", 1e-4), ("all float16", 1e-4), ("all float16", 1e-7)):
+    recipe = thesis_half | {"precision": precision, "epsilon": epsilon}
     shares = []
-    losses = train_thesis_half(
-        half_x, training.y, thesis_half | {"epsilon": epsilon}, SEED, noting(shares, PASS, half_val)
-    )[1]
+    losses = train_thesis_half(half_x, training.y, recipe, SEED, noting(shares, PASS, half_val))[1]
     means = losses.reshape(-1, PASS).mean(axis=1)
-    half_curves[f"float16, epsilon {epsilon:.0e}"] = {"loss": means, "val_accuracy": shares}
+    name = f"{precision.removeprefix('all ')}, epsilon {epsilon:.0e}"
+    half_curves[name] = {"loss": means, "val_accuracy": shares}
 del half_x, half_val
 
 # %%
 fig, axes = figure("The thesis's CNN in two precisions", 1, 2, (10, 4), data.banner)
-for (name, curves), colour in zip(half_curves.items(), (GREEN, RED, BLUE), strict=True):
+for (name, curves), colour in zip(half_curves.items(), (GREEN, ORANGE, BLUE, RED), strict=True):
     epochs = np.arange(1, len(curves["loss"]) + 1)
     axes[0].plot(epochs, curves["loss"], "o-", color=colour, label=name)
     axes[1].plot(epochs, 100 * np.array(curves["val_accuracy"]), "o-", color=colour)
