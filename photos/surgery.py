@@ -140,9 +140,9 @@ def input_rows(layer, x, some):
     ]
     padded = np.pad(x, [(0, 0), *((n // 2, n - n // 2) for n in lacking), (0, 0)])
     photo, row, column = np.unravel_index(some, (len(x), *counts))
-    windows = np.lib.stride_tricks.sliding_window_view(padded, (size, size), axis=(1, 2))
-    patches = windows[photo, row * stride, column * stride].transpose(0, 2, 3, 1)
-    patches = patches.reshape(-1, size * size, x.shape[-1])
+    windows = np.lib.stride_tricks.sliding_window_view(padded, (1, size, size, 1))
+    patches = windows[photo, row * stride, column * stride][:, :, 0, :, :, 0]
+    patches = patches.transpose(0, 2, 3, 1).reshape(-1, size * size, x.shape[-1])
     if isinstance(layer, tf.keras.layers.DepthwiseConv2D):
         return np.ascontiguousarray(patches.transpose(2, 0, 1))
     return patches.reshape(1, -1, size * size * x.shape[-1])
