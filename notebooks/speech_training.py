@@ -927,10 +927,10 @@ half_ends = {name: curves["val_accuracy"][-1] for name, curves in half_curves.it
 # {{half_ends["float32, epsilon 1e-07"]:.1%}} with Keras's. Three trainings of each on trial gave
 # {{trials/speech.THESIS_HALF//float16/accuracy:.1%}},
 # {{trials/speech.THESIS_HALF//float32, epsilon/accuracy:.1%}} and
-# {{trials/speech.THESIS_HALF//float32/accuracy:.1%}}. In each seed the larger epsilon reads less, in
-# both precisions; which of the two precisions with that epsilon reads more, changes from seed to
-# seed. So what the thesis's float16 CNN was behind (2.1 points) may as well be its epsilon, or one
-# training's luck; 8 epochs instead of 100 cannot say which.
+# {{trials/speech.THESIS_HALF//float32/accuracy:.1%}}. In each seed the larger epsilon reads less,
+# in both precisions; which of the two precisions with that epsilon reads more, changes from seed
+# to seed. So what the thesis's float16 CNN was behind (2.1 points) may as well be its epsilon, or
+# one training's luck; 8 epochs instead of 100 cannot say which.
 #
 # ### What 16 bits save in training
 #
