@@ -870,8 +870,8 @@ display(clips_table([records[identifier] for identifier in STORED], data.banner)
 # gradients by the root of their mean square plus epsilon. In float16 the square of whatever is
 # below 2^-12.5, or 0.00017, is zero, and then **epsilon alone is what is divided by**: at 1e-7 such
 # a gradient moves its weight by up to a thousand times the learning rate, where Adam means to move
-# it by about that rate. Here are both epsilons in both precisions (float32 with 1e-7 is the training
-# of section 2); `THESIS_HALF` is set:
+# it by about that rate. Here are both epsilons in both precisions (float32 with 1e-7 is section 2's
+# training); `THESIS_HALF` is set:
 
 # %%
 from speech.networks import train_thesis_half  # in sight
