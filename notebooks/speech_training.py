@@ -920,15 +920,17 @@ plt.show()
 half_ends = {name: curves["val_accuracy"][-1] for name, curves in half_curves.items()}
 
 # %% [markdown]
-# In float16 with **an epsilon of 1e-7 the loss is no number** (nan) from the first update on.
-# With 1e-4 the network learns: it reads {{half_ends["float16, epsilon 1e-04"]:.1%}} of the
-# validation clips after {{thesis_half["epochs"]}} epochs, in float32
+# In float16 with **an epsilon of 1e-7 the loss is no number** (nan) from the first update on. With
+# 1e-4 the network learns: it reads {{half_ends["float16, epsilon 1e-04"]:.1%}} of the validation
+# clips after {{thesis_half["epochs"]}} epochs, in float32
 # {{half_ends["float32, epsilon 1e-04"]:.1%}} with the same epsilon and
-# {{half_ends["float32, epsilon 1e-07"]:.1%}} with Keras's. That order says little: three trainings
-# of each on trial gave {{trials/speech.THESIS_HALF//float16/accuracy:.1%}},
+# {{half_ends["float32, epsilon 1e-07"]:.1%}} with Keras's. Three trainings of each on trial gave
+# {{trials/speech.THESIS_HALF//float16/accuracy:.1%}},
 # {{trials/speech.THESIS_HALF//float32, epsilon/accuracy:.1%}} and
-# {{trials/speech.THESIS_HALF//float32/accuracy:.1%}}. So after so few epochs one training differs
-# from the next by more than the 2.1 points that the thesis's float16 CNN was behind.
+# {{trials/speech.THESIS_HALF//float32/accuracy:.1%}}. In each seed the larger epsilon reads less,
+# in both precisions; which of the two precisions with that epsilon reads more, changes from seed
+# to seed. So what the thesis's float16 CNN was behind (2.1 points) may as well be its epsilon, or
+# one training's luck; 8 epochs instead of 100 cannot say which.
 #
 # ### What 16 bits save in training
 #

@@ -20,10 +20,11 @@ from speech.networks import (
     race_network,
     train_lstm,
     train_thesis_cnn,
+    train_thesis_half,
     train_thesis_lstm,
     train_wave_cnn,
 )
-from speech.recipes import CHOSEN, LSTM, RACE, in_profile
+from speech.recipes import CHOSEN, LSTM, RACE, THESIS_HALF, in_profile
 from toolkit.grid import whole_numbers
 from toolkit.runtime import use_keras_2
 
@@ -109,6 +110,18 @@ def test_the_thesis_s_networks_learn_as_well(speech_sample, tmp_path, monkeypatc
     model, history = train_thesis_lstm(features(clips.waves), clips.y, 8, 0.01)
     assert isinstance(model.optimizer, tf.keras.optimizers.RMSprop)
     assert history["loss"][-1] < history["loss"][0]
+
+
+def test_in_float16_the_thesis_s_cnn_needs_the_thesis_s_epsilon(speech_sample):
+    clips = speech_sample.training
+    x, finite = as_float(clips.waves).numpy()[..., None], {}
+    for epsilon in (1e-7, THESIS_HALF["epsilon"]):
+        recipe = THESIS_HALF | {"epochs": 3, "epsilon": epsilon}
+        model, losses = train_thesis_half(x, clips.y, recipe)
+        finite[epsilon] = np.isfinite(losses).all()
+    assert finite == {1e-7: False, 1e-4: True}
+    for weight in model.get_weights():
+        assert np.array_equal(weight, np.float16(weight))
 
 
 def test_a_seed_trains_the_same_network_again(speech_sample, tmp_path, monkeypatch):
