@@ -1071,9 +1071,9 @@ write_records(list(records.values()), "speech_training", "results.json")
 #   {{behind[0.5]:.2f}}, with all {{behind[1.0]:.2f}}. Aimed for were 2 points at a tenth and 0.5 at
 #   half.
 # - In the curves of a tenth the loss falls furthest and the validation clips read right gain least:
-#   its few clips are learned by heart.
+#   probably its few clips are learned by heart.
 # - The given layers **were trained on all clips**, as in the thesis: they have seen clips that the
-#   last ones have not. The stricter experiment is a trial of the same recipe, one training each,
+#   last ones have not. The stricter experiment are trials of the same recipe, three trainings each,
 #   judged on the validation clips, of which the network that was trained on all clips reads
 #   {{trials/speech.TRANSFER//all/accuracy:.2%}}. Given by that network:
 #   {{trials/speech.TRANSFER//10%, given by all/accuracy:.2%}} with 10 % of the clips and
