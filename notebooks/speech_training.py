@@ -927,10 +927,10 @@ half_ends = {name: curves["val_accuracy"][-1] for name, curves in half_curves.it
 # {{half_ends["float32, epsilon 1e-07"]:.1%}} with Keras's. Three trainings of each on trial gave
 # {{trials/speech.THESIS_HALF//float16/accuracy:.1%}},
 # {{trials/speech.THESIS_HALF//float32, epsilon/accuracy:.1%}} and
-# {{trials/speech.THESIS_HALF//float32/accuracy:.1%}}. In each seed the larger epsilon reads less,
-# in both precisions; which of the two precisions with that epsilon reads more, changes from seed
-# to seed. So what the thesis's float16 CNN was behind (2.1 points) may as well be its epsilon, or
-# one training's luck; 8 epochs instead of 100 cannot say which.
+# {{trials/speech.THESIS_HALF//float32/accuracy:.1%}}. In each seed both with the larger epsilon
+# read less than float32 with Keras's; which of the two reads more, changes from seed to seed. So
+# what the thesis's float16 CNN was behind (2.1 points) may as well be its epsilon, or one
+# training's luck; 8 epochs instead of 100 cannot say which.
 #
 # ### What 16 bits save in training
 #
@@ -1073,7 +1073,7 @@ write_records(list(records.values()), "speech_training", "results.json")
 # - In the curves of a tenth the loss falls furthest and the validation clips read right gain least:
 #   probably its few clips are learned by heart.
 # - The given layers **were trained on all clips**, as in the thesis: they have seen clips that the
-#   last ones have not. The stricter experiment are trials of the same recipe, three trainings each,
+#   last ones have not. The stricter experiment is on trial: the same recipe, three trainings each,
 #   judged on the validation clips, of which the network that was trained on all clips reads
 #   {{trials/speech.TRANSFER//all/accuracy:.2%}}. Given by that network:
 #   {{trials/speech.TRANSFER//10%, given by all/accuracy:.2%}} with 10 % of the clips and
