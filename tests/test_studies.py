@@ -21,6 +21,7 @@ from signmnist.race import row_memory
 from speech.scoring import predict_clips
 from toolkit.few_bits import relu_outputs
 from toolkit.files import file_sha256
+from toolkit.firmware import CHIPS, missing
 from toolkit.graph import LAYERS, as_array, read_model, weight_bits
 from toolkit.results import load_records
 from toolkit.tflite import count_correct, open_tflite, predict_tflite, sweeps
@@ -35,6 +36,9 @@ SIGN_MODELS, SPEECH_MODELS, PHOTO_MODELS = (committed(sha256, STUDIES) for sha25
 
 class TestStudies(Suite):
     room = STUDIES
+
+    def fewest_plots(self, name):
+        return 1 if name == "deployment" and missing(CHIPS["m4"]) else 2
 
 
 @pytest.mark.parametrize("path, record", [*SIGN_MODELS, *SPEECH_MODELS, *PHOTO_MODELS])
