@@ -146,6 +146,7 @@ def test_the_accurate_baseline_on_the_grid_fits_into_its_bytes():
         ("signmnist.TERNARY", "int4", 0.98, np.mean),
         ("signmnist.BINARY", "int4", 0.975, np.mean),
         ("signmnist.FOUR_BY_FOUR", "int4", 0.98, np.mean),
+        ("speech.RACE", "int4", 0.955, np.mean),
         ("photos.PRUNED", "new scores", 0.975, np.mean),
         ("photos.SMALL", "levels", 0.95, np.mean),
         ("photos.SRAM", "levels", 0.935, np.mean),
@@ -205,7 +206,7 @@ def test_the_speech_networks_meet_their_goals():
 
 def test_the_speech_race_reads_what_a_network_of_six_megabytes_reads():
     race = RECORDS["speech_race"]
-    assert race["accuracy"] >= 0.882 and race["bytes_gzip"] <= 1800
+    assert race["accuracy_low"] >= 0.882 and race["bytes_gzip"] <= 1500
 
 
 def test_the_photo_networks_are_as_good_as_the_readme_says():
