@@ -578,6 +578,7 @@ least_loss = word_loss.loc[["left", "no", "stop", "yes"]].to_numpy()
 
 # %%
 from toolkit.half import (
+    HalfAdam,  # noqa: F401  (in sight)
     HalfTrainer,  # noqa: F401  (in sight)
     Rounding,  # noqa: F401  (in sight)
     cast_network,
@@ -755,10 +756,17 @@ slow = {
         "float16, master weights": PRECISIONS["+ master weights"],
     }.items()
 }
+
+
+def smoothed(losses, width):
+    """Numbers of updates, and the mean of the last `width` losses at each: two arrays."""
+    width = min(width, len(losses))
+    return np.arange(width, len(losses) + 1), np.convolve(losses, np.ones(width) / width, "valid")
+
+
 fig, ax = figure(f"Training loss at a constant rate of {SLOW}", size=(9, 3.2), banner=data.banner)
 for (name, losses), style in zip(slow.items(), ("-", "-", "--"), strict=True):
-    smooth = np.convolve(losses, np.ones(10) / 10, "valid")
-    ax.plot(np.arange(len(smooth)) + 10, smooth, style, label=name)
+    ax.plot(*smoothed(losses, 10), style, label=name)
 ax.set(xlabel="update", ylabel="loss, mean of 10")
 ax.legend(frameon=False)
 plt.show()
@@ -893,8 +901,8 @@ def noting(shares, every, x):
 
 
 for number_format, epsilon, passes in (
-    ("float32", 1e-4, thesis_half["epochs"]),
-    ("all float16", 1e-4, thesis_half["epochs"]),
+    ("float32", thesis_half["epsilon"], thesis_half["epochs"]),
+    ("all float16", thesis_half["epsilon"], thesis_half["epochs"]),
     ("all float16", 1e-7, 1),
 ):
     recipe = thesis_half | {"precision": number_format, "epsilon": epsilon, "epochs": passes}
@@ -1038,12 +1046,11 @@ ax.legend(frameon=False, loc="lower right", fontsize=9)
 plt.show()
 fig, axes = figure("Training of the last layers", 1, 2, size=(10, 4), banner=data.banner)
 for share, losses in transfer_losses.items():
-    smooth = np.convolve(losses, np.ones(50) / 50, "valid")
-    axes[0].plot(np.arange(len(smooth)) + 50, smooth, label=f"{share:.0%} of the clips")
+    axes[0].plot(*smoothed(losses, 50), label=f"{share:.0%} of the clips")
     curve = 100 * np.mean(transfer_curves[share], axis=0)
     axes[1].plot(every * np.arange(1, len(curve) + 1), curve, "o-", markersize=4)
 axes[0].set(xlabel="update", ylabel="loss of the last seed, mean of 50", yscale="log")
-axes[1].set(xlabel="update", ylabel="validation clips read right, %, mean of seeds")
+axes[1].set(xlabel="update", ylabel="validation clips read right, %")
 axes[0].legend(frameon=False, fontsize=9)
 plt.show()
 behind = {share: 100 * (float32_share - np.mean(found)) for share, found in transferred.items()}

@@ -171,16 +171,16 @@ def train_thesis_cnn(x, y, epochs, learning_rate, seed=0, validation=None):
 
 
 def train_thesis_half(x, y, recipe, seed=0, watch=None):
-    """Trains `build_thesis_cnn` in 16 bits, as `train_thesis_cnn`. Returns (model, losses).
+    """Trains `build_thesis_cnn` as `train_thesis_cnn`, in a precision. Returns (model, losses).
 
-    recipe: THESIS_HALF. watch: see `train_half`.
+    recipe: THESIS_HALF; `precision` is one of PRECISIONS. watch: see `train_half`.
     """
     tf.keras.utils.set_random_seed(seed)
-    precision = PRECISIONS[recipe["precision"]] | {"epsilon": recipe["epsilon"]}
     updates = max(1, len(y) // BATCH_SIZE) * recipe["epochs"]
     model, _, losses = train_half(
-        build_thesis_cnn(), x, y, updates, recipe["learning_rate"], precision, seed, constant=True,
-        batch_size=BATCH_SIZE, watch=watch,
+        build_thesis_cnn(), x, y, updates, recipe["learning_rate"],
+        PRECISIONS[recipe["precision"]], seed, constant=True, batch_size=BATCH_SIZE, watch=watch,
+        epsilon=recipe["epsilon"],
     )  # fmt: skip
     return model, losses
 
@@ -219,9 +219,10 @@ def distil(model, x, teacher_logits, epochs, name, seed=0, learning_rate=1e-2, c
     code: a PairCode; each bit of it costs `price` in the loss.
     """
     compile_network(model, len(x), epochs, learning_rate)
+    taught = distillation_loss(2.0)
 
     def loss(teacher_logits, logits):
-        loss = distillation_loss(2.0)(teacher_logits, logits)
+        loss = taught(teacher_logits, logits)
         return loss + price * code.cost() if code else loss
 
     model.compile(model.optimizer, loss)

@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 
 from toolkit.half import (
+    HalfAdam,
     HalfTrainer,
     Rounding,
     cast_network,
@@ -121,7 +122,7 @@ def test_in_float32_with_an_epsilon_it_is_keras_s_adam(master):
     model, same = small_network(), small_network()
     loss = tf.keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     same.compile(tf.keras.optimizers.Adam(0.01, epsilon=1e-3), loss)
-    trainer = HalfTrainer(model, None, lambda step: 0.01, master, epsilon=1e-3)
+    trainer = HalfAdam(model, None, lambda step: 0.01, master, epsilon=1e-3)
     for _ in range(4):
         trainer.update(INPUTS, np.arange(20) % 4)
         same.train_on_batch(INPUTS, np.arange(20) % 4)
@@ -132,7 +133,7 @@ def test_in_float32_with_an_epsilon_it_is_keras_s_adam(master):
 @pytest.mark.parametrize("epsilon, step", [(1e-7, 839), (1e-4, 1)])
 def test_where_a_square_underflows_epsilon_alone_limits_the_step_of_adam(epsilon, step):
     model = two_logits()
-    trainer = HalfTrainer(model, tf.float16, lambda step: 1.0, False, epsilon=epsilon)
+    trainer = HalfAdam(model, tf.float16, lambda step: 1.0, False, epsilon=epsilon)
     trainer.update(*pair(2e-4))  # the gradient is 1e-4, its square below half of 2**-24
     # bias 0.316; the mean is 1e-5; 1e-7 is 2**-23 in float16
     np.testing.assert_allclose(model.get_weights()[0], [[0.0316 * step, -0.0316 * step]], rtol=0.02)

@@ -60,22 +60,18 @@ def cast_network(model, dtype):
 
 
 class HalfTrainer:
-    """Stochastic gradient descent with momentum, or Adam, on a network whose weights have 16 bits.
+    """Stochastic gradient descent with momentum on a network whose weights have 16 bits.
 
     model: from `rounded_network`; its weights, frozen ones too, are rounded at once, all but the
-    running statistics of batch normalization. master: whether the weights
-    and the momentum are also kept in float32, where the updates are added (Micikevicius et al.,
-    2018). scale: by which the loss is multiplied and the gradients divided, so that small
-    ones survive 16 bits; None for dynamic scaling: halved where a gradient overflows, and that
-    update is left out, doubled after `patience` updates without. dtype: None for float32
-    throughout, for comparison. epsilon: Adam's, which then replaces plain momentum (Kingma and Ba,
-    2015; in 16 bits both of its moments have them, too).
+    running statistics of batch normalization. master: whether the weights and the momentum are also
+    kept in float32, where the updates are added (Micikevicius et al., 2018). scale: by which the
+    loss is multiplied and the gradients divided, so that small ones survive 16 bits; None for
+    dynamic scaling: halved where a gradient overflows, and that update is left out, doubled after
+    `patience` updates without. dtype: None for float32 throughout, for comparison.
     """
 
-    def __init__(
-        self, model, dtype, schedule, master, scale=1.0, momentum=0.9, patience=200, epsilon=None
-    ):
-        self.model, self.dtype, self.schedule, self.epsilon = model, dtype, schedule, epsilon
+    def __init__(self, model, dtype, schedule, master, scale=1.0, momentum=0.9, patience=200):
+        self.model, self.dtype, self.schedule = model, dtype, schedule
         self.use_master, self.momentum, self.patience = master, momentum, patience
         self.dynamic = scale is None
         self.scale = tf.Variable(2.0**15 if scale is None else scale, trainable=False)
@@ -83,7 +79,6 @@ class HalfTrainer:
         self.weights = model.trainable_variables
         self.master = [tf.Variable(weight) for weight in self.weights] if master else []
         self.velocity = [tf.Variable(tf.zeros_like(weight)) for weight in self.weights]
-        self.squares = [tf.Variable(v) for v in self.velocity] if epsilon is not None else []
         for weight in model.weights:
             if "moving_" not in weight.name:
                 weight.assign(self.round(weight))
@@ -103,14 +98,7 @@ class HalfTrainer:
 
     def direction(self, i, gradient, keep):
         """What an update of weight `i` goes along. keep: rounds as the moments are stored."""
-        if self.epsilon is None:
-            return self.velocity[i].assign(keep(self.momentum * self.velocity[i] + gradient))
-        mean, square = self.velocity[i], self.squares[i]
-        mean.assign(keep(mean + (1 - self.momentum) * (gradient - mean)))
-        square.assign(keep(square + 0.001 * (keep(gradient**2) - square)))
-        updates = tf.cast(self.step + 1, tf.float32)
-        bias = tf.sqrt(1 - 0.999**updates) / (1 - self.momentum**updates)
-        return bias * mean / keep(keep(tf.sqrt(square)) + keep(self.epsilon))
+        return self.velocity[i].assign(keep(self.momentum * self.velocity[i] + gradient))
 
     @tf.function(reduce_retracing=True)
     def update(self, x, y):
@@ -139,14 +127,37 @@ class HalfTrainer:
         return loss
 
 
+class HalfAdam(HalfTrainer):
+    """HalfTrainer with Adam (Kingma and Ba, 2015) in place of plain momentum.
+
+    Both of its moments are kept as the momentum is. epsilon: added to the root of the second.
+    """
+
+    squares_momentum = 0.999
+
+    def __init__(self, *args, epsilon, **settings):
+        super().__init__(*args, **settings)
+        self.epsilon = epsilon
+        self.squares = [tf.Variable(v) for v in self.velocity]
+
+    def direction(self, i, gradient, keep):
+        mean, square = self.velocity[i], self.squares[i]
+        mean.assign(keep(mean + (1 - self.momentum) * (gradient - mean)))
+        square.assign(keep(square + (1 - self.squares_momentum) * (keep(gradient**2) - square)))
+        updates = tf.cast(self.step + 1, tf.float32)
+        bias = tf.sqrt(1 - self.squares_momentum**updates) / (1 - self.momentum**updates)
+        return bias * mean / keep(keep(tf.sqrt(square)) + keep(self.epsilon))
+
+
 def train_half(
-    model, x, y, updates, rate, precision, seed=0, constant=False, batch_size=100, watch=None
-):
+    model, x, y, updates, rate, precision, seed=0, constant=False, batch_size=100, watch=None,
+    epsilon=None,
+):  # fmt: skip
     """Trains a copy of `model` on x, y by HalfTrainer. Returns (copy, trainer, losses).
 
     precision: dtype, master and scale of HalfTrainer, a dict. constant: whether the learning rate
     stays `rate` instead of rising and falling. watch: called with the copy and the number of
-    updates after each of them. losses: float32 (updates,).
+    updates after each of them. epsilon: trains by HalfAdam with it. losses: float32 (updates,).
     """
     tf.keras.utils.set_random_seed(seed)
     warm_up = max(1, updates // 8)
@@ -157,7 +168,11 @@ def train_half(
 
     dtype = precision["dtype"]
     network = rounded_network(model, dtype) if dtype else clone(model)
-    trainer = HalfTrainer(network, schedule=schedule, **precision)
+    settings = precision | {"schedule": schedule}
+    if epsilon is None:
+        trainer = HalfTrainer(network, **settings)
+    else:
+        trainer = HalfAdam(network, epsilon=epsilon, **settings)
     losses: list = []
     while len(losses) < updates:
         for part in batches(x, y, batch_size, [seed, len(losses)]):
