@@ -934,10 +934,8 @@ litert_times = [took[name] for name in took if "LSTM" in name and name != "LSTM,
 # ## 5. The speech race
 #
 # The smallest `.tflite` that recognises **88.2 %** of the test clips, what the thesis's CNN of 1.6
-# million parameters read. It is given the MFCC; what computes these is outside the file. The score
-# is the bytes after `gzip -9n`.
-#
-# (That was on ten words and a random split.)
+# million parameters read (of ten words, split at random). It is given the MFCC; what computes these
+# is outside the file. The score is the bytes after `gzip -9n`.
 #
 # The tools are those of the race of the sign-language notebooks: a small network, distilled from a
 # large one (it learns to give the large one's scores); its weights on a grid of whole numbers from
@@ -1026,17 +1024,17 @@ drawn = [r for r in records.values() if "unrolled" not in r["technique"]]
 show_accuracy_against_bytes("Test accuracy against bytes", drawn, data.banner)
 
 # %% [markdown]
-# The race's file stands alone at the left of the plot,
+# Of this notebook's files the race's stands alone at the left of the plot,
 # {{100 * (in_float32["lstm"] - race["accuracy"]):.1f}} points below the float LSTM; the smallest
 # LSTM file is {{smallest_lstm / race["bytes_gzip"]:.0f}} times as large. Of the validation clips
-# this file reads {{race["val_accuracy"]:.1%}}. Three trainings of `RACE` on trial, with a seed each,
-# read {{trials/speech.RACE//int4/accuracy:.1%}} of them in
+# this file reads {{race["val_accuracy"]:.1%}}. Three trainings of `RACE` on trial, each with its
+# seed, read {{trials/speech.RACE//int4/accuracy:.1%}} of them in
 # {{trials/speech.RACE//int4/bytes_gzip:,}} bytes; the mark was 95.5 %, which their mean meets. With
 # coarser biases (`coarse` 24) it was {{trials/speech.RACE/coarse=24/int4/accuracy:.1%}} in
-# {{trials/speech.RACE/coarse=24/int4/bytes_gzip:,}}: seeds differ by more than such changes, so what
-# was tried beside it with one training each cannot be told from it. Of the test clips 88.2 % were
-# asked for, and the interval begins at {{race["accuracy_low"]:.1%}}; aimed for were 1,500 bytes. Of
-# the weights
+# {{trials/speech.RACE/coarse=24/int4/bytes_gzip:,}}: so much do seeds differ that what was tried
+# beside it with one training each cannot be told from it. Of the test clips 88.2 % were asked for,
+# and the interval begins at {{race["accuracy_low"]:.1%}}; aimed for were 1,500 bytes, which this
+# file keeps to, though it was chosen by trials with a few more. Of the weights
 # {{np.mean(grid_numbers == 0):.0%}} are 0.
 #
 # What the keyword model of MLPerf Tiny takes, for orientation only, as it knows twelve classes and
