@@ -20,7 +20,7 @@ from photos.pruning import (
     prune_by_cost,
     split,
 )
-from photos.recipes import COPIES, FITTED, KEPT_BLOCKS, SMALL
+from photos.recipes import FITTED, KEPT_BLOCKS, SMALL
 from photos.scoring import file_accuracy, network_input
 from photos.students import build_student, distil_photos, round_student, weights_of
 from photos.training import altered_copies, keras_accuracy, through
@@ -28,7 +28,7 @@ from toolkit.compression import INT8, convert, representative_dataset
 from toolkit.int4 import to_levels
 from toolkit.tflite import gzip_size
 
-SHAPE = "side", "stem", "widths", "training"  # what says which network is rounded then
+SHAPE = "copies", "side", "stem", "widths", "training"  # what says which network is rounded then
 
 
 @cache
@@ -53,11 +53,10 @@ def prune(data, recipe, seed):
 
 
 @cache
-def bank(data, seed):
+def bank(data, seed, **copies):
     """Altered copies of the training photos, and what the baseline says of them."""
     training, _ = parts(data, seed)
-    teacher = fitted_baseline(SIDE, training)
-    return altered_copies(training, COPIES["count"], seed, COPIES["side"], teacher)
+    return altered_copies(training, fitted_baseline(SIDE, training), seed, **copies)
 
 
 def distilled(data, name, recipe, seed):
@@ -66,7 +65,8 @@ def distilled(data, name, recipe, seed):
     whole = kept_blocks(folded_weights(), KEPT_BLOCKS)
     weights = whole if name == "SMALL" else weights_of(small(data, seed))
     model = build_student(recipe, weights, training)
-    distil_photos(model, bank(data, seed), recipe["training"], f"trial, {name}", seed)
+    lessons = bank(data, seed, **recipe["copies"])
+    distil_photos(model, lessons, recipe["training"], f"trial, {name}", seed)
     return model
 
 
@@ -82,7 +82,8 @@ def student(data, name, recipe, seed):
     there = name == "SMALL" and all(recipe[key] == SMALL[key] for key in SHAPE)
     model = small(data, seed) if there else distilled(data, name, recipe, seed)
     some = drawn(training, FITTED["photos"], seed).pixels
-    rounded, trained = round_student(model, some, bank(data, seed), recipe, f"trial, {name}", seed)
+    lessons = bank(data, seed, **recipe["copies"])
+    rounded, trained = round_student(model, some, lessons, recipe, f"trial, {name}", seed)
     kinds = {"float": model, "surgeon": rounded, "trained": trained}
     figures: dict = {
         kind: {"accuracy": keras_accuracy(network, validation)} for kind, network in kinds.items()

@@ -66,7 +66,7 @@ def race(data, recipe, seed, path):
     settings = INT8 | ONE_SCALE | {"representative_dataset": calibration}
     convert(plain_network(model, average_pool=True), path, **settings)
     content = to_int4(path.read_bytes(), coarse=recipe["coarse"], fixed_size=True)
-    path.write_bytes(repack(content, 3000, fixed_size=True))
+    path.write_bytes(repack(content, 10_000, fixed_size=True))
 
 
 def transfer(data, recipe, seed):

@@ -107,7 +107,7 @@ if PROFILE != "full":
     HEAD.update(seeds=2 if quick else 1)
     UNFROZEN.update(epochs=3 if quick else 1, learning_rates=(1e-4,))
     FITTED.update(photos=64 if quick else 4)
-    COPIES.update(count=2 if quick else 1, side=128 if quick else 64)
+    COPIES.update(count=2 if quick else 1, mixtures=1, side=128 if quick else 64)
     PRUNED.update({"photos": 200} if quick else {"photos": 4, "above": "block14_add"})
     for recipe in (SMALL, SRAM, TINY):
         recipe.update(side=COPIES["side"])
@@ -388,10 +388,8 @@ scores = pooled_test @ probes["averages and maxima"][0] + probes["averages and m
 wrong = np.flatnonzero(scores.argmax(axis=1) != testing.y)
 by_margin = wrong[np.argsort(-np.abs(np.diff(scores[wrong], axis=1)[:, 0]))][:12]
 if len(by_margin):
-    names = [Path(testing.files[i]).name for i in by_margin]
     captions = [
-        f"{name}\nread as {CLASSES[1 - testing.y[i]]}"
-        for name, i in zip(names, by_margin, strict=True)
+        f"{Path(testing.files[i]).name}\nread as {CLASSES[1 - testing.y[i]]}" for i in by_margin
     ]
     show_photos(
         f"What the baseline reads wrong: {len(wrong)} of {len(testing.y):,}",
@@ -946,7 +944,9 @@ plt.show()
 #
 # Three networks from the large one, each for another goal. All leave out blocks and are
 # **distilled** from the baseline: trained half towards its scores, half towards the labels, on
-# copies of the training photos, randomly cropped, mirrored, and changed in light and colour:
+# copies of the training photos, randomly cropped, mirrored, and changed in light and colour;
+# {{COPIES["mixtures"]}} of {{COPIES["count"]}} are then mixed with another photo's copy in a random
+# share (mixup), labels too. Aims:
 #
 # - *small*: at least 96 % of the test photos, in at most 100,000 bytes after gzip;
 # - *fits the SRAM*: an arena of at most {{FREE:,}} bytes, and at least 94 %;
@@ -965,14 +965,15 @@ plt.show()
 # *fits the SRAM*). That is meant to make weights that hardly matter zero, which takes the fewest
 # bits; in the table below the share of zeros stays about what the rounding made it.
 #
-# Left out here: other copies of the photos in each epoch, mixtures of photos, the baseline's
-# features or its 1,000 ImageNet scores as what is taught, and training for hours.
+# Left out here: other copies of the photos in each epoch, the baseline's features or its 1,000
+# ImageNet scores as what is taught, and training for hours.
 #
 # %%
-bank = altered_copies(few, COPIES["count"], SEED, COPIES["side"], baseline)
+bank = altered_copies(few, baseline, SEED, **COPIES)
 shown = np.arange(6) * (len(few.y) // 6)
+shown = np.append(shown, len(bank[2]) - 1 - shown)
 show_photos(
-    "Altered copies, and what the baseline says of them",
+    "Altered copies and mixtures, and what the baseline says of them",
     bank[0][shown],
     [f"dog: {p:.0%}" for p in tf.nn.softmax(bank[1][shown]).numpy()[:, 1]],
 )
@@ -1197,6 +1198,7 @@ for left_out in (None, 3, 5, 11):
 #   2023.
 # - G. Hinton, O. Vinyals, J. Dean, "Distilling the Knowledge in a Neural Network", 2015.
 # - H. Li et al., "Pruning Filters for Efficient ConvNets", ICLR 2017.
+# - H. Zhang et al., "mixup: Beyond Empirical Risk Minimization", ICLR 2018.
 # - M. Tan, Q. Le, "EfficientNetV2: Smaller Models and Faster Training", ICML 2021: photos that
 #   grow.
 # - Y. Bengio, N. Léonard, A. Courville, "Estimating or Propagating Gradients Through Stochastic

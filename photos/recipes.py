@@ -28,8 +28,8 @@ UNFROZEN: dict = {
 }
 # How many training photos, drawn, the integers' ranges and the students' layers are fitted to
 FITTED: dict = {"photos": 134}
-# Altered copies of each training photo, and their side in pixels
-COPIES: dict = {"count": 6, "side": 160}
+# Altered copies of each training photo, how many of them are mixtures of two, and their side
+COPIES: dict = {"count": 6, "mixtures": 3, "side": 160}
 # Temperature of the scores, and the teacher's share in the loss; the rest is the labels'
 DISTILLED: dict = {"temperature": 4.0, "share": 0.5}
 QAT: dict = {"epochs": 1, "learning_rate": 1e-5, "batch_size": 8}  # the rate stays
@@ -40,11 +40,13 @@ PRUNED: dict = {"above": "block5_add", "sparsity": 80, "photos": 1200}
 ROUNDED: dict = {"noise": 1.5, "noise_pruned": 1.2}
 # Blocks of the large network that the students keep
 KEPT_BLOCKS = 1, 2, 3, 4, 5, 6, 9, 11
-# The students. stem: channels of the first convolution. widths: expanded channels of a block, by
-# its number in the large network. sides: pixels of the photos, and epochs with them. noise: of
-# rounding to levels, after which the weights are trained on among them, with `penalty` on those
-# that are not zero. SRAM and TINY begin with the weights of SMALL before its rounding.
+# The students. copies: what they learn from. stem: channels of the first convolution. widths:
+# expanded channels of a block, by its number in the large network. sides: pixels of the photos, and
+# epochs with them. noise: of rounding to levels, after which the weights are trained on among them,
+# with `penalty` on those that are not zero. SRAM and TINY begin with the weights of SMALL before
+# its rounding.
 SMALL: dict = {
+    "copies": COPIES,
     "side": 160,
     "stem": 32,
     "widths": [],
@@ -54,6 +56,7 @@ SMALL: dict = {
     "levels": {"sides": [[160, 2]], "learning_rate": 1e-3, "batch_size": 32},
 }
 SRAM: dict = {
+    "copies": COPIES,
     "side": 128,
     "stem": 24,
     "widths": [[2, 36], [3, 88]],
@@ -63,6 +66,7 @@ SRAM: dict = {
     "levels": {"sides": [[128, 1]], "learning_rate": 3e-4, "batch_size": 32},
 }
 TINY: dict = {
+    "copies": COPIES,
     "side": 128,
     "stem": 32,
     "widths": [[2, 64], [3, 64], [4, 80], [5, 96], [6, 120], [9, 216], [11, 240]],

@@ -142,7 +142,7 @@ def distil_photos(model, bank, training, name, seed=0):
     side and so many epochs with photos of that side, from the smallest up (Tan and Le, 2021).
     """
     pixels, scores, labels = bank
-    targets = np.column_stack([scores, np.float32(labels)])
+    targets = np.column_stack([scores, labels])
     settings = {key: value for key, value in training.items() if key != "sides"}
     for side, epochs in training["sides"]:
         trained = for_side(model, side)

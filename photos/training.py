@@ -59,21 +59,37 @@ def altered(photo, rng):
     return np.asarray(image)
 
 
-def altered_copies(photos, copies, seed, side, teacher):
-    """Alterations of each photo and what a teacher gives for them.
+def mixed(pixels, y, rng):
+    """Each photo mixed with another one in a random share (mixup; Zhang et al., 2018).
 
-    photos: Photos. side: of the copies; the teacher, a Keras model, sees them at its own side.
-    Returns (pixels uint8 (copies * n, side, side, 3), scores float32 (copies * n, 2), labels).
+    pixels: uint8 (n, side, side, 3). y: (n,) labels, 0 or 1. Returns both, labels now in between.
     """
-    bank = np.empty((copies, len(photos.y), side, side, 3), np.uint8)
-    scores = []
+    other, shares = rng.permutation(len(y)), rng.uniform(size=len(y))
+    pairs = zip(pixels, pixels[other], shares, strict=True)
+    mixtures = (Image.blend(Image.fromarray(a), Image.fromarray(b), s) for a, b, s in pairs)
+    return np.stack(list(mixtures)), y + shares * (y[other] - y)
+
+
+def altered_copies(photos, teacher, seed, count, mixtures, side):
+    """Alterations of each photo, mixtures of such, and what a teacher gives for both.
+
+    photos: Photos. teacher: a Keras model, which sees them at its own side. count: copies of each
+    photo, of which so many, the last ones, are `mixtures`. side: of the copies. Returns (pixels
+    uint8 (count * n, side, side, 3), scores float32 (count * n, 2), labels float32 (count * n,)).
+    """
+    bank = np.empty((count, len(photos.y), side, side, 3), np.uint8)
+    scores, labels = [], []
     with ThreadPoolExecutor() as pool:
-        for copy in range(copies):
-            rngs = np.random.default_rng([seed, copy]).spawn(len(photos.y))
-            pixels = np.stack(list(pool.map(altered, photos.pixels, rngs)))
+        for copy in range(count):
+            rng = np.random.default_rng([seed, copy])
+            rngs = rng.spawn(len(photos.y))
+            pixels, y = np.stack(list(pool.map(altered, photos.pixels, rngs))), photos.y
+            if copy >= count - mixtures:
+                pixels, y = mixed(pixels, y, rng)
             scores.append(predict_keras(teacher, pixels))
+            labels.append(np.float32(y))
             bank[copy] = resize(pixels, side)
-    return bank.reshape(-1, *bank.shape[2:]), np.concatenate(scores), np.tile(photos.y, copies)
+    return bank.reshape(-1, *bank.shape[2:]), np.concatenate(scores), np.concatenate(labels)
 
 
 def linear_probe(features, y, strength=BASELINE["strength"]):
@@ -103,13 +119,14 @@ def with_classes(backbone, photos):
 def distillation(temperature, share):
     """Distillation's loss (Hinton, Vinyals and Dean, 2015) for targets (teacher's scores, label).
 
-    targets: float32 (n, 3). share: of the teacher in the loss, the rest is the labels'.
+    targets: float32 (n, 3), labels from 0 to 1. share: of the teacher in the loss, the rest is the
+    labels'.
     """
     taught = distillation_loss(temperature)
 
     def loss(targets, scores):
-        labels = tf.cast(targets[:, 2], tf.int32)
-        told = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, scores)
+        labels = tf.stack([1 - targets[:, 2], targets[:, 2]], axis=1)
+        told = tf.nn.softmax_cross_entropy_with_logits(labels, scores)
         return share * taught(targets[:, :2], scores) + (1 - share) * told
 
     return loss

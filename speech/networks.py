@@ -219,9 +219,10 @@ def distil(model, x, teacher_logits, epochs, name, seed=0, learning_rate=1e-2, c
     code: a PairCode; each bit of it costs `price` in the loss.
     """
     compile_network(model, len(x), epochs, learning_rate)
+    taught = distillation_loss(2.0)
 
     def loss(teacher_logits, logits):
-        loss = distillation_loss(2.0)(teacher_logits, logits)
+        loss = taught(teacher_logits, logits)
         return loss + price * code.cost() if code else loss
 
     model.compile(model.optimizer, loss)

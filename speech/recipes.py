@@ -44,15 +44,15 @@ TRANSFER: dict = {
 
 ROUNDED_LSTM = {"epochs": 6, "learning_rate": 0.001}  # trained on with rounded kernels
 RACE: dict = {
-    "network": {"widths": [24, 24, 24, 24, 24], "strides": [2, 2, 1, 1, 1], "kernel": 3},
+    "network": {"widths": [16, 16, 16, 16, 16], "strides": [2, 2, 1, 1, 1], "kernel": 3},
     "copies": 12,
     "epochs": 4,
-    "grid_epochs": 8,
+    "grid_epochs": 28,
     "grid_learning_rate": 5e-2,
     "penalty": 2e-4,
-    "pair_penalty": 5e-5,
+    "pair_penalty": 3.5e-5,
     "coded_from": 0.25,
-    "coarse": 8,
+    "coarse": 16,
 }
 
 # The recipes of which benchmarks/trials.json holds a trial on the validation speakers from before

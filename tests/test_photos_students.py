@@ -29,7 +29,7 @@ def student(photos_sample):
 
 @pytest.fixture(scope="module")
 def bank(student, photos_sample):
-    return altered_copies(photos_sample.training, 2, 0, 48, student)
+    return altered_copies(photos_sample.training, student, 0, 2, 0, 48)
 
 
 @pytest.fixture(autouse=True)
@@ -75,9 +75,9 @@ def test_the_step_of_a_kernel_is_the_largest_that_all_its_weights_are_multiples_
 
 @pytest.mark.parametrize("changed", [{"widths": [[2, 16]]}, {}])
 def test_a_trial_rounds_the_network_that_its_record_tells_of(photos_sample, changed, monkeypatch):
-    small = SMALL | {"side": 32, "training": TRAINING, "levels": TRAINING}
+    copies = {"count": 1, "mixtures": 0, "side": 32}
+    small = SMALL | {"copies": copies, "side": 32, "training": TRAINING, "levels": TRAINING}
     monkeypatch.setattr(benchmarks.photos, "SMALL", small)
-    monkeypatch.setattr(benchmarks.photos, "COPIES", {"count": 1, "side": 32})
     monkeypatch.setattr(benchmarks.photos, "SIDE", 64)
     tried = []
 
