@@ -47,10 +47,10 @@ RACE: dict = {
     "network": {"widths": [16, 16, 16, 16, 16], "strides": [2, 2, 1, 1, 1], "kernel": 3},
     "copies": 12,
     "epochs": 4,
-    "grid_epochs": 28,
+    "grid_epochs": 12,
     "grid_learning_rate": 5e-2,
     "penalty": 2e-4,
-    "pair_penalty": 3.5e-5,
+    "pair_penalty": 5e-5,
     "coded_from": 0.25,
     "coarse": 16,
 }
