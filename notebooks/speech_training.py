@@ -779,12 +779,13 @@ plt.show()
 #
 # Two trainings of one recipe from different starts differ, by up to
 # {{max(seed_spread.values()):.1f}} points here, so each is done with several seeds, and each is
-# trained to the end of its schedule. That takes a CNN that trains
-# fast: one over the frames of the MFCC, {{records["speech_cnn_frames"]["params"]:,}} parameters, by
-# stochastic gradient descent with momentum on altered copies of each clip (`FRAMES_CNN`, set). In
-# float32 and in five kinds of 16 bits, from the same starts. `mixed_float16` is what Keras does
-# under that name: master weights, dynamic scaling (here with another try after 200 updates, in
-# Keras after 2,000), batch normalization in float32 inside (which all of them have here).
+# trained to the end of its schedule. That takes a CNN that trains fast: one over the frames of the
+# MFCC, {{records["speech_cnn_frames"]["params"]:,}} parameters, by stochastic gradient descent with
+# momentum on altered copies of each clip (`FRAMES_CNN`, set). In float32 and in five kinds of 16
+# bits, from the same starts: all float16; with the loss scaled; with master weights besides;
+# `mixed_float16`, what Keras does under that name: master weights, dynamic scaling (here with
+# another try after 200 updates, in Keras after 2,000); bfloat16 with master weights. Batch
+# normalization computes in float32 inside, in all of them.
 
 # %%
 from speech.networks import altered_copies, as_column, build_frames_cnn  # in sight
@@ -933,8 +934,8 @@ half_ends = {name: curves["val_accuracy"][-1] for name, curves in half_curves.it
 # 1e-4 the network learns: it reads {{half_ends["float16, epsilon 1e-04"]:.1%}} of the validation
 # clips after {{thesis_half["epochs"]}} epochs, in float32
 # {{half_ends["float32, epsilon 1e-04"]:.1%}} with the same epsilon and
-# {{half_ends["float32, epsilon 1e-07"]:.1%}} with Keras's. Three trainings of each on trial gave
-# {{trials/speech.THESIS_HALF//float16/accuracy:.1%}},
+# {{half_ends["float32, epsilon 1e-07"]:.1%}} with Keras's. Three trainings of each on trial
+# gave, in this order, {{trials/speech.THESIS_HALF//float16/accuracy:.1%}},
 # {{trials/speech.THESIS_HALF//float32, epsilon/accuracy:.1%}} and
 # {{trials/speech.THESIS_HALF//float32/accuracy:.1%}}. In each seed both with the larger epsilon
 # read less than float32 with Keras's; which of the two reads more, changes from seed to seed. So
