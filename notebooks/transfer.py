@@ -965,9 +965,9 @@ plt.show()
 # *fits the SRAM*). That is meant to make weights that hardly matter zero, which takes the fewest
 # bits; in the table below the share of zeros stays about what the rounding made it.
 #
-# Left out here: other copies of the photos in each epoch, mixtures of photos (tried with one
-# training of each student, without a clear gain), the baseline's features or its 1,000 ImageNet
-# scores as what is taught, and training for hours.
+# Left out here: other copies of the photos in each epoch, mixtures of photos (tried, without a
+# clear gain), the baseline's features or its 1,000 ImageNet scores as what is taught, and training
+# for hours.
 #
 # %%
 bank = altered_copies(few, COPIES["count"], SEED, COPIES["side"], baseline)
