@@ -1032,9 +1032,9 @@ show_accuracy_against_bytes("Test accuracy against bytes", drawn, data.banner)
 # {{trials/speech.RACE//int4/bytes_gzip:,}} bytes; the mark was 95.5 %, which their mean meets. With
 # coarser biases (`coarse` 24) it was {{trials/speech.RACE/coarse=24/int4/accuracy:.1%}} in
 # {{trials/speech.RACE/coarse=24/int4/bytes_gzip:,}}: so much do seeds differ that what was tried
-# beside it with one training each cannot be told from it. Of the test clips 88.2 % were asked for,
-# and the interval begins at {{race["accuracy_low"]:.1%}}; aimed for were 1,500 bytes, which this
-# file keeps to, though it was chosen by trials with a few more. Of the weights
+# beside it with one training each can hardly be told from it. Of the test clips 88.2 % were asked
+# for, and the interval begins at {{race["accuracy_low"]:.1%}}; aimed for were 1,500 bytes, which
+# this file keeps to, though it was chosen by trials with a few more. Of the weights
 # {{np.mean(grid_numbers == 0):.0%}} are 0.
 #
 # What the keyword model of MLPerf Tiny takes, for orientation only, as it knows twelve classes and
